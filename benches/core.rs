@@ -26,7 +26,7 @@ use sha2::Sha256;
 /// 2026-09-21T14:13:20Z
 const NOW: Millis = Millis(1_790_000_000_000);
 const RULES: Rules = Rules {
-    trust: Validity {
+    validity: Validity {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
@@ -154,7 +154,7 @@ fn questions(criterion: &mut Criterion) -> anyhow::Result<()> {
         bench.iter(|| black_box(&waiting).apply(&question.asked(), NOW, &RULES));
     });
     let at = used.gate(&question.name).context("no gate")?;
-    criterion.bench_function("verdict", |bench| bench.iter(|| black_box(at).verdict(NOW, RULES.trust)));
+    criterion.bench_function("verdict", |bench| bench.iter(|| black_box(at).verdict(NOW, RULES.validity)));
     let text = serde_json::to_string(&used)?;
     criterion
         .bench_function("write a canary", |bench| bench.iter(|| serde_json::to_string(black_box(&used))));

@@ -34,7 +34,7 @@ use flagger_jira_bridge::{
     millis::Millis,
     rollout::{CanaryId, Message, Phase, Report, Revision},
     store::Store,
-    worker::{CycleOutcome, Worker},
+    worker::{StepOutcome, Worker},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -228,11 +228,11 @@ impl World {
                 let _ = self.worker.keep_lease(false).await?;
             }
             if news || tick.is_multiple_of(10) {
-                while !matches!(self.worker.work_once().await?, CycleOutcome::Idle | CycleOutcome::Standby) {}
+                while !matches!(self.worker.work_once().await?, StepOutcome::Idle | StepOutcome::Standby) {}
             }
-            while matches!(self.worker.read_nudged().await?, CycleOutcome::Read { .. }) {}
-            while matches!(self.worker.answer_late_moves().await?, CycleOutcome::Done) {}
-            while matches!(self.worker.poll().await?, CycleOutcome::Read { .. }) {}
+            while matches!(self.worker.read_nudged().await?, StepOutcome::Read { .. }) {}
+            while matches!(self.worker.answer_late_moves().await?, StepOutcome::Done) {}
+            while matches!(self.worker.poll().await?, StepOutcome::Read { .. }) {}
             self.record_opened();
             if tick.is_multiple_of(60) {
                 self.jira.clear_requests();

@@ -21,7 +21,7 @@ use crate::{
         self, Shared,
         refused_calls::RefusedCalls,
         serve::{Observer, ServeLimits, Tls, raise_open_file_limit, serve_observed, unobserved},
-        status::JiraHealth,
+        status::JiraHealthView,
     },
     jira::{self, Jira},
     metrics::{ListenerLabel, Metrics, status_class},
@@ -286,7 +286,7 @@ fn request_counter(metrics: Arc<Metrics>) -> jira::Observer {
 
 /// The health of the connection to Jira. Only the leader knows it; a standby only knows when the leader last renewed
 /// its lease.
-fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) -> JiraHealth {
+fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) -> JiraHealthView {
     let now = clock.now();
     let ago = |at| format!("{} ago", rough_duration(now.since(at)));
     if let Some(LastLeader::Other { renewed }) = leader {
@@ -299,7 +299,7 @@ fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) 
         } else {
             format!("another replica talks to Jira; it last renewed its lease {renewed}")
         };
-        return JiraHealth { trouble, words, one_by_one: None };
+        return JiraHealthView { trouble, words, one_by_one: None };
     }
     let (trouble, words) = match health {
         jira::JiraHealth { refused: Some((since, denied)), .. } => {
@@ -312,5 +312,5 @@ fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) 
         jira::JiraHealth { last_answer: Some(at), .. } => (false, format!("last answered {}", ago(*at))),
         jira::JiraHealth { .. } => (false, "has not answered yet".into()),
     };
-    JiraHealth { trouble, words, one_by_one: None }
+    JiraHealthView { trouble, words, one_by_one: None }
 }

@@ -31,7 +31,7 @@ pub fn single_line(text: &str) -> String {
     replace_unprintable(text, ' ', ' ')
 }
 
-/// The text on a single trimmed line of at most `longest` characters, followed by `…` if it was longer.
+/// The text on a single trimmed line of at most `max_chars` characters, followed by `…` if it was longer.
 #[must_use]
 pub fn one_line(text: &str, max_chars: usize) -> String {
     let line = single_line(text);
@@ -39,7 +39,7 @@ pub fn one_line(text: &str, max_chars: usize) -> String {
     beginning(line, max_chars).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
 }
 
-/// The first `longest` characters, if the text is longer. A joiner at their end has nothing left to join and is
+/// The first `max_chars` characters, if the text is longer. A joiner at their end has nothing left to join and is
 /// dropped.
 #[must_use]
 pub fn beginning(text: &str, max_chars: usize) -> Option<&str> {
@@ -47,7 +47,7 @@ pub fn beginning(text: &str, max_chars: usize) -> Option<&str> {
     Some(text[..end].trim_end_matches(['\u{200c}', '\u{200d}']))
 }
 
-/// At most `longest` characters of the text, including [`CUT`] if it was longer.
+/// At most `max_chars` characters of the text, including [`TRUNCATED`] if it was longer.
 #[must_use]
 pub fn truncate(text: &str, max_chars: usize) -> String {
     if beginning(text, max_chars).is_none() {

@@ -39,7 +39,7 @@ mod read_health;
 mod site;
 mod statuses;
 
-pub use context::CycleOutcome;
+pub use context::StepOutcome;
 use context::{Context, TICK, max_concurrency};
 use late_moves::LateMoves;
 use lease::Lease;
@@ -101,7 +101,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails. A retry finds what was already done in Jira.
-    pub async fn work_once(&self) -> Result<CycleOutcome, store::Error> {
+    pub async fn work_once(&self) -> Result<StepOutcome, store::Error> {
         self.outbox.work_once().await
     }
 
@@ -109,7 +109,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn read_nudged(&self) -> Result<CycleOutcome, store::Error> {
+    pub async fn read_nudged(&self) -> Result<StepOutcome, store::Error> {
         self.poll.read_nudged().await
     }
 
@@ -117,7 +117,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn poll(&self) -> Result<CycleOutcome, store::Error> {
+    pub async fn poll(&self) -> Result<StepOutcome, store::Error> {
         self.poll.read_due().await
     }
 
@@ -125,7 +125,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn answer_late_moves(&self) -> Result<CycleOutcome, store::Error> {
+    pub async fn answer_late_moves(&self) -> Result<StepOutcome, store::Error> {
         self.late_moves.answer().await
     }
 
@@ -133,7 +133,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn recognise_site(&self) -> Result<CycleOutcome, store::Error> {
+    pub async fn recognise_site(&self) -> Result<StepOutcome, store::Error> {
         site::recognise(&self.context).await
     }
 
@@ -261,18 +261,18 @@ impl Worker {
     /// Runs steps while there is work; then waits for a notification, or a tick.
     async fn run_loop<F>(&self, stop: &CancellationToken, step: impl Fn() -> F)
     where
-        F: Future<Output = Result<CycleOutcome, store::Error>>,
+        F: Future<Output = Result<StepOutcome, store::Error>>,
     {
         let mut news = self.context.gatekeeper.work();
         while !stop.is_cancelled() {
             news.mark_unchanged();
             match step().await {
-                Ok(CycleOutcome::Done | CycleOutcome::Read { .. }) => continue,
-                Ok(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
+                Ok(StepOutcome::Done | StepOutcome::Read { .. }) => continue,
+                Ok(StepOutcome::Parked { why } | StepOutcome::Postponed { why }) => {
                     tracing::debug!(why, "this attempt failed");
                     continue;
                 }
-                Ok(CycleOutcome::Idle | CycleOutcome::Standby) => {}
+                Ok(StepOutcome::Idle | StepOutcome::Standby) => {}
                 Err(error) => {
                     self.context.log_store_error(&error);
                     // Notifications would make this a busy loop while the database is down.

@@ -27,7 +27,7 @@ const ALSO_CALLED: [(&str, &str); 6] = [
     ("issuetype", "issue_type"),
 ];
 
-/// A table and its key. The keys that were read are known; [`Section::done`] reports all others.
+/// A table and its key. The keys that were read are known; [`Section::report_unknown_keys`] reports all others.
 pub(super) struct Section<'a> {
     key: String,
     table: &'a Map<String, Value>,

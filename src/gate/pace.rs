@@ -35,7 +35,7 @@ impl Pace {
         self.closed_at.is_none()
     }
 
-    /// Excludes an outage of the bridge from the current pause: it now counts from `heard`, the time of the last
+    /// Excludes an outage of the bridge from the current pause: it now counts from `last_message`, the time of the last
     /// message by a clock that stopped during the outage.
     pub const fn resumed(&mut self, last_message: Millis) {
         if self.closed_at.is_some() {

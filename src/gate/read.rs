@@ -46,7 +46,7 @@ pub(super) fn read(
     match (meaning, author, why_not_counted) {
         (Meaning::Rejected, author, None) => {
             let author = match author {
-                Author::NotJudged => Author::Unknown { why: NOT_JUDGED.into() },
+                Author::NoDecision => Author::Unknown { why: NOT_JUDGED.into() },
                 Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. } => author.clone(),
             };
             TicketState::Rejected { status, decision, author }
@@ -65,7 +65,7 @@ pub(super) fn read(
             }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::WorkflowUnknown)) => {
-            TicketState::NotJudged { status, decision, why: WORKFLOW_UNKNOWN.into() }
+            TicketState::JudgmentPending { status, decision, why: WORKFLOW_UNKNOWN.into() }
         }
         (
             Meaning::Approved | Meaning::Waiting,
@@ -91,10 +91,10 @@ pub(super) fn read(
             TicketState::NotAllowed { status, decision, why: why.clone() }
         }
         (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }, None) => {
-            TicketState::NotJudged { status, decision, why: why.clone() }
+            TicketState::JudgmentPending { status, decision, why: why.clone() }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::NotJudged, None) => {
-            TicketState::NotJudged { status, decision, why: NOT_JUDGED.into() }
+        (Meaning::Approved | Meaning::Waiting, Author::NoDecision, None) => {
+            TicketState::JudgmentPending { status, decision, why: NOT_JUDGED.into() }
         }
     }
 }

@@ -109,7 +109,10 @@ impl Gate {
         };
         let new = if ticket_state.stays_despite(&new, snapshot) { ticket_state.clone() } else { new };
         let pinned = self.statuses.clone().or_else(|| statuses_to_pin(snapshot, &new, statuses));
-        if new.is_not_judged() && new.entry() == ticket_state.entry() && !ticket_state.is_not_judged() {
+        if new.is_judgment_pending()
+            && new.entry() == ticket_state.entry()
+            && !ticket_state.is_judgment_pending()
+        {
             // The author could not be judged now; the earlier judgment holds for `trust_for`.
             return None;
         }
@@ -145,7 +148,7 @@ impl Gate {
             | TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
             | TicketState::Invalid { .. } => {
                 TicketState::Invalid { reason: InvalidReason::Unmarked { gate: self.id.clone() } }
             }
@@ -162,7 +165,7 @@ impl Gate {
         match ticket_state {
             TicketState::Approved { status, decision }
             | TicketState::NotAllowed { status, decision, .. }
-            | TicketState::NotJudged { status, decision, .. }
+            | TicketState::JudgmentPending { status, decision, .. }
                 if self.statuses.is_none() && statuses.renames(&decision.changelog_entry.to) =>
             {
                 TicketState::Invalid { reason: InvalidReason::Renamed { status } }
@@ -171,7 +174,7 @@ impl Gate {
             TicketState::Rejected {
                 status,
                 decision,
-                author: Author::Accepted | Author::NotJudged | Author::Unknown { .. },
+                author: Author::Accepted | Author::NoDecision | Author::Unknown { .. },
             } if !is_known(&decision.changelog_entry) => {
                 let why = "the status did not mean rejected when this ticket was opened".into();
                 TicketState::Rejected { status, decision, author: Author::NotAccepted { why } }
@@ -179,7 +182,7 @@ impl Gate {
             TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
             | TicketState::Waiting { .. }
             | TicketState::Invalid { .. } => ticket_state,
         }
@@ -198,7 +201,7 @@ impl TicketState {
             Self::Waiting { .. }
             | Self::Approved { .. }
             | Self::NotAllowed { .. }
-            | Self::NotJudged { .. }
+            | Self::JudgmentPending { .. }
             | Self::Invalid { .. } => taken_back(),
         };
         match (shown, is_taken_back) {
@@ -209,7 +212,7 @@ impl TicketState {
                 Self::Waiting { .. }
                 | Self::Approved { .. }
                 | Self::NotAllowed { .. }
-                | Self::NotJudged { .. }
+                | Self::JudgmentPending { .. }
                 | Self::Invalid { reason: InvalidReason::Relocated { .. } | InvalidReason::Mapped { .. } },
                 Some(false),
             ) => {
@@ -253,8 +256,8 @@ impl TicketState {
         match (self, other) {
             (Self::Approved { status: here, decision: a }, Self::Approved { status: there, decision: b })
             | (
-                Self::NotJudged { status: here, decision: a, .. },
-                Self::NotJudged { status: there, decision: b, .. },
+                Self::JudgmentPending { status: here, decision: a, .. },
+                Self::JudgmentPending { status: there, decision: b, .. },
             ) => here == there && a.changelog_entry == b.changelog_entry,
             (
                 Self::Rejected { status: here, decision: a, author: judged },
@@ -269,7 +272,7 @@ impl TicketState {
                 | Self::Approved { .. }
                 | Self::Rejected { .. }
                 | Self::NotAllowed { .. }
-                | Self::NotJudged { .. }
+                | Self::JudgmentPending { .. }
                 | Self::Invalid { .. },
                 _,
             ) => self == other,
@@ -292,7 +295,7 @@ impl TicketState {
             Self::Approved { decision, .. }
             | Self::Rejected { decision, .. }
             | Self::NotAllowed { decision, .. }
-            | Self::NotJudged { decision, .. } => decision.since = decision.since.min(before),
+            | Self::JudgmentPending { decision, .. } => decision.since = decision.since.min(before),
             Self::Waiting { .. } | Self::Invalid { .. } => {}
         }
         self
@@ -306,7 +309,7 @@ fn statuses_to_pin(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statu
         TicketState::Waiting { .. }
         | TicketState::Approved { .. }
         | TicketState::NotAllowed { .. }
-        | TicketState::NotJudged { .. } => true,
+        | TicketState::JudgmentPending { .. } => true,
         TicketState::Rejected { decision, .. } => !statuses.renames(&decision.changelog_entry.to),
         TicketState::Invalid { .. } => false,
     };
@@ -338,7 +341,7 @@ fn missing_reason(
         | TicketState::Approved { .. }
         | TicketState::Rejected { .. }
         | TicketState::NotAllowed { .. }
-        | TicketState::NotJudged { .. } => None,
+        | TicketState::JudgmentPending { .. } => None,
     };
     let since = match browse {
         Browse::Proven => Some(before.unwrap_or(now)),
@@ -352,7 +355,7 @@ fn missing_reason(
 fn same_judgment(a: &Author, b: &Author) -> bool {
     match (a, b) {
         (Author::Unknown { .. }, Author::Unknown { .. }) => true,
-        (Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged | Author::Unknown { .. }, _) => {
+        (Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision | Author::Unknown { .. }, _) => {
             a == b
         }
     }

@@ -129,9 +129,9 @@ impl Gate {
     pub fn statuses(&self, today: Statuses) -> Statuses {
         let Some(then) = &self.statuses else { return today };
         let approved = then.approved.intersection(&today.approved).cloned().collect();
-        let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
+        let ambiguous = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved, rejected, ambiguous: late, names: today.names, workflow: today.workflow }
+        Statuses { approved, rejected, ambiguous, names: today.names, workflow: today.workflow }
     }
 
     /// Marks the decision to be judged again. Returns whether that changed anything.
@@ -140,7 +140,7 @@ impl Gate {
         match ticket_state {
             TicketState::Approved { status, decision } => {
                 let (status, decision) = (status.clone(), decision.clone());
-                *ticket_state = TicketState::NotJudged { status, decision, why: why.to_owned() };
+                *ticket_state = TicketState::JudgmentPending { status, decision, why: why.to_owned() };
                 true
             }
             TicketState::Rejected { author: author @ Author::Accepted, .. } => {
@@ -150,7 +150,7 @@ impl Gate {
             TicketState::Rejected { .. }
             | TicketState::Waiting { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
             | TicketState::Invalid { .. } => false,
         }
     }
@@ -187,7 +187,7 @@ impl Gate {
     #[must_use]
     pub const fn needs_new_ticket(&self) -> bool {
         match &self.state {
-            GateState::Watched { ticket_state: TicketState::Invalid { reason: doubt }, .. } => match doubt {
+            GateState::Watched { ticket_state: TicketState::Invalid { reason }, .. } => match reason {
                 InvalidReason::LabelledEnded { .. }
                 | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,
                 // A missing ticket without a time was given up by a version that asked Jira only twice.
@@ -207,7 +207,7 @@ impl Gate {
     #[must_use]
     pub const fn is_open_ticket(&self) -> bool {
         match &self.state {
-            GateState::Watched { ticket_state: TicketState::Invalid { reason: doubt }, .. } => match doubt {
+            GateState::Watched { ticket_state: TicketState::Invalid { reason }, .. } => match reason {
                 InvalidReason::LabelledEnded { .. } | InvalidReason::Missing { .. } => false,
                 InvalidReason::MovedElsewhere { .. }
                 | InvalidReason::NoChangelogEntry { .. }

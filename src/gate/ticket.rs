@@ -76,7 +76,7 @@ pub enum TicketState {
     },
     /// Approved, but it is not known whether the author's move counts.
     #[serde(rename = "unjudged")]
-    NotJudged {
+    JudgmentPending {
         /// Its status.
         status: Status,
         /// By whom and when.
@@ -102,7 +102,7 @@ impl TicketState {
             Self::Approved { status, .. }
             | Self::Rejected { status, .. }
             | Self::NotAllowed { status, .. }
-            | Self::NotJudged { status, .. } => Some(status),
+            | Self::JudgmentPending { status, .. } => Some(status),
             Self::Invalid {
                 reason:
                     InvalidReason::LabelledEnded { status }
@@ -127,7 +127,7 @@ impl TicketState {
             Self::Approved { decision, .. }
             | Self::Rejected { decision, .. }
             | Self::NotAllowed { decision, .. }
-            | Self::NotJudged { decision, .. } => Some(decision),
+            | Self::JudgmentPending { decision, .. } => Some(decision),
             Self::Waiting { .. } | Self::Invalid { .. } => None,
         }
     }
@@ -138,10 +138,10 @@ impl TicketState {
     }
 
     /// Whether the author of its decision still has to be judged.
-    pub(super) fn is_not_judged(&self) -> bool {
+    pub(super) fn is_judgment_pending(&self) -> bool {
         match self {
-            Self::NotJudged { .. }
-            | Self::Rejected { author: Author::NotJudged | Author::Unknown { .. }, .. } => true,
+            Self::JudgmentPending { .. }
+            | Self::Rejected { author: Author::NoDecision | Author::Unknown { .. }, .. } => true,
             Self::Approved { .. }
             | Self::Rejected { .. }
             | Self::NotAllowed { .. }

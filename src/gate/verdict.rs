@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Verdict {
 
 impl Gate {
     /// Whether Flagger may pass, and why (not).
-    pub fn verdict(&self, now: Millis, trust: Validity) -> Verdict {
+    pub fn verdict(&self, now: Millis, validity: Validity) -> Verdict {
         let (seen, ticket_state) = match &self.state {
             GateState::Opening => return Verdict::Opening,
             GateState::Stuck { .. } => return Verdict::Stuck,
@@ -108,16 +108,16 @@ impl Gate {
             TicketState::Waiting { .. } => Verdict::Waiting,
             TicketState::Rejected { .. } => Verdict::Rejected,
             TicketState::NotAllowed { .. } => Verdict::NotAllowed,
-            TicketState::NotJudged { .. } => Verdict::Stuck,
+            TicketState::JudgmentPending { .. } => Verdict::Stuck,
             TicketState::Invalid { .. } => Verdict::Gone,
             // Judged by an earlier version, which did not check the names of the statuses.
             TicketState::Approved { .. } if self.statuses.is_none() => Verdict::Stale,
             // Judged by other settings, so it must be judged again.
-            TicketState::Approved { .. } if self.judged_by != Some(trust.judged_by) => Verdict::Stuck,
+            TicketState::Approved { .. } if self.judged_by != Some(validity.judged_by) => Verdict::Stuck,
             // Also if `seen` is in the future: setting the clock back must not extend an approval.
-            TicketState::Approved { .. } if now.abs_diff(seen) > trust.trust_for => Verdict::Stale,
+            TicketState::Approved { .. } if now.abs_diff(seen) > validity.trust_for => Verdict::Stale,
             TicketState::Approved { decision, .. }
-                if self.used.is_none() && age(decision, seen, now) > trust.valid_for =>
+                if self.used.is_none() && age(decision, seen, now) > validity.valid_for =>
             {
                 Verdict::Expired
             }

@@ -53,7 +53,7 @@ impl AnswerLinks {
         &self,
         canary: &Canary,
         name: &GateName,
-        trust: Validity,
+        validity: Validity,
         unread: Option<&UnreadSince>,
         now: Millis,
     ) -> Answer {
@@ -61,8 +61,8 @@ impl AnswerLinks {
         let (verdict, mut reason) = match gate {
             None => (Verdict::Stale, UNKNOWN_REVISION.to_owned()),
             Some(gate) => {
-                let verdict = gate.verdict(now, trust);
-                (verdict, reason(gate, verdict, trust))
+                let verdict = gate.verdict(now, validity);
+                (verdict, reason(gate, verdict, validity))
             }
         };
         if name.stage == Stage::ConfirmRollout
@@ -73,7 +73,7 @@ impl AnswerLinks {
         if let Some(unread) = unread {
             reason.push_str(&unread_suffix(verdict, unread));
         }
-        let ticket_state = GateView {
+        let view = GateView {
             gate: name.approver.clone(),
             state: verdict,
             reason,
@@ -82,7 +82,7 @@ impl AnswerLinks {
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
-        Answer { open, line: line(if open { "open" } else { "closed" }, &ticket_state), gate: ticket_state }
+        Answer { open, line: line(if open { "open" } else { "closed" }, &view), gate: view }
     }
 
     /// The answer to a rollback question.
@@ -90,7 +90,7 @@ impl AnswerLinks {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
         let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
         let Some((gate, (_, decision))) = rejected else {
-            let ticket_state = match canary
+            let view = match canary
                 .rejection_without_rollback()
                 .and_then(|gate| gate.rejection().map(|no| (gate, no)))
             {
@@ -107,9 +107,9 @@ impl AnswerLinks {
                     ..blank
                 },
             };
-            return Answer { open: false, line: line("do not roll back", &ticket_state), gate: ticket_state };
+            return Answer { open: false, line: line("do not roll back", &view), gate: view };
         };
-        let ticket_state = GateView {
+        let view = GateView {
             gate: gate.name.approver.clone(),
             state: Verdict::Rejected,
             reason: format!("{} was {}", gate.name.stage, decision_words("rejected", decision)),
@@ -117,7 +117,7 @@ impl AnswerLinks {
             asked_at: Some(Rfc3339(gate.asked_at)),
             ..blank
         };
-        Answer { open: true, line: line("roll back", &ticket_state), gate: ticket_state }
+        Answer { open: true, line: line("roll back", &view), gate: view }
     }
 
     fn ticket(&self, gate: &Gate) -> Option<TicketView> {
@@ -133,14 +133,14 @@ impl AnswerLinks {
 
 /// The answer when the store failed: nothing can be proven.
 pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &store::Error) -> Answer {
-    let ticket_state = GateView {
+    let view = GateView {
         gate: gate.map(str::to_owned),
         state: Verdict::Stuck,
         reason: format!("stuck: {error}"),
         ..blank(id, stage, None)
     };
     let word = if stage == ROLLBACK { "do not roll back" } else { "closed" };
-    Answer { open: false, line: line(word, &ticket_state), gate: ticket_state }
+    Answer { open: false, line: line(word, &view), gate: view }
 }
 
 /// What is shown for a canary if its row cannot be read: one line for all its gates, because it is unknown which
@@ -174,18 +174,18 @@ pub(super) fn refused(
     if alternates && refusal == TicketLimit::PerCanary {
         reason.push_str("; the same revisions alternate: do two clusters use one name?");
     }
-    let ticket_state = GateView {
+    let view = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
         reason: format!("stuck: no ticket is opened: {reason}"),
         ..blank(id, gate.stage.as_str(), None)
     };
-    Answer { open: false, line: line("closed", &ticket_state), gate: ticket_state }
+    Answer { open: false, line: line("closed", &view), gate: view }
 }
 
 /// The answer to a question without a checksum about a canary that sends them.
 pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
-    let ticket_state = GateView {
+    let view = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
         reason: "stuck: this question brings no checksum, though others about this canary did; without one the bridge cannot \
@@ -193,7 +193,7 @@ pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
             .into(),
         ..blank(id, gate.stage.as_str(), None)
     };
-    Answer { open: false, line: line("closed", &ticket_state), gate: ticket_state }
+    Answer { open: false, line: line("closed", &view), gate: view }
 }
 
 fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
@@ -227,9 +227,9 @@ pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
     }
 }
 
-fn line(verdict: &str, ticket_state: &GateView) -> String {
-    let reason = &ticket_state.reason;
-    let Some(TicketView { key, url, status }) = &ticket_state.ticket else {
+fn line(verdict: &str, view: &GateView) -> String {
+    let reason = &view.reason;
+    let Some(TicketView { key, url, status }) = &view.ticket else {
         return format!("{verdict}: {reason}");
     };
     let status = status.as_deref().unwrap_or("status not read yet");
@@ -237,7 +237,7 @@ fn line(verdict: &str, ticket_state: &GateView) -> String {
 }
 
 /// Why a gate has this verdict.
-fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
+fn reason(gate: &Gate, verdict: Verdict, validity: Validity) -> String {
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
         GateState::Stuck { why } => {
@@ -251,8 +251,8 @@ fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
         TicketState::NotAllowed { decision, why, .. } => {
             format!("not_allowed: {}, which does not count: {why}", decision_words("approved", decision))
         }
-        TicketState::NotJudged { decision, why, .. } => not_judged_words(decision, why),
-        TicketState::Invalid { reason: doubt } => invalid_words(doubt),
+        TicketState::JudgmentPending { decision, why, .. } => not_judged_words(decision, why),
+        TicketState::Invalid { reason } => invalid_words(reason),
         TicketState::Approved { decision, .. } => match verdict {
             Verdict::Approved => decision_words("approved", decision),
             Verdict::Stuck if gate.judged_by.is_some() => not_judged_words(decision, OTHER_SETTINGS),
@@ -260,7 +260,7 @@ fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
             Verdict::Expired => format!(
                 "expired: {}, not used within {}; move the ticket back and approve it again",
                 decision_words("approved", decision),
-                config_notation(trust.valid_for)
+                config_notation(validity.valid_for)
             ),
             Verdict::Stale => format!(
                 "stale: approved, but Jira last confirmed that at {}, which is too long ago",
@@ -290,8 +290,8 @@ fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &UnreadSince) -> 
     }
 }
 
-fn invalid_words(doubt: &InvalidReason) -> String {
-    match doubt {
+fn invalid_words(reason: &InvalidReason) -> String {
+    match reason {
         InvalidReason::LabelledEnded { .. } => {
             "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
                 .into()
@@ -398,12 +398,12 @@ mod tests {
     /// version that did not store its settings.
     #[test]
     fn an_approval_that_was_not_judged_by_these_settings_says_so() {
-        let last_answer = |judged_by| {
+        let reason_of = |judged_by| {
             let gate = approved(judged_by);
             reason(&gate, gate.verdict(Millis(1), TRUST), TRUST)
         };
         let approval = "approved by Mia at 1970-01-01T00:00:00Z";
-        assert_eq!(last_answer(Some(TRUST.judged_by)), approval);
+        assert_eq!(reason_of(Some(TRUST.judged_by)), approval);
         for (judged_by, why) in [
             (Some(Fingerprint(2)), "it was judged by other settings than this replica's"),
             (None, "an earlier version of the bridge judged it"),
@@ -412,7 +412,7 @@ mod tests {
                 "stuck: {approval}; it is not known yet whether that counts: {why}; it is judged again as soon as Jira shows \
                  the ticket"
             );
-            assert_eq!(last_answer(judged_by), expected);
+            assert_eq!(reason_of(judged_by), expected);
         }
     }
 }

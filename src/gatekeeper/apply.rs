@@ -72,7 +72,7 @@ impl Gatekeeper {
         now: Millis,
     ) -> store::audit::AuditEntry {
         let route = |gate: &GateName| self.route(&is.id, gate);
-        let answer = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
+        let answer = |gate: &GateName| self.answer(is, gate, self.validity(&is.id, gate), now).gate;
         audit::entry(audit_event, was, is, route, answer, now)
     }
 
@@ -123,7 +123,7 @@ impl Gatekeeper {
     pub(super) async fn apply_message<'a>(
         &self,
         id: &CanaryId,
-        heard: Option<Millis>,
+        last_message: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<(Arc<Canary>, Vec<AuditEvent>), store::Error> {
@@ -133,18 +133,18 @@ impl Gatekeeper {
             // If the row cannot be read, the cache has nothing; the transaction returns the reason.
             None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_reason(id).is_none()),
         };
-        let change = self.preview(&known, &event(&known, silent_for(heard, now)), now);
+        let change = self.preview(&known, &event(&known, silent_for(last_message, now)), now);
         if matches!(change, Change::Unchanged) && is_readable {
             return Ok((known, Vec::new()));
         }
         // Boxed to keep the future of a repeated question small.
-        Box::pin(self.apply_in_transaction(id, heard, now, event)).await
+        Box::pin(self.apply_in_transaction(id, last_message, now, event)).await
     }
 
     async fn apply_in_transaction<'a>(
         &self,
         id: &CanaryId,
-        heard: Option<Millis>,
+        last_message: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<(Arc<Canary>, Vec<AuditEvent>), store::Error> {
@@ -152,7 +152,7 @@ impl Gatekeeper {
         // The limits count the gates of all replicas, as of this transaction.
         tx.catch_up().await?;
         // Another replica may have received a message about it more recently.
-        let last_heard = tx.last_heard(id).await?.max(heard);
+        let last_heard = tx.last_heard(id).await?.max(last_message);
         let silent_for = silent_for(last_heard, now);
         let stored = tx.canary(id).await?;
         // First stores earlier readings that could not be stored, because the event is decided on top of them.
@@ -184,6 +184,6 @@ impl Gatekeeper {
 }
 
 /// How long before `now` the last message was received.
-pub(super) fn silent_for(heard: Option<Millis>, now: Millis) -> Duration {
-    heard.map_or(Duration::ZERO, |at| now.since(at))
+pub(super) fn silent_for(last_message: Option<Millis>, now: Millis) -> Duration {
+    last_message.map_or(Duration::ZERO, |at| now.since(at))
 }

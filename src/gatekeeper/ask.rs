@@ -54,7 +54,7 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
-        let trust = self.trust(id, gate);
+        let validity = self.validity(id, gate);
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
@@ -71,7 +71,7 @@ impl Gatekeeper {
                 self.missing_checksum(id, gate, now)
             }
             Ok((canary, audit_events)) => {
-                let answer = self.answer(&canary, gate, trust, now);
+                let answer = self.answer(&canary, gate, validity, now);
                 match canary.gate(gate) {
                     Some(known) => {
                         self.store.question_answered(id, &known.id, answer.open, now);
@@ -94,7 +94,7 @@ impl Gatekeeper {
                 if let Some(canary) =
                     self.decided_from_cache(id, |known| event(known, silent_for(last_heard, now)), now)
                 {
-                    let answer = self.answer(&canary, gate, trust, now);
+                    let answer = self.answer(&canary, gate, validity, now);
                     // A gate that this question would have created was not stored.
                     let is_known = canary.gate(gate).is_some_and(|gate| {
                         self.store.canary(id).is_some_and(|stored| stored.gate_by_id(&gate.id).is_some())
@@ -110,16 +110,17 @@ impl Gatekeeper {
 
     /// Answers a rollback question. Opens no ticket. Never fails.
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
-        let heard = self.store.last_heard(id);
+        let last_message = self.store.last_heard(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
-        match in_time(self.apply_message(id, heard, now, event)).await {
+        match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) => {
                 self.touch(id, now);
                 self.links.answer_rollback(&canary)
             }
             Err(error) => {
-                self.touch_not_stored(id, heard, now);
-                let known = self.decided_from_cache(id, |known| event(known, silent_for(heard, now)), now);
+                self.touch_not_stored(id, last_message, now);
+                let known =
+                    self.decided_from_cache(id, |known| event(known, silent_for(last_message, now)), now);
                 if let Some(canary) = known.filter(|canary| canary.rolls_back().is_some()) {
                     tracing::error!(canary = %id, "{error}; the rollback question is answered with 200 all the same, because a ticket was rejected");
                     return self.links.answer_rollback(&canary);
@@ -158,8 +159,10 @@ impl Gatekeeper {
 
     /// Records a message that could not be stored: Flagger was not silent. But such a message does not end a silence
     /// that was already long enough to have consequences.
-    pub(super) fn touch_not_stored(&self, id: &CanaryId, heard: Option<Millis>, now: Millis) {
-        if silent_for(heard, now) < self.config.rollout.idle_after.min(self.config.rollout.abandon_after) {
+    pub(super) fn touch_not_stored(&self, id: &CanaryId, last_message: Option<Millis>, now: Millis) {
+        if silent_for(last_message, now)
+            < self.config.rollout.idle_after.min(self.config.rollout.abandon_after)
+        {
             self.touch(id, now);
         }
     }

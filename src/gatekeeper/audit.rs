@@ -91,12 +91,12 @@ pub(super) fn entry<'a>(
         AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } => None,
     };
     if let Some(rollout) = rollout {
-        let ticket_state = rollout_view(rollout);
+        let view = rollout_view(rollout);
         let about = json!({
-            "began_at": ticket_state.began_at,
-            "base": ticket_state.base,
-            "revision": ticket_state.revision,
-            "label": ticket_state.label,
+            "began_at": view.began_at,
+            "base": view.base,
+            "revision": view.revision,
+            "label": view.label,
         });
         detail.insert("rollout".into(), about);
     }
@@ -124,14 +124,15 @@ fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value 
 }
 
 fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: &[String]) -> Detail {
-    let detail = with(detail, "shows", json!(verdict_word(ticket_state)));
+    let detail = with(detail, "shows", json!(state_word(ticket_state)));
     match ticket_state {
         TicketState::Waiting { status } => with(detail, "status", json!(status)),
         TicketState::Approved { decision, .. } => decision_json(detail, decision, route, deny),
         TicketState::Rejected { decision, author, .. } => {
             decision_json(with(detail, "author", json!(author)), decision, route, deny)
         }
-        TicketState::NotAllowed { decision, why, .. } | TicketState::NotJudged { decision, why, .. } => {
+        TicketState::NotAllowed { decision, why, .. }
+        | TicketState::JudgmentPending { decision, why, .. } => {
             decision_json(with(detail, "why", json!(why)), decision, route, deny)
         }
         TicketState::Invalid {
@@ -154,13 +155,13 @@ fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: 
     }
 }
 
-const fn verdict_word(ticket_state: &TicketState) -> &'static str {
+const fn state_word(ticket_state: &TicketState) -> &'static str {
     match ticket_state {
         TicketState::Waiting { .. } => "waiting",
         TicketState::Approved { .. } => "approved",
         TicketState::Rejected { .. } => "rejected",
         TicketState::NotAllowed { .. } => "not_allowed",
-        TicketState::NotJudged { .. } => "unjudged",
+        TicketState::JudgmentPending { .. } => "unjudged",
         TicketState::Invalid { reason: InvalidReason::LabelledEnded { .. } } => "labelled_ended",
         TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { .. } } => "no_changelog_entry",
         TicketState::Invalid { reason: InvalidReason::MovedElsewhere { .. } } => "moved_elsewhere",
@@ -202,7 +203,7 @@ fn gate_at_the_end(gate: &Gate) -> Value {
     let (ticket, shows) = match &gate.state {
         GateState::Opening => (Value::Null, "opening"),
         GateState::Stuck { .. } => (Value::Null, "stuck"),
-        GateState::Watched { ticket, ticket_state, .. } => (ticket_json(ticket), verdict_word(ticket_state)),
+        GateState::Watched { ticket, ticket_state, .. } => (ticket_json(ticket), state_word(ticket_state)),
     };
     Value::Object(with(with(detail, "ticket", ticket), "shows", json!(shows)))
 }

@@ -89,14 +89,14 @@ impl Gatekeeper {
     }
 
     /// How long an approval of this gate is valid, and by which settings it must have been judged.
-    pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Validity {
+    pub fn validity(&self, canary: &CanaryId, gate: &GateName) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
         Validity { trust_for: self.config.jira.trust_for, valid_for, judged_by }
     }
 
     pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
-        self.rules_with(canary, self.trust(canary, gate))
+        self.rules_with(canary, self.validity(canary, gate))
     }
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
@@ -104,7 +104,7 @@ impl Gatekeeper {
         self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by })
     }
 
-    fn rules_with(&self, canary: &CanaryId, trust: Validity) -> Rules {
+    fn rules_with(&self, canary: &CanaryId, validity: Validity) -> Rules {
         let Rollout { idle_after, abandon_after } = self.config.rollout;
         let Limits { tickets_per_canary_per_hour, open_tickets, open_tickets_per_namespace } =
             self.config.limits;
@@ -117,11 +117,11 @@ impl Gatekeeper {
             Headroom::Available
         };
         let budget = Budget { per_hour: tickets_per_canary_per_hour, headroom: room };
-        Rules { trust, idle_after, abandon_after, budget }
+        Rules { validity, idle_after, abandon_after, budget }
     }
 
-    pub(super) fn answer(&self, canary: &Canary, gate: &GateName, trust: Validity, now: Millis) -> Answer {
+    pub(super) fn answer(&self, canary: &Canary, gate: &GateName, validity: Validity, now: Millis) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
-        self.links.answer(canary, gate, trust, unread.as_ref(), now)
+        self.links.answer(canary, gate, validity, unread.as_ref(), now)
     }
 }

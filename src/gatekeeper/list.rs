@@ -35,7 +35,7 @@ impl ListedGate {
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::Live { verdict, .. } => *verdict,
-            Self::Unwatched(ticket_state) => ticket_state.state,
+            Self::Unwatched(view) => view.state,
         }
     }
 
@@ -52,7 +52,7 @@ impl ListedGate {
     fn place(&self) -> (Option<Millis>, &str) {
         match self {
             Self::Live { canary, asked, .. } => (Some(*asked), &canary.id.name),
-            Self::Unwatched(ticket_state) => (None, &ticket_state.canary),
+            Self::Unwatched(view) => (None, &view.canary),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Gatekeeper {
                     name: gate.name.clone(),
                     asked: gate.asked_at,
                     watched: gate.ticket().is_some(),
-                    verdict: gate.verdict(now, self.trust(&canary.id, &gate.name)),
+                    verdict: gate.verdict(now, self.validity(&canary.id, &gate.name)),
                 });
             }
         }
@@ -95,9 +95,9 @@ impl Gatekeeper {
     #[must_use]
     pub fn gate_view(&self, listed: &ListedGate, now: Millis) -> GateView {
         match listed {
-            ListedGate::Unwatched(ticket_state) => ticket_state.clone(),
+            ListedGate::Unwatched(view) => view.clone(),
             ListedGate::Live { canary, name, .. } => {
-                self.answer(canary, name, self.trust(&canary.id, name), now).gate
+                self.answer(canary, name, self.validity(&canary.id, name), now).gate
             }
         }
     }

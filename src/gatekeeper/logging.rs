@@ -57,7 +57,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                     let by = &decision.changelog_entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count; a comment on the ticket says why, and the gate stays closed");
                 }
-                TicketState::NotJudged { decision, why, .. } => {
+                TicketState::JudgmentPending { decision, why, .. } => {
                     let by = &decision.changelog_entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "it is not known yet whether an approval counts; the gate stays closed, and it is tried again");
                 }

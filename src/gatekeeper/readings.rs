@@ -27,7 +27,7 @@ impl Gatekeeper {
         let (shows, opens) = match &gate.state {
             GateState::Watched { ticket, seen, ticket_state: TicketState::Approved { status, decision } } => {
                 let (status, decision) = (status.clone(), decision.clone());
-                let ticket_state = TicketState::NotJudged { status, decision, why: NOT_STORED.into() };
+                let ticket_state = TicketState::JudgmentPending { status, decision, why: NOT_STORED.into() };
                 (GateState::Watched { ticket: ticket.clone(), seen: *seen, ticket_state }, true)
             }
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => {

@@ -32,7 +32,7 @@ impl RefusedGates {
         &self,
         id: &CanaryId,
         name: &GateName,
-        ticket_state: &GateView,
+        view: &GateView,
         now: Millis,
         idle_after: Duration,
     ) -> Novelty {
@@ -43,7 +43,7 @@ impl RefusedGates {
         if !known && gates.len() >= MAX_GATES {
             return Novelty::Known;
         }
-        gates.insert(gate, (now, ticket_state.clone()));
+        gates.insert(gate, (now, view.clone()));
         if known { Novelty::Known } else { Novelty::New }
     }
 
@@ -56,7 +56,7 @@ impl RefusedGates {
     ) -> Vec<GateView> {
         let mut gates = self.gates();
         gates.retain(|(id, name), (at, _)| now.since(*at) < idle_after && !has_ticket(id, name));
-        gates.values().map(|(_, ticket_state)| ticket_state.clone()).collect()
+        gates.values().map(|(_, view)| view.clone()).collect()
     }
 
     fn gates(&self) -> MutexGuard<'_, Gates> {
@@ -74,8 +74,8 @@ mod tests {
     fn refuse(refused: &RefusedGates, canary: usize, now: Millis) -> Novelty {
         let id = CanaryId { cluster: "c".into(), namespace: "n".into(), name: format!("made-up-{canary}") };
         let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
-        let ticket_state = answer::refused(&id, &name, TicketLimit::Overall, 5, false).gate;
-        refused.refuse(&id, &name, &ticket_state, now, IDLE)
+        let view = answer::refused(&id, &name, TicketLimit::Overall, 5, false).gate;
+        refused.refuse(&id, &name, &view, now, IDLE)
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
         body::{BodyError, Sender, read_body},
         credentials::{PresentedToken, is_one_of, is_signed, presented},
         plain::{STORE_NOT_OPEN, method_not_allowed, not_found, text_line, unauthenticated},
-        refused_calls::{Authentication as ProofOf, METHOD, RefusedCall, SIGNATURE},
+        refused_calls::{Authentication, METHOD, RefusedCall, SIGNATURE},
         shared::{Shared, connection},
     },
     metrics::{ListenerLabel, RefusalReason, Source, WebhookOutcome},
@@ -83,7 +83,7 @@ async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
 
 /// A webhook that is rejected.
 struct RejectedDelivery {
-    authentication: ProofOf,
+    authentication: Authentication,
     reason: RefusalReason,
     message: &'static str,
     /// What to change.
@@ -99,7 +99,7 @@ impl RejectedDelivery {
             SIGNATURE
         };
         Box::new(Self {
-            authentication: ProofOf::Unauthenticated,
+            authentication: Authentication::Unauthenticated,
             reason: RefusalReason::Token,
             message: why,
             hint,
@@ -107,7 +107,7 @@ impl RejectedDelivery {
         })
     }
 
-    fn body_error(authentication: ProofOf, unread: BodyError) -> Box<Self> {
+    fn body_error(authentication: Authentication, unread: BodyError) -> Box<Self> {
         let (reason, hint) = match unread {
             BodyError::TooLarge => (
                 RefusalReason::TooLarge,
@@ -133,7 +133,7 @@ impl RejectedDelivery {
         let hint = "let Jira, or the rule, send JSON: {\"issueId\": \"{{issue.id}}\"} is enough";
         let response = text_line(StatusCode::BAD_REQUEST, why);
         Box::new(Self {
-            authentication: ProofOf::Authenticated,
+            authentication: Authentication::Authenticated,
             reason: RefusalReason::Body,
             message: why,
             hint,
@@ -145,20 +145,20 @@ impl RejectedDelivery {
 impl Webhook {
     async fn accept(&self, request: Request) -> Result<(WebhookOutcome, Response), Box<RejectedDelivery>> {
         let (parts, body) = request.into_parts();
-        let authentication = self.proof(&parts.headers).map_err(RejectedDelivery::unauthenticated)?;
-        let (known, sender) = match &authentication {
-            DeliveryProof::Token => (ProofOf::Authenticated, Sender::Authenticated),
+        let proof = self.proof(&parts.headers).map_err(RejectedDelivery::unauthenticated)?;
+        let (known, sender) = match &proof {
+            DeliveryProof::Token => (Authentication::Authenticated, Sender::Authenticated),
             DeliveryProof::Signature { .. } => {
-                (ProofOf::Unauthenticated, Sender::Unauthenticated(&self.shared.bodies))
+                (Authentication::Unauthenticated, Sender::Unauthenticated(&self.shared.bodies))
             }
         };
-        if let (DeliveryProof::Token, Some(connection)) = (&authentication, connection(&parts.extensions)) {
+        if let (DeliveryProof::Token, Some(connection)) = (&proof, connection(&parts.extensions)) {
             connection.mark_authenticated();
         }
         let (body, held) = read_body(body, MAX_BODY_BYTES, sender)
             .await
             .map_err(|unread| RejectedDelivery::body_error(known, unread))?;
-        if let DeliveryProof::Signature { signature, secrets } = authentication
+        if let DeliveryProof::Signature { signature, secrets } = proof
             && !is_signed(&body, &signature, &secrets)
         {
             return Err(RejectedDelivery::unauthenticated("the signature is not right"));
@@ -176,7 +176,7 @@ impl Webhook {
 
     fn refuse(
         &self,
-        authentication: ProofOf,
+        authentication: Authentication,
         source: Option<IpAddr>,
         path: String,
         reason: RefusalReason,
@@ -213,7 +213,7 @@ impl Webhook {
         };
         let response = text_line(status, &words);
         let source = connection(request.extensions()).map(|connection| connection.source());
-        self.refuse(ProofOf::Unauthenticated, source, path.to_owned(), reason, words, hint.to_owned());
+        self.refuse(Authentication::Unauthenticated, source, path.to_owned(), reason, words, hint.to_owned());
         response
     }
 

@@ -34,7 +34,7 @@ const MAX_ROWS_PER_ADDRESS: usize = MAX_ROWS / 2;
 const DROP_ROW_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// When all rows are taken, a call that came only once is dropped after this.
 const DROP_SINGLE_AFTER: Duration = Duration::from_secs(60);
-/// The most lines logged for each group within [`LINES_WITHIN`].
+/// The most lines logged for each group within [`LOG_WINDOW`].
 const MAX_LOG_LINES: u32 = 30;
 const LOG_WINDOW: Duration = Duration::from_secs(600);
 /// The longest part of a path that is kept, in characters.

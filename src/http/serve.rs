@@ -347,7 +347,7 @@ impl ConnectionTask {
         connection: &Arc<Connection>,
     ) -> Result<(), ConnectionError> {
         // Without TCP_NODELAY an answer may wait for the acknowledgement of TLS's own records. A failure costs only
-        // that delay. A plain answer never waits, see `in_one_packet`.
+        // that delay. A plain answer never waits, see `cork_answers`.
         let _ = stream.set_nodelay(true);
         let handshake = async {
             if tls::answer_plain_http(&mut stream).await? {

@@ -4,7 +4,7 @@ mod page;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::page::JiraHealth;
+pub use self::page::JiraHealthView;
 use self::page::{Gates, OneByOne, PageInput, PageQuery, render};
 use crate::{
     gatekeeper::{Gatekeeper, ListedGate, clock_time, counts},
@@ -27,7 +27,7 @@ use axum::{
 use tokio::time::timeout;
 
 /// Returns the health of the connection to Jira; called for each page.
-pub type AskJira = Arc<dyn Fn() -> JiraHealth + Send + Sync>;
+pub type AskJira = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
 
 /// How long the page waits for the database.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -133,21 +133,21 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
 
 /// The health of the connection to Jira as the client reports it, and if that is good, whether tickets can be read.
 fn jira_health(
-    known: JiraHealth,
+    known: JiraHealthView,
     gatekeeper: Option<&Gatekeeper>,
     list: &[ListedGate],
     now: Millis,
-) -> JiraHealth {
+) -> JiraHealthView {
     let unread =
         gatekeeper.filter(|_| list.iter().any(ListedGate::is_watched)).map(Gatekeeper::unread_tickets);
     let Some(unread) = unread else { return known };
     let one_by_one = unread.why_one_by_one().map(|(since, why)| OneByOne { since: Rfc3339(since), why });
-    let known = JiraHealth { one_by_one, ..known };
+    let known = JiraHealthView { one_by_one, ..known };
     match unread.all() {
         Some((since, why)) if !known.trouble => {
             let (at, ago) = (clock_time(since), rough_duration(now.since(since)));
             let words = format!("no ticket can be read since {at} ({ago}): {why}");
-            JiraHealth { trouble: true, words, ..known }
+            JiraHealthView { trouble: true, words, ..known }
         }
         _ => known,
     }
@@ -189,7 +189,8 @@ mod tests {
 
     async fn get_page(path: &str) -> (u16, axum::http::HeaderMap, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let jira = || JiraHealth { trouble: false, words: "connected <as> bridge".into(), one_by_one: None };
+        let jira =
+            || JiraHealthView { trouble: false, words: "connected <as> bridge".into(), one_by_one: None };
         answer(admin_router(not_open_yet(), Arc::new(jira)), request).await
     }
 

@@ -60,7 +60,7 @@ impl Jira {
                     id,
                     Reading {
                         json_length: length,
-                        ..self.reading((kind, wire::ReadMode::Together), &answer, issue)?
+                        ..self.reading((kind, wire::ReadScope::Together), &answer, issue)?
                     },
                 ))
             });
@@ -135,7 +135,7 @@ impl Jira {
         // Parsed as a `Value` first, because a key may occur twice.
         let issue = answer.part(answer.read()?)?;
         is_about(&answer, &issue, id)?;
-        self.reading((kind, wire::ReadMode::Alone), &answer, issue).map(Some)
+        self.reading((kind, wire::ReadScope::Alone), &answer, issue).map(Some)
     }
 
     /// The gates that an issue names, read directly and without its history. Missing as in [`Jira::read_since`].
@@ -157,14 +157,14 @@ impl Jira {
         // Parsed as a `Value` first, because a key may occur twice.
         let issue = answer.part(answer.read()?)?;
         is_about(&answer, &issue, id)?;
-        issue.marks(kind, wire::ReadMode::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
+        issue.marks(kind, wire::ReadScope::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
     }
 
     /// The reading of an issue in an answer. An answer without `Date` counts as given now by the bridge's clock, the
     /// only case that mixes the two clocks.
     fn reading(
         &self,
-        (kind, read): (Kind, wire::ReadMode),
+        (kind, read): (Kind, wire::ReadScope),
         answer: &Answer,
         mut issue: wire::Issue,
     ) -> Result<Reading, Error> {

@@ -15,7 +15,7 @@ pub(super) use self::{
     basics::User,
     complaint::complaint,
     history::{Changelog, History},
-    issue::{Created, FIELDS, Issue, Issues, ReadMode},
+    issue::{Created, FIELDS, Issue, Issues, ReadScope},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,

@@ -32,7 +32,8 @@ pub enum Author {
         why: String,
     },
     /// No move decided, so there is no author to judge.
-    NotJudged,
+    #[serde(rename = "not_judged")]
+    NoDecision,
     /// Jira could not be asked, or its answer is not conclusive. The gate stays closed, but the author is not refused.
     Unknown {
         /// One line for ticket and page.
@@ -238,7 +239,7 @@ mod tests {
         ) {
             Author::Accepted => "accepted".to_owned(),
             Author::NotAccepted { why } => format!("not accepted: {why}"),
-            Author::NotJudged => "not judged".to_owned(),
+            Author::NoDecision => "not judged".to_owned(),
             Author::Unknown { why } => format!("unknown: {why}"),
         };
         let cases: [Case<'_>; 16] = [

@@ -100,8 +100,8 @@ pub enum Unresolved {
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown { name, available: there_is } => {
-                write!(f, "no status \"{name}\" in this workflow, which has {}", there_is.join(", "))
+            Self::Unknown { name, available } => {
+                write!(f, "no status \"{name}\" in this workflow, which has {}", available.join(", "))
             }
             Self::Ambiguous { name, ids } => {
                 write!(f, "several statuses are called \"{name}\"; use the id of one: {}", ids.join(", "))
@@ -163,8 +163,8 @@ pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
     match ids.as_slice() {
         [id] => Ok(id.clone()),
         [] => {
-            let there_is = workflow.iter().map(|status| format!("\"{}\"", status.name)).collect();
-            Err(Unresolved::Unknown { name: name.to_owned(), available: there_is })
+            let available = workflow.iter().map(|status| format!("\"{}\"", status.name)).collect();
+            Err(Unresolved::Unknown { name: name.to_owned(), available })
         }
         _ => Err(Unresolved::Ambiguous { name: name.to_owned(), ids }),
     }

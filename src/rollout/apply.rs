@@ -31,7 +31,7 @@ impl Canary {
                 step.question(&asked, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
-                if step.report(Signal::Rollback, message, *silent_for, rules) {
+                if step.apply_message(Signal::Rollback, message, *silent_for, rules) {
                     step.rollback_asked();
                 }
             }
@@ -40,7 +40,7 @@ impl Canary {
                     Report::PostRollout => Signal::PostRollout,
                     Report::Event => Signal::Event,
                 };
-                step.report(signal, message, *silent_for, rules);
+                step.apply_message(signal, message, *silent_for, rules);
                 step.comment_progress(*words);
             }
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
@@ -51,7 +51,7 @@ impl Canary {
                 let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };
                 step.seen(gate, |gate| {
-                    gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.trust)
+                    gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
                 });
             }
             Event::TimePassed { silent_for } => step.end_if_silent(*silent_for, rules),

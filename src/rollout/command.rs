@@ -92,7 +92,8 @@ pub enum Notice {
     /// How its rollout ended, and that it opens nothing any more.
     Ended {
         /// How.
-        fate: TicketOutcome,
+        #[serde(rename = "fate")]
+        outcome: TicketOutcome,
         /// At which gate.
         name: GateName,
     },

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// How long a reading and an approval are valid.
-    pub trust: Validity,
+    pub validity: Validity,
     /// After this much silence, a question at an opened gate is about another rollout.
     pub idle_after: Duration,
     /// After this much silence a rollout has ended.

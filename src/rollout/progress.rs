@@ -120,7 +120,7 @@ pub enum TicketOutcome {
     Bypassed,
     /// A newer revision was pushed while the rollout ran, and Flagger started that one without a question.
     #[serde(rename = "overtaken")]
-    Replaced,
+    ShippedUnasked,
     /// The Canary was created again although this gate was never opened: what waited runs now.
     Recreated,
 }
@@ -130,7 +130,7 @@ impl From<TicketOutcome> for Milestone {
         match outcome {
             TicketOutcome::Ended(End::Succeeded) => Self::Succeeded,
             TicketOutcome::Ended(End::Failed) => Self::Failed,
-            TicketOutcome::Ended(End::Superseded | End::Recreated) | TicketOutcome::Replaced => {
+            TicketOutcome::Ended(End::Superseded | End::Recreated) | TicketOutcome::ShippedUnasked => {
                 Self::Superseded
             }
             TicketOutcome::Ended(End::Abandoned) => Self::Abandoned,

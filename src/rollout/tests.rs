@@ -21,7 +21,7 @@ mod random;
 mod traces;
 
 const RULES: Rules = Rules {
-    trust: Validity {
+    validity: Validity {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
@@ -131,7 +131,7 @@ impl World {
             self.sees(&gate, "To Do");
         }
         let Some(gate) = self.canary.gate(name) else { return (false, None) };
-        let open = gate.verdict(self.now, RULES.trust).is_open();
+        let open = gate.verdict(self.now, RULES.validity).is_open();
         let id = gate.id.clone();
         self.paces.entry(id.clone()).or_default().answered(open, self.now);
         (open, Some(id))
@@ -246,7 +246,7 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
             }
             world.sees_labelled(&old, after, project, true);
             let gate = world.canary.gate(&name).unwrap();
-            assert_eq!(gate.verdict(world.now, RULES.trust), Verdict::Gone, "{case}");
+            assert_eq!(gate.verdict(world.now, RULES.validity), Verdict::Gone, "{case}");
             let GateState::Watched { ticket_state, .. } = &gate.state else { panic!("{case}") };
             let reason = InvalidReason::LabelledEnded { status: status(after) };
             assert_eq!(*ticket_state, TicketState::Invalid { reason }, "{case}");
@@ -305,17 +305,17 @@ fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
     world.decides(&gate, "Approved");
     world.sees(&gate, "Approved");
     assert!(world.asks(&name, &question).0);
-    let trusted = i64::try_from(RULES.trust.trust_for.as_millis()).unwrap();
+    let trusted = i64::try_from(RULES.validity.trust_for.as_millis()).unwrap();
     for (back, open) in [(1_000, true), (trusted, true), (trusted + 1, false), (i64::MAX, false)] {
         let now = std::mem::replace(&mut world.now, Millis(0));
         world.now = Millis(now.0.saturating_sub(back));
-        let verdict = world.canary.gate(&name).unwrap().verdict(world.now, RULES.trust);
+        let verdict = world.canary.gate(&name).unwrap().verdict(world.now, RULES.validity);
         assert_eq!(verdict.is_open(), open, "{back} ms");
         world.now = now;
     }
     world.now = Millis(world.now.0 - 2 * trusted);
     world.sees(&gate, "Approved");
-    assert!(world.canary.gate(&name).unwrap().verdict(world.now, RULES.trust).is_open());
+    assert!(world.canary.gate(&name).unwrap().verdict(world.now, RULES.validity).is_open());
 }
 
 /// The label only closes: if it is removed before Flagger asks again, the ticket counts as before.
@@ -360,5 +360,5 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
     assert_eq!(commands, []);
     let kept = canary.gate(&name).unwrap();
     assert_eq!(kept.id, gate);
-    assert_eq!(kept.verdict(world.now, RULES.trust), Verdict::Gone);
+    assert_eq!(kept.verdict(world.now, RULES.validity), Verdict::Gone);
 }

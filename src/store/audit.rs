@@ -123,7 +123,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn newest_of_kind(&self, kind: &'static str, most: u32) -> Result<Vec<AuditRow>, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let sql = format!(
             "SELECT {COLUMNS} FROM audit
              WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND kind = $2
@@ -137,7 +137,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn prune_audit(&self, before: Millis) -> Result<u64, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let oldest: Option<(i64,)> =
             query("SELECT at FROM audit ORDER BY id LIMIT 1").optional(&mut reading).await?;
         drop(reading);

@@ -93,7 +93,7 @@ impl Store {
     /// # Errors
     /// If the database fails. A row that cannot be read is logged and skipped: it closes only its own canary's gates.
     pub async fn catch_up(&self) -> Result<usize, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let changed = self.read_commits(&mut reading).await?;
         for (id, _) in self.unreadable() {
             let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
@@ -199,7 +199,7 @@ mod tests {
             tx.commit().await.unwrap();
         }
         let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
-        let row = query(sql).bind(key(&second)).one(&mut store.begin_read().await.unwrap()).await.unwrap();
+        let row = query(sql).bind(key(&second)).one(&mut store.begin().await.unwrap()).await.unwrap();
         store.cache_row(row);
         assert!(store.canary(&first).is_none() && store.canary(&second).is_some());
         assert_eq!(store.catch_up().await.unwrap(), 2);

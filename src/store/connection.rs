@@ -48,10 +48,11 @@ pub(super) struct Connections {
     pub(super) sqlite: bool,
 }
 
-const BEGIN_WRITE: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '3500ms'; \
+const BEGIN_BRIDGE: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '3500ms'; \
                        SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL client_min_messages = warning";
 /// No limit on idling: the reader of the output may be slow. All statements read the same snapshot.
-const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
+const BEGIN_READ_ONLY: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
 
 /// Opens a connection pool.
 pub(super) async fn connect(
@@ -70,8 +71,8 @@ pub(super) async fn connect(
         (Mode::ReadOnly, true) => {
             ("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY", "BEGIN")
         }
-        (Mode::ReadWrite, false) => ("", BEGIN_WRITE),
-        (Mode::ReadOnly, false) => ("", BEGIN_READ),
+        (Mode::ReadWrite, false) => ("", BEGIN_BRIDGE),
+        (Mode::ReadOnly, false) => ("", BEGIN_READ_ONLY),
     };
     let url = match (sqlite, mode) {
         (false, _) => {

@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Begins a transaction for reading. The caller drops it without a commit.
-    pub(super) async fn begin_read(&self) -> Result<Transaction, Error> {
+    pub(super) async fn begin(&self) -> Result<Transaction, Error> {
         query::begin(&self.0.pool, self.0.begin_sql).await
     }
 

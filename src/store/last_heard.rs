@@ -78,7 +78,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn load_activity(&self, away: Downtime) -> Result<(), Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let rows: Vec<(String, i64, String)> =
             query("SELECT canary, at, paces FROM heard").all(&mut reading).await?;
         let mut newest = Millis(0);

@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<LeaseOutcome, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let (holder, until, renewed) = lease(&mut reading).await?;
         drop(reading);
         self.replicas().leader = Some(if holder == replica {

@@ -141,7 +141,7 @@ pub(super) async fn open_error(url: &str, mode: Mode, error: &sqlx::Error) -> Er
         Err(unusable) => return unusable,
     };
     let known = match (&place, error) {
-        // `look` checked the volume before.
+        // `check_file` checked the volume before.
         (Location::File(path), _) => obstacle_to(mode, path, AllowedVolumes::Any),
         (Location::Server(options, _), sqlx::Error::PoolTimedOut) => {
             Some(no_connection(last_error(options).await))

@@ -18,7 +18,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn nudges(&self) -> Result<Vec<Nudge>, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let nudges = query("SELECT ticket, seq FROM nudge ORDER BY seq").all(&mut reading).await?;
         Ok(nudges.into_iter().map(|(ticket, seq)| Nudge { ticket, seq }).collect())
     }

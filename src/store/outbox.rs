@@ -139,7 +139,7 @@ impl Store {
         for gate in held {
             asked = asked.bind(gate.0.as_str());
         }
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let found: Vec<StoredCommand> = asked.all(&mut reading).await?;
         Ok(found.into_iter().map(|stored| (stored.0, outbox_row(stored))).collect())
     }
@@ -149,7 +149,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let (all, parked, oldest): (i64, i64, Option<i64>) = query(
             // Ids ascend in the order in which rows were stored.
             "SELECT (SELECT COUNT(*) FROM outbox),
@@ -167,7 +167,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn parked(&self, most: u32) -> Result<Vec<Parked>, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         query(
             "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.parked_at, outbox.why
              FROM outbox LEFT JOIN ticket ON ticket.gate = outbox.gate

@@ -24,7 +24,7 @@ pub(super) async fn commit(transaction: Transaction) -> Result<(), Error> {
     with_timeout(transaction.commit()).await
 }
 
-/// The database's answer, or [`Error::Silent`] after a timeout. The server's own limits do not help if the network to
+/// The database's answer, or [`Error::NoAnswer`] after a timeout. The server's own limits do not help if the network to
 /// it is broken. It is then unknown whether a write was done; [`Store::catch_up`] finds out.
 ///
 /// [`Store::catch_up`]: super::Store::catch_up

@@ -8,7 +8,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn site(&self) -> Result<Option<String>, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let known: Option<(String,)> =
             query("SELECT base_url FROM site WHERE only_row = 1").optional(&mut reading).await?;
         Ok(known.map(|(base_url,)| base_url))

@@ -55,7 +55,7 @@ impl Store {
     /// If the database fails or the row cannot be read.
     pub async fn ticket(&self, gate: &GateId) -> Result<Option<TicketRecord>, Error> {
         let sql = AssertSqlSafe(format!("SELECT {COLUMNS}, gate FROM ticket WHERE gate = $1"));
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let row = query(sql).bind(gate.0.as_str()).optional(&mut reading).await?;
         row.map(ticket_record).transpose()
     }
@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn has_ticket(&self, id: &str) -> Result<bool, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let (kept,): (i64,) =
             query("SELECT COUNT(*) FROM ticket WHERE id = $1").bind(id).one(&mut reading).await?;
         Ok(kept > 0)
@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// If the database fails. A ticket row that cannot be read is an `Err` in the list.
     pub async fn ended_nudges(&self) -> Result<Vec<(Nudge, Result<TicketRecord, Error>)>, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let ended = query(AssertSqlSafe(ended_nudges_sql())).all(&mut reading).await?;
         Ok(ended.into_iter().map(|NudgedTicket(nudge, row)| (nudge, ticket_record(row))).collect())
     }
@@ -93,7 +93,7 @@ impl Store {
         let sql = AssertSqlSafe(format!(
             "SELECT {COLUMNS}, gate FROM ticket WHERE read_at IS NOT NULL AND read_at <= $1 ORDER BY read_at LIMIT $2"
         ));
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let ended: Vec<StoredTicket> =
             query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX)).all(&mut reading).await?;
         Ok(ended.into_iter().map(|row| (GateId(row.0.clone()), ticket_record(row))).collect())
@@ -104,7 +104,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn is_ended(&self, id: &str) -> Result<bool, Error> {
-        let mut reading = self.begin_read().await?;
+        let mut reading = self.begin().await?;
         let sql = "SELECT COUNT(*) FROM ticket WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL";
         let (ended,): (i64,) = query(sql).bind(id).one(&mut reading).await?;
         Ok(ended > 0)

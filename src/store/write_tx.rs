@@ -13,7 +13,7 @@ use crate::{
     rollout::{Canary, CanaryId, Command},
 };
 
-/// A write transaction. Dropped without [`WriteTx::end`], it is rolled back.
+/// A write transaction. Dropped without [`WriteTx::commit`], it is rolled back.
 pub struct WriteTx {
     store: Store,
     transaction: Transaction,
@@ -40,7 +40,7 @@ impl Store {
     }
 
     async fn try_begin_write(&self) -> Result<WriteTx, Error> {
-        let mut transaction = self.begin_read().await?;
+        let mut transaction = self.begin().await?;
         let next = "UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq";
         let (seq,) = query(next).one(&mut transaction).await?;
         Ok(WriteTx { store: self.clone(), transaction, seq, saved: Vec::new(), commands: 0 })

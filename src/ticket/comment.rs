@@ -21,7 +21,7 @@ const LONGEST_REASON: usize = 500;
 pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
     let words = match notice {
-        Notice::Ended { fate: outcome, name } => ended(*outcome, name.stage),
+        Notice::Ended { outcome, name } => ended(*outcome, name.stage),
         Notice::Progress { lines } => return progress(lines),
         Notice::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger \
@@ -151,7 +151,7 @@ fn ended(outcome: TicketOutcome, stage: Stage) -> String {
                 .to_owned(),
             "The next rollout opens its own.",
         ),
-        TicketOutcome::Replaced => (
+        TicketOutcome::ShippedUnasked => (
             "The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: \
              Flagger asks nobody at confirm-rollout then."
                 .to_owned(),

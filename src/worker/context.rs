@@ -28,7 +28,7 @@ const MAX_CONCURRENCY: usize = 32;
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum CycleOutcome {
+pub enum StepOutcome {
     /// There was nothing to do.
     Idle,
     /// Another replica is the leader.
@@ -54,7 +54,7 @@ pub enum CycleOutcome {
     },
 }
 
-impl CycleOutcome {
+impl StepOutcome {
     /// The outcome of a step that settled a command in this way.
     pub(super) fn of(how: &AttemptOutcome) -> Self {
         match how {

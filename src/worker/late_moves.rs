@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    context::{Context, CycleOutcome},
+    context::{Context, StepOutcome},
     failures::Failures,
     lock::lock,
     poll::Poll,
@@ -69,13 +69,13 @@ impl LateMoves {
     /// Comments, on a few tickets at a time, that a move after the end of the rollout opens nothing: first on nudged
     /// tickets, and occasionally on all that ended recently. This is a step of its own: a problem with an ended
     /// ticket must not delay a live one.
-    pub(super) async fn answer(&self) -> Result<CycleOutcome, store::Error> {
+    pub(super) async fn answer(&self) -> Result<StepOutcome, store::Error> {
         let now = self.context.clock.now();
         if let Some(rests) = self.poll.idle_reason(ReadTrigger::Nudge, now) {
             return Ok(rests);
         }
         if lock(&self.state).failures.is_backing_off(now) {
-            return Ok(CycleOutcome::Idle);
+            return Ok(StepOutcome::Idle);
         }
         let ended = self.poll.ended_nudges().await?;
         let nudged = self.first(&ended, now);
@@ -87,7 +87,7 @@ impl LateMoves {
         match answered {
             Ok(()) => {
                 lock(&self.state).failures = Failures::default();
-                Ok(if more { CycleOutcome::Done } else { CycleOutcome::Idle })
+                Ok(if more { StepOutcome::Done } else { StepOutcome::Idle })
             }
             Err(error) => {
                 let is_news = lock(&self.state).failures.record(&error, now, Duration::MAX);
@@ -96,7 +96,7 @@ impl LateMoves {
                         "{error}; the bridge comments later on tickets that were moved after their rollout had ended"
                     );
                 }
-                Ok(CycleOutcome::Idle)
+                Ok(StepOutcome::Idle)
             }
         }
     }

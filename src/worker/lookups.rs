@@ -84,7 +84,7 @@ impl Lookups {
         RoundLookups { lookups: self, failed: FailedLookups::default() }
     }
 
-    /// The cached workflow of an issue type in a project, if it is younger than `believed`.
+    /// The cached workflow of an issue type in a project, if it is younger than `max_age`.
     pub(super) fn known_workflow(
         &self,
         project: &str,
@@ -101,10 +101,10 @@ impl Lookups {
         &self,
         project: &str,
         issue_type: &str,
-        believed: Duration,
+        max_age: Duration,
     ) -> Result<Workflow, jira::Error> {
         let now = self.context.clock.now();
-        if let Some(workflow) = self.known_workflow(project, issue_type, believed) {
+        if let Some(workflow) = self.known_workflow(project, issue_type, max_age) {
             return Ok(workflow);
         }
         let workflow = self.context.jira.workflow(project, issue_type).await?;
@@ -135,22 +135,22 @@ impl RoundLookups<'_> {
         &mut self,
         project: &str,
         issue_type: &str,
-        believed: Duration,
+        max_age: Duration,
     ) -> Result<Workflow, jira::Error> {
         let lookups = self.lookups;
         // A cached answer counts, even if a new request failed in this round.
-        if let Some(known) = lookups.known_workflow(project, issue_type, believed) {
+        if let Some(known) = lookups.known_workflow(project, issue_type, max_age) {
             return Ok(known);
         }
         let what = format!("workflow {issue_type} {project}");
-        self.failed.ask_unless_failed(what, lookups.workflow(project, issue_type, believed)).await
+        self.failed.ask_unless_failed(what, lookups.workflow(project, issue_type, max_age)).await
     }
 
     /// The people whom these words name.
     pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
         let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
-        let believed = |people: &People| if people.named.is_empty() { MEMBERSHIP_TTL } else { PERSON_TTL };
-        self.ask(|known| &mut known.people, format!("people {key}"), key, believed, asking).await
+        let max_age = |people: &People| if people.named.is_empty() { MEMBERSHIP_TTL } else { PERSON_TTL };
+        self.ask(|known| &mut known.people, format!("people {key}"), key, max_age, asking).await
     }
 
     /// The groups of this person.
@@ -179,16 +179,16 @@ impl RoundLookups<'_> {
         cache: impl Fn(&mut CachedLookups) -> &mut TtlMap<K, V>,
         what: String,
         key: K,
-        believed: impl Fn(&V) -> Duration,
+        max_age: impl Fn(&V) -> Duration,
         asking: impl Future<Output = Result<V, jira::Error>>,
     ) -> Result<V, jira::Error> {
         let now = self.lookups.context.clock.now();
-        let known = cache(&mut lock(&self.lookups.cached)).get(&key, &believed, now);
+        let known = cache(&mut lock(&self.lookups.cached)).get(&key, &max_age, now);
         if let Some(known) = known {
             return Ok(known);
         }
         let found = self.failed.ask_unless_failed(what, asking).await?;
-        cache(&mut lock(&self.lookups.cached)).keep(key, &found, believed, now);
+        cache(&mut lock(&self.lookups.cached)).keep(key, &found, max_age, now);
         Ok(found)
     }
 }
@@ -201,14 +201,14 @@ impl<K, V> Default for TtlMap<K, V> {
 
 impl<K: Eq + Hash, V: Clone> TtlMap<K, V> {
     /// The cached answer, if it is young enough.
-    fn get(&self, key: &K, believed: impl Fn(&V) -> Duration, now: Millis) -> Option<V> {
+    fn get(&self, key: &K, max_age: impl Fn(&V) -> Duration, now: Millis) -> Option<V> {
         let (asked, value) = self.0.get(key)?;
-        (now.abs_diff(*asked) < believed(value)).then(|| value.clone())
+        (now.abs_diff(*asked) < max_age(value)).then(|| value.clone())
     }
 
     /// Caches an answer, and drops those that are too old.
-    fn keep(&mut self, key: K, value: &V, believed: impl Fn(&V) -> Duration, asked: Millis) {
-        self.0.retain(|_, (at, value)| asked.abs_diff(*at) < believed(value));
+    fn keep(&mut self, key: K, value: &V, max_age: impl Fn(&V) -> Duration, asked: Millis) {
+        self.0.retain(|_, (at, value)| asked.abs_diff(*at) < max_age(value));
         self.0.insert(key, (asked, value.clone()));
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    context::{Context, CycleOutcome, TICK},
+    context::{Context, StepOutcome, TICK},
     failures::delay,
     lock::lock,
     lookups::Lookups,
@@ -94,7 +94,7 @@ enum Step {
     /// Due commands were loaded.
     Loaded(Result<Vec<OutboxRow>, store::Error>),
     /// A command of this gate was performed.
-    Performed(GateId, Result<CycleOutcome, store::Error>),
+    Performed(GateId, Result<StepOutcome, store::Error>),
 }
 
 type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>>>;
@@ -106,13 +106,13 @@ impl Outbox {
     }
 
     /// Performs the command that has been due longest.
-    pub(super) async fn work_once(&self) -> Result<CycleOutcome, store::Error> {
+    pub(super) async fn work_once(&self) -> Result<StepOutcome, store::Error> {
         if !self.context.lease.leads() {
-            return Ok(CycleOutcome::Standby);
+            return Ok(StepOutcome::Standby);
         }
         match self.pick(&InFlight::default(), 1).await?.pop() {
             Some(row) => self.carry_out(row).await,
-            None => Ok(CycleOutcome::Idle),
+            None => Ok(StepOutcome::Idle),
         }
     }
 
@@ -153,13 +153,13 @@ impl Outbox {
                     Step::Performed(gate, outcome) => {
                         in_hand.0.remove(&gate);
                         match self.ok_or_log(outcome) {
-                            Some(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
+                            Some(StepOutcome::Parked { why } | StepOutcome::Postponed { why }) => {
                                 tracing::debug!(why, "this attempt failed");
                                 due = true;
                             }
-                            Some(CycleOutcome::Done | CycleOutcome::Read { .. }) => due = true,
+                            Some(StepOutcome::Done | StepOutcome::Read { .. }) => due = true,
                             // Left to the next tick.
-                            Some(CycleOutcome::Idle | CycleOutcome::Standby) | None => {}
+                            Some(StepOutcome::Idle | StepOutcome::Standby) | None => {}
                         }
                     }
                 },
@@ -223,7 +223,7 @@ impl Outbox {
     }
 
     /// Performs a command, and settles it.
-    async fn carry_out(&self, mut row: OutboxRow) -> Result<CycleOutcome, store::Error> {
+    async fn carry_out(&self, mut row: OutboxRow) -> Result<StepOutcome, store::Error> {
         let queueing = Arc::clone(&self.queueing);
         let effect = match jira::one_at_a_time(queueing, self.perform(&mut row)).await {
             Ok(effect) => effect,
@@ -255,15 +255,15 @@ impl Outbox {
     /// Claims the command and counts the attempt, if this replica is still the leader and the command still waits.
     async fn claim(&self, id: i64) -> Result<OutboxRow, Failure> {
         let _writing = self.writing.lock().await;
-        let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
-        let row = tx.claim(id, None).await?.ok_or(Failure::Aborted(CycleOutcome::Done))?;
+        let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(StepOutcome::Standby))?;
+        let row = tx.claim(id, None).await?.ok_or(Failure::Aborted(StepOutcome::Done))?;
         let row = tx.merge_progress(&row).await?;
         tx.commit().await?;
         Ok(row)
     }
 
     /// Stores the result of a command, and what it means for the gate, in one transaction.
-    async fn settle(&self, row: &OutboxRow, effect: CommandResult) -> Result<CycleOutcome, store::Error> {
+    async fn settle(&self, row: &OutboxRow, effect: CommandResult) -> Result<StepOutcome, store::Error> {
         let (now, how) = (self.context.clock.now(), self.retry_policy(row, &effect));
         let writing = self.writing.lock().await;
         let mut tx = self.context.store().begin_write().await?;
@@ -271,7 +271,7 @@ impl Outbox {
         let opened = ticket.is_some();
         if !tx.settle(row, &how, now).await? && !opened {
             // Another replica has taken it over, and settles it.
-            return Ok(CycleOutcome::Done);
+            return Ok(StepOutcome::Done);
         }
         let applied = self.apply_to_gate(&mut tx, row, &how, ticket, now).await?;
         self.enqueue_follow_up(&mut tx, row, effect, &how, now).await?;
@@ -284,7 +284,7 @@ impl Outbox {
             self.context.gatekeeper.announce(&applied, now);
         }
         self.log_if_parked(row, &how).await?;
-        Ok(CycleOutcome::of(&how))
+        Ok(StepOutcome::of(&how))
     }
 
     /// What happens to a command after an attempt.

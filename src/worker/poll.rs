@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    context::{Context, CycleOutcome},
+    context::{Context, StepOutcome},
     failures::Failures,
     lookups::Lookups,
     poll_queue::{DueTicket, PollQueue},
@@ -38,16 +38,20 @@ impl Poll {
     }
 
     /// Reads the tickets that webhooks reported as moved, ahead of all other requests to Jira.
-    pub(super) async fn read_nudged(&self) -> Result<CycleOutcome, store::Error> {
+    pub(super) async fn read_nudged(&self) -> Result<StepOutcome, store::Error> {
         let started = self.begin(ReadTrigger::Nudge);
         self.queue.nudges_done();
         self.context.gatekeeper.store_late_nudges(started.at).await?;
-        if let Some(rests) = self.idle_reason(started.trigger, started.at) {
-            return Ok(rests);
+        if let Some(idle) = self.idle_reason(started.trigger, started.at) {
+            if idle == StepOutcome::Standby {
+                // The next leader reads from a queue of its own.
+                self.queue.clear();
+            }
+            return Ok(idle);
         }
         let nudges = self.context.store().nudges().await?;
         if nudges.is_empty() {
-            return Ok(CycleOutcome::Idle);
+            return Ok(StepOutcome::Idle);
         }
         let ended = self.ended_nudges().await?;
         let living: Vec<_> = nudges
@@ -59,7 +63,7 @@ impl Poll {
         let how = if self.context.jira.reads_an_index() { ReadMode::Alone } else { ReadMode::Together };
         let looked = jira::urgently(self.read_and_apply(&due, how, &living, started)).await;
         self.queue.nudges_done();
-        if due.is_empty() { looked.map(|_| CycleOutcome::Idle) } else { looked }
+        if due.is_empty() { looked.map(|_| StepOutcome::Idle) } else { looked }
     }
 
     /// The nudged tickets of ended rollouts that had no late move answered yet.
@@ -83,10 +87,14 @@ impl Poll {
     }
 
     /// Reads the tickets that are due: often those that Flagger asks about, and occasionally all others.
-    pub(super) async fn read_due(&self) -> Result<CycleOutcome, store::Error> {
+    pub(super) async fn read_due(&self) -> Result<StepOutcome, store::Error> {
         let started = self.begin(ReadTrigger::Poll);
-        if let Some(rests) = self.idle_reason(started.trigger, started.at) {
-            return Ok(rests);
+        if let Some(idle) = self.idle_reason(started.trigger, started.at) {
+            if idle == StepOutcome::Standby {
+                // The next leader reads from a queue of its own.
+                self.queue.clear();
+            }
+            return Ok(idle);
         }
         let due = self.queue.due(&self.health, started.at).await;
         if !due.is_empty() {
@@ -97,23 +105,22 @@ impl Poll {
             alone.extend(self.queue.due_directly(&self.health, started.at));
         }
         if alone.is_empty() {
-            Ok(CycleOutcome::Idle)
+            Ok(StepOutcome::Idle)
         } else {
             self.read_and_apply(&alone, ReadMode::Alone, &[], started).await
         }
     }
 
-    fn begin(&self, why: ReadTrigger) -> RoundStart {
-        RoundStart { trigger: why, at: self.context.clock.now(), term: self.context.lease.term() }
+    fn begin(&self, trigger: ReadTrigger) -> RoundStart {
+        RoundStart { trigger, at: self.context.clock.now(), term: self.context.lease.term() }
     }
 
     /// Why nothing is read now; `None` if reading may go on.
-    pub(super) fn idle_reason(&self, why: ReadTrigger, now: Millis) -> Option<CycleOutcome> {
+    pub(super) fn idle_reason(&self, trigger: ReadTrigger, now: Millis) -> Option<StepOutcome> {
         if !self.context.lease.leads() {
-            self.queue.clear();
-            return Some(CycleOutcome::Standby);
+            return Some(StepOutcome::Standby);
         }
-        self.health.is_paused(why, now).then_some(CycleOutcome::Idle)
+        self.health.is_paused(trigger, now).then_some(StepOutcome::Idle)
     }
 
     /// Reads tickets, and applies the readings. One request serves a hundred tickets.
@@ -123,14 +130,14 @@ impl Poll {
         how: ReadMode,
         nudges: &[Nudge],
         started: RoundStart,
-    ) -> Result<CycleOutcome, store::Error> {
+    ) -> Result<StepOutcome, store::Error> {
         let (context, health, lookups) = (&*self.context, &self.health, self.lookups.round());
         let mut round = Round { context, health, lookups, due, started, findings: RoundFindings::default() };
         let seen = match round.see(how).await {
             Ok(seen) => seen,
             Err(error) => return Ok(self.round_failed(&error, started)),
         };
-        let RoundFindings { deferred: later, backing_off: resting, mut unread, fruitless: vain, .. } =
+        let RoundFindings { deferred: later, backing_off: resting, mut unread, fruitless, .. } =
             round.findings;
         let tickets = seen.len();
         let (later, done): (Vec<&DueTicket>, Vec<&DueTicket>) =
@@ -139,13 +146,13 @@ impl Poll {
             ReadTrigger::Nudge => seen.iter().for_each(|seen| self.queue.nudge_read(seen.gate())),
             ReadTrigger::Poll => later.iter().for_each(|due| self.queue.queue_alone(due, started.at)),
         }
-        let fruitless = vain.filter(|_| tickets == 0 && started.trigger == ReadTrigger::Nudge);
+        let fruitless = fruitless.filter(|_| tickets == 0 && started.trigger == ReadTrigger::Nudge);
         let Some(changed) = self.apply(&seen, &done, nudges, started).await? else {
             // Another replica is the leader now; these readings do not count.
             if self.context.lease.term() == started.term {
                 self.context.lease.invalidate();
             }
-            return Ok(CycleOutcome::Standby);
+            return Ok(StepOutcome::Standby);
         };
         self.mark_read(&seen, &done, started);
         if !done.is_empty() {
@@ -158,16 +165,16 @@ impl Poll {
             let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.context.gatekeeper.unread_tickets().read(gates, started.at);
         }
-        Ok(CycleOutcome::Read { tickets, changed })
+        Ok(StepOutcome::Read { tickets, changed })
     }
 
-    fn round_failed(&self, error: &jira::Error, started: RoundStart) -> CycleOutcome {
+    fn round_failed(&self, error: &jira::Error, started: RoundStart) -> StepOutcome {
         if self.health.failed(started.trigger, error, started.at) {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
         let why = self.context.explain(error);
         self.context.gatekeeper.unread_tickets().all_failed(&why, started.at);
-        CycleOutcome::Postponed { why }
+        StepOutcome::Postponed { why }
     }
 
     /// Applies the readings of these tickets, and returns how many tickets had changed. A reading without a change
@@ -248,12 +255,12 @@ impl Poll {
     }
 
     /// Jira answered. If no ticket could be read, `vain` is how often in a row that was so.
-    fn round_worked(&self, vain: Option<Failures>, started: RoundStart) {
-        if self.health.worked(started.trigger, vain) {
+    fn round_worked(&self, fruitless: Option<Failures>, started: RoundStart) {
+        if self.health.worked(started.trigger, fruitless) {
             tracing::info!("Jira answers again");
         }
         // Tickets that were read for nudges need no polling; but while polling fails, that is no successful poll.
-        if vain.is_none() && self.health.polls_work() {
+        if fruitless.is_none() && self.health.polls_work() {
             self.context.metrics.poll_succeeded(started.at);
         }
     }

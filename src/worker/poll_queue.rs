@@ -57,7 +57,7 @@ struct State {
     /// Gates with a ticket that was read for a nudge since the current round began.
     read_for_nudge: HashSet<GateId>,
     /// Gates with a reading that a round discarded: they come before all others.
-    superseded: Map<GateId, Arc<Canary>>,
+    read_again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     /// Gates with a ticket to be read alone, after all in the queue.
     alone: VecDeque<(Arc<Canary>, GateId)>,
@@ -120,7 +120,7 @@ impl PollQueue {
 
     /// Queues a ticket ahead of all others, because a round discarded its reading.
     pub(super) fn read_again_soon(&self, due: &DueTicket) {
-        lock(&self.state).superseded.insert(due.gate.clone(), Arc::clone(&due.canary));
+        lock(&self.state).read_again.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
 
     /// Records that a ticket was read for a nudge. A round in progress discards its own reading of it, even if a
@@ -139,7 +139,7 @@ impl PollQueue {
         let mut state = lock(&self.state);
         state.queue.clear();
         state.alone.clear();
-        state.superseded.clear();
+        state.read_again.clear();
     }
 
     /// At most a hundred of the nudged tickets. Until [`Self::nudges_done`], no round takes them.
@@ -217,8 +217,8 @@ impl PollQueue {
     /// Takes tickets from the queue until there are a hundred.
     fn take(&self, due: &mut Vec<DueTicket>) {
         let state = &mut *lock(&self.state);
-        let State { superseded: again, nudging, .. } = state;
-        again.retain(|gate, canary| {
+        let State { read_again, nudging, .. } = state;
+        read_again.retain(|gate, canary| {
             let waits = due.len() == MAX_PER_REQUEST || nudging.contains(gate);
             if !waits {
                 due.extend(self.watched(&canary.id, gate));

@@ -66,8 +66,8 @@ impl State {
         self.nudges.has_failed() || self.polls.has_failed()
     }
 
-    const fn rounds(&mut self, why: ReadTrigger) -> &mut Failures {
-        match why {
+    const fn rounds(&mut self, trigger: ReadTrigger) -> &mut Failures {
+        match trigger {
             ReadTrigger::Nudge => &mut self.nudges,
             ReadTrigger::Poll => &mut self.polls,
         }
@@ -81,9 +81,9 @@ impl ReadHealth {
 
     /// Whether nothing is read now. After a failure of one kind of round, the other kind backs off, too. But nudged
     /// tickets that cannot be read do not stop polling; and while polling fails, polling is retried first.
-    pub(super) fn is_paused(&self, why: ReadTrigger, now: Millis) -> bool {
+    pub(super) fn is_paused(&self, trigger: ReadTrigger, now: Millis) -> bool {
         let State { polls, nudges, nudges_fail_alone, .. } = &*lock(&self.state);
-        let at = match why {
+        let at = match trigger {
             ReadTrigger::Poll if *nudges_fail_alone => polls.until,
             // Polling goes first. After `poll_every`, nudges go on even if there was nothing to poll.
             ReadTrigger::Nudge if polls.has_failed() => {
@@ -95,11 +95,11 @@ impl ReadHealth {
     }
 
     /// Records that a round failed. Returns whether Jira worked before.
-    pub(super) fn failed(&self, why: ReadTrigger, error: &jira::Error, now: Millis) -> bool {
+    pub(super) fn failed(&self, trigger: ReadTrigger, error: &jira::Error, now: Millis) -> bool {
         let mut state = lock(&self.state);
         let worked = !state.is_away();
-        state.rounds(why).record(error, now, self.context.config().jira.poll_every);
-        if why == ReadTrigger::Nudge {
+        state.rounds(trigger).record(error, now, self.context.config().jira.poll_every);
+        if trigger == ReadTrigger::Nudge {
             state.nudges_fail_alone = error.is_about_object();
         }
         worked
@@ -107,11 +107,11 @@ impl ReadHealth {
 
     /// Records that a round worked; or, with `vain`, that none of its tickets could be read, and how often in a row.
     /// Returns whether an outage of Jira is over.
-    pub(super) fn worked(&self, why: ReadTrigger, vain: Option<Failures>) -> bool {
+    pub(super) fn worked(&self, trigger: ReadTrigger, fruitless: Option<Failures>) -> bool {
         let mut state = lock(&self.state);
         let was_away = state.is_away();
-        *state.rounds(why) = vain.unwrap_or_default();
-        state.nudges_fail_alone |= vain.is_some();
+        *state.rounds(trigger) = fruitless.unwrap_or_default();
+        state.nudges_fail_alone |= fruitless.is_some();
         was_away && !state.is_away()
     }
 
@@ -168,9 +168,9 @@ impl ReadHealth {
         let (state, now) = (&mut *lock(&self.state), self.context.clock.now());
         let failing = state.failing.entry(gate.clone()).or_default();
         failing.record_with_delay(poll_every, now, self.context.slow_cycle());
-        let mut vain = state.nudges;
-        vain.record(error, now, poll_every);
-        vain
+        let mut fruitless = state.nudges;
+        fruitless.record(error, now, poll_every);
+        fruitless
     }
 
     /// Records that a ticket, read alone, shows less than was seen before. That lasts until it is moved, so it is

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, CycleOutcome};
+use super::context::{Context, StepOutcome};
 use crate::store;
 
 /// How long to wait before the next request, if Jira did not answer.
@@ -14,7 +14,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(60);
 /// Retries [`recognise`] until it succeeds, once.
 pub(super) async fn recognise_loop(context: &Context, stop: &CancellationToken) {
     let asking = async {
-        while !matches!(recognise(context).await, Ok(CycleOutcome::Done)) {
+        while !matches!(recognise(context).await, Ok(StepOutcome::Done)) {
             sleep(RETRY_DELAY).await;
         }
     };
@@ -26,23 +26,23 @@ pub(super) async fn recognise_loop(context: &Context, stop: &CancellationToken) 
 
 /// Compares the Jira that answers with the one in which the stored tickets were opened, logs a difference, and stores
 /// which one it is now. No gate opens or closes because of this: each ticket has to prove itself.
-pub(super) async fn recognise(context: &Context) -> Result<CycleOutcome, store::Error> {
+pub(super) async fn recognise(context: &Context) -> Result<StepOutcome, store::Error> {
     if !context.lease.leads() {
-        return Ok(CycleOutcome::Standby);
+        return Ok(StepOutcome::Standby);
     }
     let server = match context.jira.server().await {
         Ok(server) => server,
         // Not logged here: the requests that need Jira log the error.
-        Err(error) => return Ok(CycleOutcome::Postponed { why: context.explain(&error) }),
+        Err(error) => return Ok(StepOutcome::Postponed { why: context.explain(&error) }),
     };
     let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {
-        return Ok(CycleOutcome::Done);
+        return Ok(StepOutcome::Done);
     };
     let before = context.store().site().await?;
     if before.as_ref() == Some(&now) {
-        return Ok(CycleOutcome::Done);
+        return Ok(StepOutcome::Done);
     }
-    let Some(mut tx) = context.begin_if_leading().await? else { return Ok(CycleOutcome::Standby) };
+    let Some(mut tx) = context.begin_if_leading().await? else { return Ok(StepOutcome::Standby) };
     tx.set_site(&now).await?;
     tx.commit().await?;
     if let Some(before) = before {
@@ -53,5 +53,5 @@ pub(super) async fn recognise(context: &Context) -> Result<CycleOutcome, store::
              stay closed, and the next rollouts open tickets of their own"
         );
     }
-    Ok(CycleOutcome::Done)
+    Ok(StepOutcome::Done)
 }

@@ -17,7 +17,7 @@ use flagger_jira_bridge::{
     millis::Millis,
     serve::{Bridge, Listeners},
     store::{LEASE, LeaseOutcome},
-    worker::{CycleOutcome, Worker},
+    worker::{StepOutcome, Worker},
 };
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -102,7 +102,7 @@ impl Replica {
             let looked = poll_tickets(&self.worker).await.unwrap();
             if matches!(
                 (did, looked),
-                (CycleOutcome::Idle | CycleOutcome::Standby, CycleOutcome::Idle | CycleOutcome::Standby)
+                (StepOutcome::Idle | StepOutcome::Standby, StepOutcome::Idle | StepOutcome::Standby)
             ) {
                 return;
             }
@@ -476,7 +476,7 @@ async fn a_minute_without_postgresql() {
             assert_eq!(replica.posts("/post-rollout", &report).await.0, 503);
             assert!(replica.worker.keep_lease(false).await.is_err());
             let looked = poll_tickets(&replica.worker).await;
-            assert!(matches!(looked, Ok(CycleOutcome::Standby) | Err(_)), "{looked:?}");
+            assert!(matches!(looked, Ok(StepOutcome::Standby) | Err(_)), "{looked:?}");
         }
     }
     way.send_replace(Way::Open);

@@ -25,7 +25,7 @@ use flagger_jira_bridge::{
     config,
     millis::Millis,
     store::{self, LEASE, LeaseOutcome},
-    worker::{CycleOutcome, Worker},
+    worker::{StepOutcome, Worker},
 };
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -48,13 +48,13 @@ const SEARCHES: u32 = 10;
 const SEARCHED_EVERY: Duration = Duration::from_secs(15);
 
 /// One round of reading: tickets named by a webhook; if there are none, late moves of ended tickets; then due tickets.
-pub(crate) async fn poll_tickets(worker: &Worker) -> Result<CycleOutcome, store::Error> {
+pub(crate) async fn poll_tickets(worker: &Worker) -> Result<StepOutcome, store::Error> {
     let nudged = worker.read_nudged().await?;
-    if nudged != CycleOutcome::Idle {
+    if nudged != StepOutcome::Idle {
         return Ok(nudged);
     }
     let answered = worker.answer_late_moves().await?;
-    if answered == CycleOutcome::Idle { worker.poll().await } else { Ok(answered) }
+    if answered == StepOutcome::Idle { worker.poll().await } else { Ok(answered) }
 }
 
 /// An answer to an HTTP request.
@@ -359,10 +359,10 @@ impl World {
                     (worker.work_once().await.unwrap(), poll_tickets(&worker).await.unwrap())
                 });
                 match did.await {
-                    Some((CycleOutcome::Idle, CycleOutcome::Idle)) => idle = true,
-                    Some((CycleOutcome::Standby, CycleOutcome::Standby)) => {}
+                    Some((StepOutcome::Idle, StepOutcome::Idle)) => idle = true,
+                    Some((StepOutcome::Standby, StepOutcome::Standby)) => {}
                     Some((_, looked)) => {
-                        looks += usize::from(matches!(looked, CycleOutcome::Read { .. }));
+                        looks += usize::from(matches!(looked, StepOutcome::Read { .. }));
                         idle = false;
                         break;
                     }

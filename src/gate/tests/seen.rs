@@ -67,7 +67,7 @@ fn a_move_that_was_not_judged_decides_nothing() {
         (Author::Accepted, true),
         (Author::NotAccepted { why: why() }, false),
         (Author::Unknown { why: why() }, false),
-        (Author::NotJudged, false),
+        (Author::NoDecision, false),
     ] {
         let gate = judged("yes", &author);
         let verdict = gate.verdict(Millis(1_790_000_000_000), TRUST);

@@ -22,7 +22,7 @@ const MAX_REFUSED: usize = 50;
 
 /// The health of the connection to Jira.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct JiraHealth {
+pub struct JiraHealthView {
     /// Whether gates stay closed because of a problem with Jira.
     pub trouble: bool,
     /// The state in one line.
@@ -63,7 +63,7 @@ pub(super) struct PageInput<'a> {
     pub(super) overview: Option<Result<Overview, String>>,
     /// The refused calls, newest first.
     pub(super) refused: Vec<RefusedView>,
-    pub(super) jira: JiraHealth,
+    pub(super) jira: JiraHealthView,
 }
 
 /// The gates, and the limits for all of them.
@@ -83,7 +83,7 @@ pub(super) struct Gates<'a> {
 /// The input of the template.
 #[derive(Serialize)]
 struct Page<'a> {
-    jira: &'a JiraHealth,
+    jira: &'a JiraHealthView,
     /// Why tickets are read one by one, if they are.
     one_by_one: Option<String>,
     at: String,

@@ -73,7 +73,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         return false;
     }
     let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
-    let Ok(snapshot) = issue.snapshot(&trail.histories, NOW, kind, wire::ReadMode::Alone) else {
+    let Ok(snapshot) = issue.snapshot(&trail.histories, NOW, kind, wire::ReadScope::Alone) else {
         return false;
     };
     let IssueSnapshot::Issue { status, moves, .. } = &snapshot else { return false };

@@ -381,17 +381,15 @@ fn comments_at_the_end_of_a_rollout() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
     for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
-            for text in
-                both(&ticket::comment(&Notice::Ended { fate: outcome, name: name(stage) }, &route("")))
-            {
+            for text in both(&ticket::comment(&Notice::Ended { outcome, name: name(stage) }, &route(""))) {
                 let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
                 assert_eq!(text.matches("This ticket opens nothing any more").count(), 1, "{text}");
             }
         }
     }
-    let all = OUTCOMES
-        .map(|(outcome, _)| said(&Notice::Ended { fate: outcome, name: name(Stage::ConfirmPromotion) }));
+    let all =
+        OUTCOMES.map(|(outcome, _)| said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion) }));
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 
@@ -486,9 +484,9 @@ fn what_flagger_did_without_a_question() {
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Notice::Ended { fate: TicketOutcome::Replaced, name: name() },
-        Notice::Ended { fate: TicketOutcome::Recreated, name: name() },
-        Notice::Ended { fate: TicketOutcome::Ended(End::Recreated), name: name() },
+        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name() },
+        Notice::Ended { outcome: TicketOutcome::Recreated, name: name() },
+        Notice::Ended { outcome: TicketOutcome::Ended(End::Recreated), name: name() },
         Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
         Notice::OtherLabel { label: label("v2"), before: label("v1") },
         Notice::Unasked { revision: revision("7f8d6c5b94") },

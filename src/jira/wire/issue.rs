@@ -57,7 +57,7 @@ pub(in crate::jira) struct Issue {
 
 /// How an issue was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::jira) enum ReadMode {
+pub(in crate::jira) enum ReadScope {
     /// With others. A search on Data Center cannot return properties.
     Together,
     /// By itself.
@@ -94,7 +94,7 @@ impl Issue {
     ///
     /// # Errors
     /// What is missing, in words: labels and properties that the answer lacks prove nothing.
-    pub(in crate::jira) fn marks(&self, kind: Kind, read: ReadMode) -> Result<Vec<GateId>, &'static str> {
+    pub(in crate::jira) fn marks(&self, kind: Kind, read: ReadScope) -> Result<Vec<GateId>, &'static str> {
         let labels = self.fields.as_ref().and_then(|fields| fields.labels.as_ref());
         let labels = labels.ok_or("an issue without its labels")?.iter();
         let labels = labels.filter_map(|label| GateId::of_label(label));
@@ -103,15 +103,15 @@ impl Issue {
             .as_ref()
             .map(|all| all.get(PROPERTY).and_then(|mark| marks::mark_value(mark, "gate")));
         match (kind, read, property) {
-            (Kind::Cloud, ReadMode::Alone | ReadMode::Together, Some(property)) => {
+            (Kind::Cloud, ReadScope::Alone | ReadScope::Together, Some(property)) => {
                 Ok(property.map(GateId).into_iter().collect())
             }
-            (Kind::DataCenter, ReadMode::Together, None) => Ok(labels.collect()),
-            (Kind::DataCenter, ReadMode::Alone | ReadMode::Together, Some(property)) => {
+            (Kind::DataCenter, ReadScope::Together, None) => Ok(labels.collect()),
+            (Kind::DataCenter, ReadScope::Alone | ReadScope::Together, Some(property)) => {
                 Ok(labels.filter(|GateId(label)| property.as_ref() == Some(label)).collect())
             }
-            (Kind::Cloud, ReadMode::Alone | ReadMode::Together, None)
-            | (Kind::DataCenter, ReadMode::Alone, None) => Err("an issue without its properties"),
+            (Kind::Cloud, ReadScope::Alone | ReadScope::Together, None)
+            | (Kind::DataCenter, ReadScope::Alone, None) => Err("an issue without its properties"),
         }
     }
 
@@ -128,7 +128,7 @@ impl Issue {
         histories: &[Value],
         answered: Millis,
         kind: Kind,
-        read: ReadMode,
+        read: ReadScope,
     ) -> Result<IssueSnapshot, &'static str> {
         let marks = self.marks(kind, read);
         let fields = self.fields.ok_or("an issue without fields")?;
@@ -195,10 +195,12 @@ mod tests {
             issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
             assert_eq!(issue.check().err(), over.err(), "{labels}");
             let ended =
-                issue.snapshot(&[], Millis(5), Kind::Cloud, ReadMode::Alone).map(|snapshot| match snapshot {
-                    IssueSnapshot::Issue { ended, .. } => ended,
-                    IssueSnapshot::Missing { .. } => panic!("an issue"),
-                });
+                issue.snapshot(&[], Millis(5), Kind::Cloud, ReadScope::Alone).map(
+                    |snapshot| match snapshot {
+                        IssueSnapshot::Issue { ended, .. } => ended,
+                        IssueSnapshot::Missing { .. } => panic!("an issue"),
+                    },
+                );
             assert_eq!(ended, over, "{labels}");
         }
     }
@@ -224,7 +226,7 @@ mod tests {
             panic!("all of it");
         };
         let IssueSnapshot::Issue { issue_type, moves, answered, .. } =
-            issue.snapshot(&histories, Millis(5), Kind::Cloud, ReadMode::Alone).unwrap()
+            issue.snapshot(&histories, Millis(5), Kind::Cloud, ReadScope::Alone).unwrap()
         else {
             panic!("an issue");
         };
@@ -240,7 +242,7 @@ mod tests {
         labels: &Value,
         properties: &Value,
         kind: Kind,
-        read: ReadMode,
+        read: ReadScope,
     ) -> Result<Vec<String>, &'static str> {
         let mut issue = issue(json!(null));
         issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
@@ -261,7 +263,7 @@ mod tests {
             (json!(["fjb-ab"]), json!({ PROPERTY: {"gate": "cd"} }), &["cd"], &[]),
         ] {
             for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
-                for read in [ReadMode::Alone, ReadMode::Together] {
+                for read in [ReadScope::Alone, ReadScope::Together] {
                     assert_eq!(
                         marks(&labels, &properties, kind, read).unwrap(),
                         expected,
@@ -274,10 +276,10 @@ mod tests {
         // labels.
         let labels = json!(["fjb-ab", "fjb-cd"]);
         for (kind, read, expected) in [
-            (Kind::Cloud, ReadMode::Alone, None),
-            (Kind::Cloud, ReadMode::Together, None),
-            (Kind::DataCenter, ReadMode::Alone, None),
-            (Kind::DataCenter, ReadMode::Together, Some(vec!["ab".to_owned(), "cd".to_owned()])),
+            (Kind::Cloud, ReadScope::Alone, None),
+            (Kind::Cloud, ReadScope::Together, None),
+            (Kind::DataCenter, ReadScope::Alone, None),
+            (Kind::DataCenter, ReadScope::Together, Some(vec!["ab".to_owned(), "cd".to_owned()])),
         ] {
             assert_eq!(marks(&labels, &json!(null), kind, read).ok(), expected, "{kind:?}");
         }
@@ -318,7 +320,7 @@ mod tests {
         bare.fields = Some(Fields::default());
         assert_eq!(bare.check().unwrap_err(), "an issue without its status");
         assert_eq!(
-            bare.snapshot(&[], Millis(0), Kind::Cloud, ReadMode::Alone).unwrap_err(),
+            bare.snapshot(&[], Millis(0), Kind::Cloud, ReadScope::Alone).unwrap_err(),
             "an issue without its status"
         );
     }

@@ -39,7 +39,7 @@ impl Step {
             }
             let (id, name) = (gate.id.clone(), gate.name.clone());
             self.commands
-                .push(Command::Comment { gate: id.clone(), notice: Notice::Ended { fate: outcome, name } });
+                .push(Command::Comment { gate: id.clone(), notice: Notice::Ended { outcome, name } });
             self.commands.push(Command::Label { gate: id.clone() });
             // A rejected ticket stays in the status that a person chose.
             if gate.rejection().is_none() {
@@ -53,7 +53,7 @@ impl Step {
         for gate in rollout.replaced.iter().filter(|gate| !gate.is_unmarked()) {
             self.retire_ticket(
                 gate,
-                Notice::Ended { fate: TicketOutcome::Ended(how), name: gate.name.clone() },
+                Notice::Ended { outcome: TicketOutcome::Ended(how), name: gate.name.clone() },
                 how,
             );
             if how == End::Superseded {

@@ -56,7 +56,7 @@ impl Step {
         }
         let signal = self.canary.signal(asked.name, asked.pace, rules);
         self.note_untyped_hook(asked);
-        if self.report(signal, asked.message, silent_for, rules) {
+        if self.apply_message(signal, asked.message, silent_for, rules) {
             self.add_denials(asked);
             if self.ensure_gate(asked, rules) {
                 self.record_first_use(asked, rules);
@@ -104,7 +104,7 @@ impl Step {
     fn record_answer(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let open = gate.verdict(self.now, rules.trust).is_open();
+        let open = gate.verdict(self.now, rules.validity).is_open();
         let was_open = gate.was_open(asked.pace);
         if open == was_open {
             return;
@@ -179,15 +179,15 @@ impl Step {
     fn record_first_use(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let verdict = gate.verdict(self.now, rules.trust);
+        let verdict = gate.verdict(self.now, rules.validity);
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {
             let entry = decision.changelog_entry.changelog_id.clone();
-            if !gate.notified.iter().any(|answered| *answered == format!("expired-{entry}")) {
+            if !gate.notified.iter().any(|tag| *tag == format!("expired-{entry}")) {
                 let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
                 self.audit_events.push(AuditEvent::Expired { gate, ticket, decision });
             }
-            let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
+            let valid_for = u64::try_from(rules.validity.valid_for.as_millis()).unwrap_or(u64::MAX);
             return notify_once(&mut self.commands, gate, Notice::Expired { entry, valid_for });
         }
         if !verdict.is_open() {

@@ -18,7 +18,7 @@ const MOST_REPORTS: usize = 100;
 
 impl Step {
     /// Moves the rollout by a message. Returns whether the message is about the current rollout.
-    pub(super) fn report(
+    pub(super) fn apply_message(
         &mut self,
         signal: Signal,
         message: &Message,
@@ -115,7 +115,7 @@ impl Step {
     pub(super) fn comment_progress(&mut self, words: Option<&str>) {
         let (Some(words), Some(rollout)) = (words, &mut self.canary.rollout) else { return };
         let Some(gate) = rollout.gates.last() else { return };
-        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|answered| answered == words) {
+        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|known| known == words) {
             return;
         }
         rollout.reports.push(words.to_owned());

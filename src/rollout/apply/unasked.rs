@@ -59,7 +59,7 @@ impl Step {
         let newer = self.canary.rollout.as_ref().and_then(|rollout| newer_revision(rollout, signal, message));
         match newer {
             Some(newer) if how == End::Superseded => {
-                self.end_as(how, TicketOutcome::Replaced);
+                self.end_as(how, TicketOutcome::ShippedUnasked);
                 self.canary.unasked = Some(newer);
                 self.update_unasked(signal, message);
             }

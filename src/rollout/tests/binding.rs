@@ -72,7 +72,7 @@ impl One {
             silent_for: Duration::ZERO,
             pace: Pace::default(),
         });
-        self.gate().verdict(self.now, RULES.trust).is_open()
+        self.gate().verdict(self.now, RULES.validity).is_open()
     }
 
     fn moves(&mut self, id: &str, name: &str) {
@@ -122,7 +122,7 @@ impl One {
             TicketState::Rejected { author: Author::Accepted, .. } => "rejected",
             TicketState::Rejected { .. } => "rejected, not counted",
             TicketState::NotAllowed { .. } => "not allowed",
-            TicketState::NotJudged { .. } => "unjudged",
+            TicketState::JudgmentPending { .. } => "unjudged",
             TicketState::Invalid { reason: InvalidReason::Renamed { .. } } => "renamed",
             TicketState::Invalid { .. } => "gone",
         }
@@ -172,7 +172,7 @@ fn an_approval_that_was_not_judged_by_these_settings_is_judged_again() {
         one.sees(statuses());
         let rollout = one.canary.rollout.as_mut().unwrap();
         rollout.gates[0].judged_by = judged_by;
-        assert_eq!(one.gate().verdict(one.now, RULES.trust), Verdict::Stuck);
+        assert_eq!(one.gate().verdict(one.now, RULES.validity), Verdict::Stuck);
         one.sees(statuses());
         assert!(one.asks(&[]));
     }
@@ -289,7 +289,7 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
     one.sees(statuses());
     one.canary.rollout.as_mut().unwrap().gates[0].statuses = None;
     assert!(!one.asks(&[]));
-    assert_eq!(one.gate().verdict(one.now, RULES.trust), Verdict::Stale);
+    assert_eq!(one.gate().verdict(one.now, RULES.validity), Verdict::Stale);
     one.sees(statuses());
     assert!(one.asks(&[]));
 }

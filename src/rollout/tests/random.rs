@@ -215,7 +215,7 @@ impl Witness {
             return;
         }
         let Some(gate) = self.canary.gate(name) else { return };
-        let is_open = gate.verdict(self.now, RULES.trust).is_open();
+        let is_open = gate.verdict(self.now, RULES.validity).is_open();
         let open = is_open.then(|| {
             let (ticket, decision) = gate.approval().unwrap();
             (ticket.clone(), decision.clone())

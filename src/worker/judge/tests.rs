@@ -88,7 +88,7 @@ impl Site {
         match self.judge(account_id, approvers, deny).await {
             Author::Accepted => "accepted".into(),
             Author::NotAccepted { why } => format!("not accepted: {why}"),
-            Author::NotJudged => "not judged".to_owned(),
+            Author::NoDecision => "not judged".to_owned(),
             Author::Unknown { why } => format!("unknown: {why}"),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     store::{self, OutboxRow, WriteTx},
     ticket,
     worker::{
-        context::{Context, CycleOutcome},
+        context::{Context, StepOutcome},
         lookups::Lookups,
         statuses::resolve,
     },
@@ -136,7 +136,7 @@ impl Create<'_> {
         let writing = self.writing.lock().await;
         let tx = self.context.begin_if_leading().await?;
         let (now, recorded) = (clock.now(), clock.stopwatch());
-        let mut tx = tx.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
+        let mut tx = tx.ok_or(Failure::Aborted(StepOutcome::Standby))?;
         let canary = match tx.canary(&row.canary).await {
             Ok(canary) => canary,
             Err(error @ store::Error::Corrupt { .. }) => return Ok(self.postpone(row, error.to_string())),
@@ -146,12 +146,12 @@ impl Create<'_> {
             // The rollout ended while the request waited. After catching up, the next step finds that out.
             drop(tx);
             self.context.store().catch_up().await?;
-            return Err(Failure::Aborted(CycleOutcome::Done));
+            return Err(Failure::Aborted(StepOutcome::Done));
         }
         let claimed = tx.claim(row.id, Some(now)).await?;
         // If it was sent meanwhile, the next step searches first.
         let claimed = claimed.filter(|claimed| claimed.unknown_since == row.unknown_since);
-        *row = claimed.ok_or(Failure::Aborted(CycleOutcome::Done))?;
+        *row = claimed.ok_or(Failure::Aborted(StepOutcome::Done))?;
         record_home(&mut tx, row.clone(), home.clone(), now).await?;
         tx.commit().await?;
         drop(writing);

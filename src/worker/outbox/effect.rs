@@ -1,6 +1,6 @@
 //! The results of performing commands.
 
-use crate::{gate::Ticket, jira, millis::Millis, rollout::Notice, store, worker::context::CycleOutcome};
+use crate::{gate::Ticket, jira, millis::Millis, rollout::Notice, store, worker::context::StepOutcome};
 
 /// The result of performing a command.
 #[must_use]
@@ -60,10 +60,10 @@ pub(super) enum CommandResult {
 /// Why a command was not performed.
 pub(super) enum Failure {
     /// Another replica has the command, or it was done meanwhile: there is nothing to settle.
-    Aborted(CycleOutcome),
+    Aborted(StepOutcome),
     /// The database failed, so nothing can be settled. A retry finds what was already done in Jira.
     Store(store::Error),
-    /// Jira did not carry it out; at most an earlier request had an effect.
+    /// A request failed. A create had no effect then; of an update that is unknown, and repeating it is safe.
     Jira(jira::Error),
     /// A retry does not help.
     Stuck(String),

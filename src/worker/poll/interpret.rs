@@ -250,14 +250,14 @@ impl<'a> Round<'a> {
         snapshot: &IssueSnapshot,
         statuses: &Statuses,
     ) -> Author {
-        let IssueSnapshot::Issue { status, moves, .. } = snapshot else { return Author::NotJudged };
+        let IssueSnapshot::Issue { status, moves, .. } = snapshot else { return Author::NoDecision };
         match gate::decisive(status, moves, statuses) {
             Some(_) if denials.all => denies_all(MOST_DENIALS),
             Some(entry) => {
                 let (context, lookups) = (self.context, &mut self.lookups);
                 judge(context, lookups, route, &denials.entries, &due.ticket.project, &entry.by).await
             }
-            None => Author::NotJudged,
+            None => Author::NoDecision,
         }
     }
 }

@@ -43,7 +43,7 @@ impl SeenTicket {
     /// Whether it is known if the deciding move counts. True if no move decided.
     pub(super) const fn is_judged(&self) -> bool {
         match self.reading.author {
-            Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
+            Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision => true,
             Author::Unknown { .. } => false,
         }
     }
@@ -61,7 +61,7 @@ impl SeenTicket {
         let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
-        let trust = context.gatekeeper.trust(&self.canary, &gate.name);
+        let trust = context.gatekeeper.validity(&self.canary, &gate.name);
         let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, trust);
         let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
             return RecheckReason::None;
@@ -73,7 +73,7 @@ impl SeenTicket {
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
             | TicketState::Invalid { .. }
                 if gate.is_labelled() && canary.is_replaced(&gate.id) =>
             {
@@ -84,7 +84,7 @@ impl SeenTicket {
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
                 if gate.is_unmarked() =>
             {
                 RecheckReason::Gone
@@ -111,7 +111,7 @@ impl SeenTicket {
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
                 if before != ticket_state && reads_an_index =>
             {
                 RecheckReason::Index
@@ -120,7 +120,7 @@ impl SeenTicket {
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::NotJudged { .. }
+            | TicketState::JudgmentPending { .. }
             | TicketState::Invalid { .. } => RecheckReason::None,
         }
     }

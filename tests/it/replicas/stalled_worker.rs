@@ -9,7 +9,7 @@ use std::{
 use fake_jira::{Fault, MIA, Operation, Times};
 use flagger_jira_bridge::{
     store::{LEASE, LeaseOutcome},
-    worker::{CycleOutcome, Worker},
+    worker::{StepOutcome, Worker},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,7 @@ static MORE_THAN_ONE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
 /// A worker's step that is suspended in the middle.
 struct Paused {
     go_on: mpsc::Sender<()>,
-    step: tokio::task::JoinHandle<CycleOutcome>,
+    step: tokio::task::JoinHandle<StepOutcome>,
 }
 
 impl Paused {
@@ -87,7 +87,7 @@ impl Paused {
     /// The worker performs this step, and is suspended at the event `at`.
     async fn within<F>(replica: &Replica, at: &'static str, step: impl FnOnce(Arc<Worker>) -> F) -> Self
     where
-        F: Future<Output = CycleOutcome> + Send + 'static,
+        F: Future<Output = StepOutcome> + Send + 'static,
     {
         LazyLock::force(&MORE_THAN_ONE);
         let (reached, has_reached) = mpsc::channel();
@@ -102,7 +102,7 @@ impl Paused {
         Self { go_on, step }
     }
 
-    async fn goes_on(self) -> CycleOutcome {
+    async fn goes_on(self) -> StepOutcome {
         self.go_on.send(()).unwrap();
         self.step.await.unwrap()
     }
@@ -142,7 +142,7 @@ async fn a_worker_that_is_suspended_before_a_create() {
             two.clock.advance(LEASE);
             assert_eq!(two.second.renew_lease().await, LeaseOutcome::TookOver);
         }
-        assert_eq!(paused.goes_on().await, CycleOutcome::Done);
+        assert_eq!(paused.goes_on().await, StepOutcome::Done);
         assert_eq!(two.jira.issues().len(), 1, "the request is not sent any more");
         for replica in [&two.first, &two.second] {
             let _ = replica.renew_lease().await;
@@ -168,10 +168,10 @@ async fn an_old_attempt_does_not_settle_a_newer_one() {
     let _ = two.first.renew_lease().await;
     let sending = Paused::at(&two.first, "sending").await;
     let sent = two.number("SELECT sent_at FROM outbox").await;
-    assert_eq!(paused.goes_on().await, CycleOutcome::Done);
+    assert_eq!(paused.goes_on().await, StepOutcome::Done);
     assert_eq!(two.number("SELECT sent_at FROM outbox").await, sent, "the time of the last request is kept");
     assert_eq!(two.number("SELECT attempts FROM outbox").await, 2);
-    assert_eq!(sending.goes_on().await, CycleOutcome::Done);
+    assert_eq!(sending.goes_on().await, StepOutcome::Done);
     assert_eq!(two.jira.issues().len(), 1);
 }
 
@@ -223,8 +223,8 @@ async fn a_round_that_is_suspended_before_its_commit() {
     while two.number(waits).await == 0 {
         assert!(began.elapsed() < PATIENCE, "its transaction does not start");
     }
-    assert_eq!(round.goes_on().await, CycleOutcome::Read { tickets: 1, changed: 1 });
-    assert_eq!(nudged.await.unwrap(), CycleOutcome::Read { tickets: 1, changed: 1 });
+    assert_eq!(round.goes_on().await, StepOutcome::Read { tickets: 1, changed: 1 });
+    assert_eq!(nudged.await.unwrap(), StepOutcome::Read { tickets: 1, changed: 1 });
     let (status, words) = two.second.asks("cart", "new").await;
     assert_eq!(status, 403, "{words}");
 }
@@ -250,8 +250,8 @@ async fn a_poll_that_is_suspended() {
         tokio::task::yield_now().await;
     }
     two.first_takes_over().await;
-    assert_eq!(look.await.unwrap(), CycleOutcome::Standby);
-    assert_eq!(two.second.worker.poll().await.unwrap(), CycleOutcome::Standby);
+    assert_eq!(look.await.unwrap(), StepOutcome::Standby);
+    assert_eq!(two.second.worker.poll().await.unwrap(), StepOutcome::Standby);
     let reads = two.jira.requests().into_iter().filter(|it| it.operation != Operation::ProjectStatuses);
     assert_eq!(reads.count(), 1);
     two.first.asks("cart", "new").await;

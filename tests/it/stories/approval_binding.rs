@@ -8,7 +8,7 @@ use fake_jira::{
 };
 use flagger_jira_bridge::{
     clock::Clock,
-    worker::{CycleOutcome, Worker},
+    worker::{StepOutcome, Worker},
 };
 use serde_json::{Value, json};
 use tracing::{Level, instrument::WithSubscriber as _};
@@ -830,7 +830,7 @@ async fn another_site_is_reported_once() {
         let compare = async || {
             let dispatch = log.dispatch(Level::INFO);
             let step = async |worker: Arc<Worker>| {
-                assert_eq!(worker.recognise_site().await.unwrap(), CycleOutcome::Done);
+                assert_eq!(worker.recognise_site().await.unwrap(), StepOutcome::Done);
             };
             let process = world.workers().remove(0);
             process.run_on_worker(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();

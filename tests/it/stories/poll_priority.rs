@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use fake_jira::{Fault, MIA, Operation, Times};
-use flagger_jira_bridge::worker::{CycleOutcome, Worker};
+use flagger_jira_bridge::worker::{StepOutcome, Worker};
 
 use crate::world::{World, process::Process};
 
@@ -26,16 +26,16 @@ async fn a_decision_overtakes_a_slow_round() {
             let meanwhile = async {
                 world.jira.move_issue(&key, decides, MIA).unwrap();
                 let nudged = nudge_and_read(&world, &process, &key).await;
-                assert_eq!(nudged, CycleOutcome::Read { tickets: 1, changed: usize::from(opens) });
+                assert_eq!(nudged, StepOutcome::Read { tickets: 1, changed: usize::from(opens) });
                 assert_eq!(asks(&world).await, status);
             };
             let round = slow_round(&world, &process, meanwhile).await;
-            assert_eq!(round, CycleOutcome::Read { tickets: 1, changed: 0 });
+            assert_eq!(round, StepOutcome::Read { tickets: 1, changed: 0 });
             assert_eq!(asks(&world).await, status, "the round's reading is outdated");
             // The bridge cannot know which of the two readings is newer, so it reads a third time.
             world.advance(Duration::from_secs(1));
-            assert_eq!(polls(&process).await, CycleOutcome::Read { tickets: 1, changed: 0 });
-            assert_eq!(polls(&process).await, CycleOutcome::Idle);
+            assert_eq!(polls(&process).await, StepOutcome::Read { tickets: 1, changed: 0 });
+            assert_eq!(polls(&process).await, StepOutcome::Idle);
             world.finish().await;
         }
     }
@@ -60,7 +60,7 @@ async fn release_answer() {
     tokio::time::resume();
 }
 
-async fn polls(process: &Process) -> CycleOutcome {
+async fn polls(process: &Process) -> StepOutcome {
     process.run_on_worker(async |worker: Arc<Worker>| worker.poll().await.unwrap()).await.unwrap()
 }
 
@@ -78,7 +78,7 @@ async fn due_ticket(world: &World) -> String {
 }
 
 /// A webhook reports that the ticket was moved, and the worker reads it.
-async fn nudge_and_read(world: &World, process: &Process, key: &str) -> CycleOutcome {
+async fn nudge_and_read(world: &World, process: &Process, key: &str) -> StepOutcome {
     assert_eq!(world.nudges(key).await.status, 200);
     process.run_on_worker(async |worker: Arc<Worker>| worker.read_nudged().await.unwrap()).await.unwrap()
 }
@@ -88,12 +88,12 @@ async fn nudge_and_fail(world: &World, process: &Process, key: &str) {
     world.jira.hide_issue(key, true).unwrap();
     let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
     world.jira.fault(Operation::GetIssue, broken, Times::Once);
-    assert_eq!(nudge_and_read(world, process, key).await, CycleOutcome::Read { tickets: 0, changed: 0 });
+    assert_eq!(nudge_and_read(world, process, key).await, StepOutcome::Read { tickets: 0, changed: 0 });
     world.jira.hide_issue(key, false).unwrap();
 }
 
 /// Runs a round for which Jira reads the tickets at once, but answers only after `meanwhile`.
-async fn slow_round(world: &World, process: &Process, meanwhile: impl Future<Output = ()>) -> CycleOutcome {
+async fn slow_round(world: &World, process: &Process, meanwhile: impl Future<Output = ()>) -> StepOutcome {
     let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
     let asked = hold_answer(world, reads);
     let mut round = pin!(polls(process));
@@ -124,10 +124,10 @@ async fn a_round_skips_a_ticket_that_is_read_for_a_nudge() {
         }
         tokio::select! {
             seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
-            polled = polls(&process) => assert_eq!(polled, CycleOutcome::Idle),
+            polled = polls(&process) => assert_eq!(polled, StepOutcome::Idle),
         }
         release_answer().await;
-        assert_eq!(nudged.await.unwrap(), CycleOutcome::Read { tickets: 1, changed: 1 });
+        assert_eq!(nudged.await.unwrap(), StepOutcome::Read { tickets: 1, changed: 1 });
         assert_eq!(asks(&world).await, 200);
         world.finish().await;
     }
@@ -145,7 +145,7 @@ async fn a_failed_nudge_does_not_delay_the_next_poll() {
             let [process] = world.workers().try_into().ok().unwrap();
             world.advance(2 * MINUTE);
             asks(&world).await;
-            assert_eq!(polls(&process).await, CycleOutcome::Idle);
+            assert_eq!(polls(&process).await, StepOutcome::Idle);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
             world.jira.hide_issue(&key, hidden).unwrap();
             let issue = if hidden { Operation::GetIssue } else { Operation::User };
@@ -154,12 +154,12 @@ async fn a_failed_nudge_does_not_delay_the_next_poll() {
                 world.jira.fault(operation, broken, Times::Always);
             }
             let nudged = nudge_and_read(&world, &process, &key).await;
-            assert_eq!(nudged, CycleOutcome::Read { tickets: seen, changed: seen });
+            assert_eq!(nudged, StepOutcome::Read { tickets: seen, changed: seen });
             assert_eq!(asks(&world).await, 403);
             world.jira.clear_faults();
             world.jira.hide_issue(&key, false).unwrap();
             world.advance(MINUTE);
-            assert_eq!(polls(&process).await, CycleOutcome::Read { tickets: 1, changed: 1 });
+            assert_eq!(polls(&process).await, StepOutcome::Read { tickets: 1, changed: 1 });
             assert_eq!(asks(&world).await, 200);
             world.finish().await;
         }
@@ -177,12 +177,12 @@ async fn a_failed_nudge_does_not_undo_the_previous_one() {
         let meanwhile = async {
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
             let nudged = nudge_and_read(&world, &process, &key).await;
-            assert_eq!(nudged, CycleOutcome::Read { tickets: 1, changed: 0 });
+            assert_eq!(nudged, StepOutcome::Read { tickets: 1, changed: 0 });
             world.advance(Duration::from_secs(2));
             nudge_and_fail(&world, &process, &key).await;
         };
         let round = slow_round(&world, &process, meanwhile).await;
-        assert_eq!(round, CycleOutcome::Read { tickets: 1, changed: 0 });
+        assert_eq!(round, StepOutcome::Read { tickets: 1, changed: 0 });
         assert_eq!(asks(&world).await, 403);
         world.finish().await;
     }
@@ -196,7 +196,7 @@ async fn a_round_does_not_yield_to_a_failed_nudge() {
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         let [process] = world.workers().try_into().ok().unwrap();
         let round = slow_round(&world, &process, nudge_and_fail(&world, &process, &key)).await;
-        assert_eq!(round, CycleOutcome::Read { tickets: 1, changed: 1 });
+        assert_eq!(round, StepOutcome::Read { tickets: 1, changed: 1 });
         assert_eq!(asks(&world).await, 200);
         world.finish().await;
     }
@@ -233,7 +233,7 @@ async fn late_moves_are_retried_after_a_pause() {
             world.jira.clear_requests();
             for _ in 0..5 {
                 let (nudged, _) = process.run_on_worker(steps).await.unwrap();
-                assert_eq!(nudged, CycleOutcome::Idle);
+                assert_eq!(nudged, StepOutcome::Idle);
             }
             let requests = world.jira.requests().into_iter().filter(|it| it.operation == Operation::GetIssue);
             let mut asked: Vec<_> = requests.map(|it| it.path).collect();

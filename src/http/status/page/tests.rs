@@ -59,7 +59,7 @@ fn shows(
         open_tickets: 500,
         open_tickets_per_namespace: 100,
     };
-    let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
+    let jira = JiraHealthView { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
     let list: Vec<ListedGate> = gates.into_iter().flatten().cloned().map(ListedGate::Unwatched).collect();
     let shown = |listed: &ListedGate| match listed {
         ListedGate::Unwatched(view) => view.clone(),

@@ -15,7 +15,7 @@ use flagger_jira_bridge::{
 
 /// The defaults, but approvals are valid for longer: histories do not test expiry.
 pub(super) const RULES: Rules = Rules {
-    trust: Validity {
+    validity: Validity {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
@@ -189,7 +189,7 @@ impl Bridge {
         let Some(gate) = self.canary.gate(name) else {
             return Answer { open: false, ticket: None, fresh, silent_for };
         };
-        let open = gate.verdict(now, RULES.trust).is_open();
+        let open = gate.verdict(now, RULES.validity).is_open();
         let ticket = gate.id.0.parse().ok();
         self.memory.paces.entry(gate.id.clone()).or_default().answered(open, now);
         Answer { open, ticket, fresh, silent_for }
