@@ -39,28 +39,26 @@ impl Gate {
         arrived: Millis,
         Validity { trust_for, judged_by, .. }: Validity,
     ) -> Option<Self> {
-        let GateState::Watched { ticket, seen, ticket_state } = &self.state else { return None };
+        let GateState::Watched { ticket, seen, ticket_state: before } = &self.state else { return None };
         if snapshot.is_older_than(&self.id, self.newest_move) {
             return None;
         }
         let newest_move = snapshot.newest_move(&self.id).max(self.newest_move);
         let (key, new) = match snapshot {
             // A rejection stays, whether or not Jira shows the ticket.
-            IssueSnapshot::Missing { .. } if matches!(ticket_state, TicketState::Rejected { .. }) => {
+            IssueSnapshot::Missing { .. } if matches!(before, TicketState::Rejected { .. }) => {
                 return None;
             }
             IssueSnapshot::Missing { browse } => {
                 let lately = now.abs_diff(*seen) <= trust_for;
                 (
                     &ticket.key,
-                    TicketState::Invalid {
-                        reason: missing_reason(ticket_state, lately, *browse, now, trust_for),
-                    },
+                    TicketState::Invalid { reason: missing_reason(before, lately, *browse, now, trust_for) },
                 )
             }
             // Without the mark it may be another gate's issue, so its key is not stored.
             IssueSnapshot::Issue { status, marks, moves, .. } if !marks.contains(&self.id) => {
-                (&ticket.key, self.without_mark(ticket_state, decisive(status, moves, statuses)))
+                (&ticket.key, self.without_mark(before, decisive(status, moves, statuses)))
             }
             IssueSnapshot::Issue {
                 key,
@@ -88,48 +86,44 @@ impl Gate {
                     let workflow = statuses.workflow.as_ref()?;
                     Some(was_moved_since(&decision.changelog_entry, moves, invalidations, workflow))
                 };
-                let ticket_state = match (&shown, ticket_state) {
+                let after = match (&shown, before) {
                     (_, TicketState::Rejected { decision, .. })
-                        if let Some(stays) =
-                            ticket_state.stays_rejected(&shown, || was_taken_back(decision)) =>
+                        if let Some(stays) = before.stays_rejected(&shown, || was_taken_back(decision)) =>
                     {
                         stays
                     }
                     (TicketState::Rejected { .. }, _) => shown,
                     (_, TicketState::Rejected { status: known, .. }) if *ended && known.id == status.id => {
-                        ticket_state.clone()
+                        before.clone()
                     }
                     _ if *ended => TicketState::Invalid {
                         reason: InvalidReason::LabelledEnded { status: status.clone() },
                     },
                     _ => shown,
                 };
-                (key, ticket_state)
+                (key, after)
             }
         };
-        let new = if ticket_state.stays_despite(&new, snapshot) { ticket_state.clone() } else { new };
+        let new = if before.stays_despite(&new, snapshot) { before.clone() } else { new };
         let pinned = self.statuses.clone().or_else(|| statuses_to_pin(snapshot, &new, statuses));
-        if new.is_judgment_pending()
-            && new.entry() == ticket_state.entry()
-            && !ticket_state.is_judgment_pending()
-        {
+        if new.is_judgment_pending() && new.entry() == before.entry() && !before.is_judgment_pending() {
             // The author could not be judged now; the earlier judgment holds for `trust_for`.
             return None;
         }
-        let new = if new.means_the_same(ticket_state) && !new.is_older(ticket_state) {
-            ticket_state.clone()
+        let new = if new.means_the_same(before) && !new.is_older(before) {
+            before.clone()
         } else {
-            new.with_older_estimate(ticket_state)
+            new.with_older_estimate(before)
         };
         let holds_on = matches!(
-            ticket_state,
+            before,
             TicketState::Approved { .. }
                 | TicketState::Invalid { reason: InvalidReason::Missing { confirmed: false, .. } }
         );
         let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
         let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
         let is_moved = newest_move != self.newest_move;
-        if new == *ticket_state && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
+        if new == *before && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };

@@ -27,8 +27,8 @@ use crate::{
 const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 /// The longest delay before an ended ticket that cannot be read is retried.
 const MAX_DELAY: Duration = Duration::from_mins(5);
-/// The most ended tickets that are answered in one step.
-const MAX_ANSWERED: usize = 10;
+/// The most moved tickets that are read, one request each, in one step.
+const MAX_READ_ALONE: usize = 10;
 /// How long after the end of its rollout a ticket is read occasionally, without a webhook.
 const WATCHED_FOR: Duration = Duration::from_hours(7 * 24);
 /// An ended ticket is read again after its age divided by this: the older it is, the less often.
@@ -82,7 +82,7 @@ impl LateMoves {
         let (more, answered) = if nudged.is_empty() {
             (false, self.read_lately_ended(now).await?)
         } else {
-            (nudged.len() == MAX_ANSWERED, self.read_nudged(&nudged).await?)
+            (nudged.len() == MAX_READ_ALONE, self.read_nudged(&nudged).await?)
         };
         match answered {
             Ok(()) => {
@@ -257,7 +257,7 @@ impl LateMoves {
         let mut first: Vec<_> = nudged.iter().filter(|(record, _)| !waits(&record.gate)).collect();
         // The fewest failures first, so that each has its chance where none can be read.
         first.sort_by_key(|(record, _)| unread.get(&record.gate).map(|unread| unread.failures));
-        first.truncate(MAX_ANSWERED);
+        first.truncate(MAX_READ_ALONE);
         first
     }
 

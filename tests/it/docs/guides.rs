@@ -422,7 +422,7 @@ fn defaults_are_quoted_right() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 4);
+    assert!(checked >= 4, "{checked}");
     for (file, words, section, key, value) in [
         (
             "docs/flagger.md",
