@@ -15,7 +15,8 @@ pub struct Problem {
     pub what: String,
 }
 
-/// All problems of a configuration, one line each, in the order of the example file.
+/// All problems of a configuration, one line each: in the order in which the keys are read, and the unknown keys of a
+/// section last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 

@@ -27,7 +27,8 @@ use crate::{
 const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 /// The longest delay before an ended ticket that cannot be read is retried.
 const MAX_DELAY: Duration = Duration::from_mins(5);
-/// The most moved tickets that are read, one request each, in one step.
+/// The most moved tickets that are read, one request each, in one step. Stories of late moves and of hostile webhooks
+/// use more than this many.
 const MAX_READ_ALONE: usize = 10;
 /// How long after the end of its rollout a ticket is read occasionally, without a webhook.
 const WATCHED_FOR: Duration = Duration::from_hours(7 * 24);

@@ -72,6 +72,7 @@ mod cli {
 
 /// README.md and `docs/` match the program.
 mod docs {
+    mod contributing;
     mod guides;
     mod messages;
     pub(crate) mod readme;
