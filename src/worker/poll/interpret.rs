@@ -266,7 +266,21 @@ impl<'a> Round<'a> {
 /// the ticket's opening still counts; a status that was not approved then opens nothing, nor does a ticket with the
 /// label `flagger-ended`. `None` if the ticket might count as approved.
 fn closing_statuses(gate: &Gate, snapshot: &IssueSnapshot, why: &UnclearStatuses) -> Option<Statuses> {
-    let IssueSnapshot::Issue { status, ended, .. } = snapshot else { return None };
+    // Without `..`: whatever else of a snapshot closes a gate must close it here, too.
+    let IssueSnapshot::Issue {
+        status,
+        ended,
+        key: _,
+        project: _,
+        issue_type: _,
+        marks: _,
+        moves: _,
+        invalidations: _,
+        answered: _,
+    } = snapshot
+    else {
+        return None;
+    };
     let then = gate.statuses.as_ref();
     let workflow = match why {
         UnclearStatuses::Config { workflow, .. } => Some(workflow.clone()),

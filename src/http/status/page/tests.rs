@@ -240,6 +240,15 @@ fn states_are_explained() {
     assert!(html.contains("<title>(2) Flagger gates</title>"));
 }
 
+#[test]
+fn every_state_has_a_color() {
+    let css = include_str!("../page.css");
+    for state in Verdict::ALL {
+        let class = format!(".{}", state.as_str());
+        assert!(css.split([',', ' ']).any(|selector| selector.lines().any(|line| line == class)), "{class}");
+    }
+}
+
 /// The colours of the style sheet's light and dark scheme.
 fn colours(css: &str) -> [HashMap<&str, [f64; 3]>; 2] {
     let mut blocks = css.split(":root {").skip(1).map(|block| block.split('}').next().unwrap());
