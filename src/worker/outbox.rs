@@ -23,14 +23,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     context::{Context, StepOutcome, TICK},
     failures::delay,
-    lock::lock,
     lookups::Lookups,
     poll_queue::PollQueue,
     statuses::known_statuses,
 };
 use crate::{
     gate::{GateId, Ticket},
-    gatekeeper::{Applied, describe_command},
+    gatekeeper::Applied,
     jira::{self, Retry},
     millis::Millis,
     rollout::{AuditEvent, Command, Event, Notice},
@@ -40,10 +39,12 @@ use crate::{
 mod create;
 mod duplicates;
 mod effect;
+mod parked;
 mod update;
 
 use create::Create;
 use effect::{CommandResult, Failure};
+use parked::ParkedLog;
 
 /// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
 /// opened.
@@ -60,8 +61,7 @@ pub(super) struct Outbox {
     writing: Mutex<()>,
     /// Lets one command at a time wait for the rate limiter.
     queueing: Arc<Mutex<()>>,
-    /// The logged reasons of parked commands, by outbox row id.
-    parked: std::sync::Mutex<HashMap<i64, String>>,
+    parked: ParkedLog,
 }
 
 /// The gates of the commands in progress, each with whether the command opens a ticket.
@@ -101,7 +101,7 @@ type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>
 
 impl Outbox {
     pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
-        let (writing, queueing, parked) = (Mutex::default(), Arc::default(), std::sync::Mutex::default());
+        let (writing, queueing, parked) = (Mutex::default(), Arc::default(), ParkedLog::default());
         Self { context, lookups, queue, writing, queueing, parked }
     }
 
@@ -216,7 +216,7 @@ impl Outbox {
         let mut tx = self.context.store().begin_write().await?;
         tx.park(row, &why, self.context.clock.now()).await?;
         tx.commit().await?;
-        if self.newly_parked(row, &why) {
+        if self.parked.is_new(row, &why) {
             tracing::error!(row, "{why}; the command is parked, and the row must be mended or deleted");
         }
         Ok(())
@@ -283,7 +283,7 @@ impl Outbox {
             }
             self.context.gatekeeper.announce(&applied, now);
         }
-        self.log_if_parked(row, &how).await?;
+        self.parked.log(self.context.store(), row, &how).await?;
         Ok(StepOutcome::of(&how))
     }
 
@@ -405,55 +405,6 @@ impl Outbox {
             | CommandResult::Deleted => {}
         }
         Ok(())
-    }
-
-    /// Logs that a command is parked, once for each reason and not at each retry. Not if the ticket of a live gate
-    /// cannot be opened: that is recorded and logged already.
-    async fn log_if_parked(&self, row: &OutboxRow, how: &AttemptOutcome) -> Result<(), store::Error> {
-        let AttemptOutcome::Parked { why, .. } = how else {
-            if *how == AttemptOutcome::Done {
-                self.forget(row.id);
-            }
-            return Ok(());
-        };
-        if !self.newly_parked(row.id, why) {
-            return Ok(());
-        }
-        let canary = self.context.store().canary(&row.canary);
-        let (gate, ticket) = match &row.command {
-            Command::Open { gate, .. } if canary.is_some_and(|it| it.gate_by_id(gate).is_some()) => {
-                return Ok(());
-            }
-            Command::Open { subject, .. } => (Some(subject.gate.clone()), None),
-            Command::FindDuplicates { name, .. } => (Some(name.clone()), None),
-            Command::Comment { gate, .. }
-            | Command::Label { gate }
-            | Command::Move { gate, .. }
-            | Command::Link { gate, .. } => match self.context.store().ticket(gate).await {
-                Ok(opened) => opened.map(|opened| (opened.name, opened.ticket.key)).unzip(),
-                Err(store::Error::Corrupt { .. }) => (None, None),
-                Err(error) => return Err(error),
-            },
-        };
-        let gate = gate.map(|gate| gate.to_string());
-        tracing::warn!(
-            canary = %row.canary,
-            gate,
-            ticket,
-            what = describe_command(&row.command),
-            why,
-            "Jira does not do this; fix the cause: the bridge retries every hour and when it starts"
-        );
-        Ok(())
-    }
-
-    /// Whether this reason for parking the command was not logged yet. Remembers it.
-    fn newly_parked(&self, row: i64, why: &str) -> bool {
-        lock(&self.parked).insert(row, why.to_owned()).as_deref() != Some(why)
-    }
-
-    fn forget(&self, row: i64) {
-        lock(&self.parked).remove(&row);
     }
 }
 

@@ -1,8 +1,8 @@
-use axum::body::Body;
+use axum::{body::Body, http::Uri};
 use globset::{Glob, GlobSet};
 use proptest::prelude::*;
 
-use super::*;
+use super::{call::parameters, *};
 use crate::{
     http::{app::answer, shared::not_open_yet},
     secret::Secret,

@@ -61,43 +61,32 @@ impl SeenTicket {
         let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
-        let trust = context.gatekeeper.validity(&self.canary, &gate.name);
-        let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, trust);
+        let validity = context.gatekeeper.validity(&self.canary, &gate.name);
+        let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, validity);
         let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
             return RecheckReason::None;
         };
         let GateState::Watched { ticket_state: before, .. } = &gate.state else { return RecheckReason::None };
-        let reads_an_index = context.jira.reads_an_index();
+        let (is_news, reads_an_index) = (before != ticket_state, context.jira.reads_an_index());
+        // Only a rejection counts on a ticket that was labelled `flagger-ended` and replaced.
+        if gate.is_labelled()
+            && canary.is_replaced(&gate.id)
+            && !matches!(ticket_state, TicketState::Rejected { .. })
+        {
+            return RecheckReason::None;
+        }
+        // A combined answer may come from an index, which may still show the mark that the issue itself lacks.
+        if gate.is_unmarked() && !matches!(ticket_state, TicketState::Invalid { .. }) {
+            return RecheckReason::Gone;
+        }
         match ticket_state {
-            // Only a rejection counts on a ticket that was labelled `flagger-ended` and replaced.
-            TicketState::Waiting { .. }
-            | TicketState::Approved { .. }
-            | TicketState::NotAllowed { .. }
-            | TicketState::JudgmentPending { .. }
-            | TicketState::Invalid { .. }
-                if gate.is_labelled() && canary.is_replaced(&gate.id) =>
-            {
-                RecheckReason::None
-            }
-            // A combined answer may come from an index, which may still show the mark that the issue itself lacks.
-            TicketState::Waiting { .. }
-            | TicketState::Approved { .. }
-            | TicketState::Rejected { .. }
-            | TicketState::NotAllowed { .. }
-            | TicketState::JudgmentPending { .. }
-                if gate.is_unmarked() =>
-            {
-                RecheckReason::Gone
-            }
-            TicketState::Invalid { .. } if before != ticket_state => RecheckReason::Gone,
+            TicketState::Invalid { .. } if is_news => RecheckReason::Gone,
+            TicketState::Invalid { .. } => RecheckReason::None,
             TicketState::Approved { .. } if reads_an_index => {
-                let is_judged = gate.judged_by == Some(trust.judged_by);
+                let is_judged = gate.judged_by == Some(validity.judged_by);
                 // Half of the time for which an approval is trusted.
                 let lately = |at| now.abs_diff(at) < context.config().jira.trust_for / 2;
-                if before == ticket_state
-                    && is_judged
-                    && health.read_directly(self.gate()).is_some_and(lately)
-                {
+                if !is_news && is_judged && health.read_directly(self.gate()).is_some_and(lately) {
                     RecheckReason::Renews
                 } else {
                     RecheckReason::Opens
@@ -111,17 +100,13 @@ impl SeenTicket {
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::JudgmentPending { .. }
-                if before != ticket_state && reads_an_index =>
-            {
-                RecheckReason::Index
+            | TicketState::JudgmentPending { .. } => {
+                if is_news && reads_an_index {
+                    RecheckReason::Index
+                } else {
+                    RecheckReason::None
+                }
             }
-            TicketState::Waiting { .. }
-            | TicketState::Approved { .. }
-            | TicketState::Rejected { .. }
-            | TicketState::NotAllowed { .. }
-            | TicketState::JudgmentPending { .. }
-            | TicketState::Invalid { .. } => RecheckReason::None,
         }
     }
 }

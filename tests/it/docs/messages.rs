@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 45] = [
+const SOURCES: [&str; 47] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -22,6 +22,7 @@ const SOURCES: [&str; 45] = [
     "http/body.rs",
     "http/admission.rs",
     "http/flagger.rs",
+    "http/flagger/call.rs",
     "http/jira.rs",
     "http/plain.rs",
     "http/refused_calls/hint.rs",
@@ -52,6 +53,7 @@ const SOURCES: [&str; 45] = [
     "ticket/comment.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
+    "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",
     "worker/outbox/update.rs",
