@@ -26,7 +26,7 @@ pub use self::{
     handle::Gatekeeper,
     list::{ListedGate, counts},
     nudges::NudgeOutcome,
-    overview::{Overview, describe_command},
+    overview::Overview,
     unread_tickets::UnreadTickets,
     unsaved_readings::TicketReading,
 };

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     gate::GateId,
-    rollout::{Command, Notice},
+    rollout::Command,
     store::{self, Parked, audit},
     view::{ParkedView, PassedView, Rfc3339, UnaskedView},
 };
@@ -78,7 +78,7 @@ impl AnswerLinks {
             what: parked
                 .command
                 .as_ref()
-                .map_or("a command that this version cannot read", describe_command)
+                .map_or("a command that this version cannot read", Command::describe)
                 .to_owned(),
             ticket: parked.ticket.as_ref().map(|ticket| self.ticket_view(&ticket.key, None)),
             since: Rfc3339(parked.at),
@@ -97,19 +97,5 @@ impl AnswerLinks {
             by: word("/decision/by/name").unwrap_or_default().to_owned(),
             at: Rfc3339(row.at),
         }
-    }
-}
-
-/// A command in a few words.
-#[must_use]
-pub const fn describe_command(command: &Command) -> &'static str {
-    match command {
-        Command::Open { .. } => "open the ticket",
-        Command::Comment { notice: Notice::Ended { .. }, .. } => "comment how the rollout ended",
-        Command::Comment { .. } => "write a comment",
-        Command::Label { .. } => "label the ticket flagger-ended",
-        Command::Move { .. } => "move the ticket",
-        Command::Link { .. } => "link the ticket to its successor",
-        Command::FindDuplicates { .. } => "look for a second ticket of the same gate",
     }
 }

@@ -62,7 +62,7 @@ pub struct Rollout {
     #[serde(default)]
     pub reports: Vec<String>,
     /// Accounts that questions of this rollout ruled out by their metadata, each once: they may approve none of its
-    /// gates. One more than [`MOST_DENIALS`] stands for any number.
+    /// gates. One more than [`MOST_DENIALS`] means any number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
     /// Whether the first question of its wait was received.
@@ -78,7 +78,7 @@ pub struct Rollout {
 }
 
 /// Whether a field has its default: then it is not written.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -112,11 +112,7 @@ impl Rollout {
     /// The revision that is being replaced, if it is certain that the checksum means that one.
     #[must_use]
     pub fn replaces(&self) -> Option<&Revision> {
-        let base = match &self.progress {
-            Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,
-            Progress::Running(run) | Progress::Failing(run) => run.base.as_ref()?,
-        };
-        match (base, self.wait_start) {
+        match (self.progress.base()?, self.wait_start) {
             (Base::Outgoing(revision), WaitStart::Observed) => revision.as_ref(),
             (Base::Outgoing(_), WaitStart::Missed) | (Base::AfterFailure(_) | Base::Incoming(_), _) => None,
         }
@@ -131,6 +127,12 @@ impl Rollout {
                 run.revision.as_ref().or(run.base.as_ref().and_then(Base::revision))
             }
         }
+    }
+
+    /// The key of the ticket of its last gate that has one.
+    #[must_use]
+    pub fn live_ticket_key(&self) -> Option<String> {
+        self.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
     }
 
     /// Whether it has gates, and no message about it had a checksum.

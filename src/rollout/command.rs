@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    canary::is_default,
     message::{Label, Revision},
     progress::TicketOutcome,
     subject::Subject,
@@ -83,6 +84,20 @@ impl Command {
             | Self::Link { gate, .. } => gate,
         }
     }
+
+    /// What it does, in a few words.
+    #[must_use]
+    pub const fn describe(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open the ticket",
+            Self::Comment { notice: Notice::Ended { .. }, .. } => "comment how the rollout ended",
+            Self::Comment { .. } => "write a comment",
+            Self::Label { .. } => "label the ticket flagger-ended",
+            Self::Move { .. } => "move the ticket",
+            Self::Link { .. } => "link the ticket to its successor",
+            Self::FindDuplicates { .. } => "look for a second ticket of the same gate",
+        }
+    }
 }
 
 /// What a comment on a ticket says.
@@ -115,7 +130,7 @@ pub enum Notice {
         /// Why it does not count.
         why: String,
         /// Whether no rejection counts in this rollout.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "is_default")]
         for_good: bool,
     },
     /// It was rejected, and Flagger has not asked whether to roll back.
@@ -130,7 +145,7 @@ pub enum Notice {
         /// Why not.
         why: String,
         /// Whether no approval counts in this rollout.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "is_default")]
         for_good: bool,
     },
     /// It was approved, but not by a transition of its own workflow, or its project, issue type or workflow changed
@@ -206,11 +221,6 @@ pub enum Notice {
         /// Why not.
         why: String,
     },
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl Notice {

@@ -21,6 +21,17 @@ pub enum Progress {
     Failing(Run),
 }
 
+impl Progress {
+    /// The checksum that came with confirm-rollout, if that was received.
+    #[must_use]
+    pub const fn base(&self) -> Option<&Base> {
+        match self {
+            Self::Asked(base) | Self::Waiting(base) | Self::Admitted(base) => Some(base),
+            Self::Running(run) | Self::Failing(run) => run.base.as_ref(),
+        }
+    }
+}
+
 /// The checksum that came with confirm-rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

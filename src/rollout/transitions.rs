@@ -1,4 +1,4 @@
-//! PURE: the table of a rollout's transitions (rule R3 of the design).
+//! PURE: the table of a rollout's transitions ("A rollout has edges" in docs/design.md).
 //!
 //! A message moves the rollout on, ends it, or is ignored; if there is no rollout, it begins one or does not. What each
 //! message means is taken from Flagger's own code, not from its documentation: the phase of an event is often the
@@ -93,7 +93,7 @@ pub(super) fn between(
                 // A gate question after the report of a failure is about the next attempt.
                 Progress::Failing(_) => Transition::Ends(End::Failed),
                 Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => {
-                    question(&rollout.progress, message)
+                    names_revision(&rollout.progress, message)
                 }
             }
         }
@@ -109,7 +109,7 @@ pub(super) fn between(
             | Progress::Waiting(_)
             | Progress::Admitted(_)
             | Progress::Running(_)
-            | Progress::Failing(_) => question(&rollout.progress, message),
+            | Progress::Failing(_) => names_revision(&rollout.progress, message),
         },
         Signal::PostRollout => match message.phase {
             Phase::Succeeded => post_rollout(&rollout.progress, message, End::Succeeded),
@@ -209,8 +209,8 @@ fn with_revision(base: &Base, message: &Message) -> Base {
     }
 }
 
-/// A question that carries the checksum of the revision itself.
-fn question(progress: &Progress, message: &Message) -> Transition {
+/// A message that carries the checksum of the revision itself: a question after confirm-rollout, or an event.
+fn names_revision(progress: &Progress, message: &Message) -> Transition {
     match progress {
         // A late question about the rollout before the one that waits for confirm-rollout.
         Progress::Asked(Base::Outgoing(base)) | Progress::Waiting(Base::Outgoing(base))
@@ -274,11 +274,7 @@ fn event(rollout: &Rollout, message: &Message) -> Transition {
 /// Only a Canary that is created again goes back to `Initialized`. The events before and during the first question have
 /// that phase, too, with the checksum of the question.
 fn event_of_a_new_canary(progress: &Progress, message: &Message) -> Transition {
-    let base = match progress {
-        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
-        Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),
-    };
-    match base {
+    match progress.base() {
         Some(Base::Outgoing(base) | Base::AfterFailure(base)) if may_be(base.as_ref(), message) => {
             Transition::Ignored
         }
@@ -317,10 +313,7 @@ fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Transitio
 }
 
 fn event_under_way(progress: &Progress, message: &Message) -> Transition {
-    let base = match progress {
-        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
-        Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),
-    };
+    let base = progress.base();
     if let Progress::Asked(Base::Incoming(named))
     | Progress::Waiting(Base::Incoming(named))
     | Progress::Admitted(Base::Incoming(named)) = progress
@@ -348,15 +341,7 @@ fn event_under_way(progress: &Progress, message: &Message) -> Transition {
             | Progress::Failing(_) => Transition::Ignored,
         };
     }
-    match progress {
-        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Transition::Moves(
-            Progress::Running(new_run(Some(base.clone()), message.checksum.clone(), message.phase)),
-        ),
-        Progress::Running(run) | Progress::Failing(run) if !may_be(run.revision.as_ref(), message) => {
-            Transition::Ends(end_of(progress))
-        }
-        Progress::Running(_) | Progress::Failing(_) => continue_rollout(progress, message),
-    }
+    names_revision(progress, message)
 }
 
 /// The running rollout goes on; the message may name its revision, or say that it waits for promotion.

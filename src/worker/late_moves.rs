@@ -16,10 +16,10 @@ use super::{
     read_health::ReadTrigger,
 };
 use crate::{
-    gate::{Gate, GateId, IssueSnapshot, Move},
+    gate::{GateId, IssueSnapshot, Move},
     jira,
     millis::Millis,
-    rollout::{AuditEvent, Canary, Command, Notice},
+    rollout::{AuditEvent, Canary, Command, Notice, Rollout},
     store::{self, Nudge, TicketRecord},
 };
 
@@ -230,9 +230,7 @@ impl LateMoves {
                 Err(store::Error::Corrupt { .. }) => Canary::new(record.canary.clone()),
                 Err(error) => return Err(error),
             };
-            let live = canary.rollout.as_ref().and_then(|rollout| {
-                rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
-            });
+            let live = canary.rollout.as_ref().and_then(Rollout::live_ticket_key);
             let command = Command::Comment { gate: record.gate.clone(), notice: Notice::Late { live } };
             tx.enqueue(&record.canary, &command, now).await?;
             let audit_event =

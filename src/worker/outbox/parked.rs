@@ -3,7 +3,6 @@
 use std::{collections::HashMap, sync::Mutex};
 
 use crate::{
-    gatekeeper::describe_command,
     rollout::Command,
     store::{self, AttemptOutcome, OutboxRow, Store},
     worker::lock::lock,
@@ -54,7 +53,7 @@ impl ParkedLog {
             canary = %row.canary,
             gate,
             ticket,
-            what = describe_command(&row.command),
+            what = row.command.describe(),
             why,
             "Jira does not do this; fix the cause: the bridge retries every hour and when it starts"
         );

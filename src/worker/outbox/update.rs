@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use super::effect::{CommandResult, Failure};
 use crate::{
     gate::{GateId, IssueSnapshot, Move},
-    gatekeeper::describe_command,
     jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome, retry},
     millis::Millis,
     policy::{Meaning, Milestone, Route, Status, Target},
@@ -75,7 +74,7 @@ impl Update<'_> {
                     canary = %opened.canary,
                     gate = %opened.name,
                     ticket = opened.ticket.key,
-                    what = describe_command(&self.row.command),
+                    what = self.row.command.describe(),
                     "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
                 );
                 CommandResult::Deleted
@@ -110,7 +109,7 @@ impl Update<'_> {
                 canary = %opened.canary,
                 gate = %opened.name,
                 ticket = opened.ticket.key,
-                what = describe_command(&self.row.command),
+                what = self.row.command.describe(),
                 "the issue does not say that it is this gate's ticket, so it is left alone"
             );
         }
