@@ -17,7 +17,7 @@ impl Gatekeeper {
         id: &CanaryId,
         report: Report,
         message: &Message,
-        words: Option<&str>,
+        event_message: Option<&str>,
         now: Millis,
     ) -> Result<(), store::Error> {
         // Reports are rare, and Flagger does not repeat one that had no effect: the cache must be up to date.
@@ -26,8 +26,7 @@ impl Gatekeeper {
             return Ok(());
         }
         let heard = self.store.last_heard(id);
-        let event =
-            |_: &Canary, silent_for| Event::Reported { report, message, event_message: words, silent_for };
+        let event = |_: &Canary, silent_for| Event::Reported { report, message, event_message, silent_for };
         match self.apply_message(id, heard, now, event).await {
             Ok(_) => self.store.message_received(id, now),
             Err(error) => {

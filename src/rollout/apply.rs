@@ -26,8 +26,9 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step::new(self, now);
         match event {
-            Event::Asked { gate, message, metadata, deny, denials, new_id: fresh, silent_for, pace } => {
-                let asked = GateQuestion { name: gate, message, metadata, deny, denials, fresh, pace: *pace };
+            Event::Asked { gate, message, metadata, deny, denials, new_id, silent_for, pace } => {
+                let asked =
+                    GateQuestion { name: gate, message, metadata, deny, denials, new_id, pace: *pace };
                 step.question(&asked, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
@@ -35,21 +36,21 @@ impl Canary {
                     step.rollback_asked();
                 }
             }
-            Event::Reported { report, message, event_message: words, silent_for } => {
+            Event::Reported { report, message, event_message, silent_for } => {
                 let signal = match report {
                     Report::PostRollout => Signal::PostRollout,
                     Report::Event => Signal::Event,
                 };
                 step.apply_message(signal, message, *silent_for, rules);
-                step.comment_progress(*words);
+                step.comment_progress(*event_message);
             }
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
             Event::Seen { gate, snapshot, statuses, author, denials, arrived } => {
                 // A question may have ruled out the author while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
-                let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
-                let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };
+                let unknown = Author::Unknown { why: DENIES_OTHERS.into() };
+                let author = if is_judged || **author != Author::Accepted { *author } else { &unknown };
                 step.seen(gate, |gate| {
                     gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
                 });

@@ -1,7 +1,7 @@
 //! PURE: the result of an event: the changed canary, commands for Jira, and audit events.
 
 use super::{canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End};
-use crate::gate::{Decision, Gate, GateId, GateName, Ticket, TicketState};
+use crate::gate::{Decision, Gate, GateId, GateName, GateState, Ticket, TicketState};
 
 /// An event for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +121,15 @@ pub enum AuditEvent {
         /// How the rollout ended.
         how: End,
     },
+}
+
+impl AuditEvent {
+    /// What the ticket of this gate shows; `None` if the gate has no ticket.
+    pub(super) fn ticket_seen(gate: &Gate) -> Option<Self> {
+        let GateState::Watched { ticket, ticket_state, .. } = &gate.state else { return None };
+        let (gate, ticket, ticket_state) = (gate.name.clone(), ticket.clone(), ticket_state.clone());
+        Some(Self::TicketSeen { gate, ticket, ticket_state })
+    }
 }
 
 /// What an event does.

@@ -3,6 +3,7 @@
 use super::step::Step;
 use crate::{
     gate::Gate,
+    policy::Milestone,
     rollout::{
         change::AuditEvent,
         command::{Command, Notice},
@@ -37,25 +38,17 @@ impl Step {
                 // The issue with its id may belong to another team, so the bridge does not comment on it.
                 continue;
             }
-            let (id, name) = (gate.id.clone(), gate.name.clone());
-            self.commands
-                .push(Command::Comment { gate: id.clone(), notice: Notice::Ended { outcome, name } });
-            self.commands.push(Command::Label { gate: id.clone() });
-            // A rejected ticket stays in the status that a person chose.
-            if gate.rejection().is_none() {
-                let (gate, name, milestone) = (id.clone(), gate.name.clone(), outcome.into());
-                self.commands.push(Command::Move { gate, name, milestone });
-            }
+            let notice = Notice::Ended { outcome, name: gate.name.clone() };
+            self.retire_ticket(gate, notice, Some(outcome.into()));
             if how == End::Superseded {
-                self.canary.superseded.push(id);
+                self.canary.superseded.push(gate.id.clone());
             }
         }
         for gate in rollout.replaced.iter().filter(|gate| !gate.is_unmarked()) {
-            self.retire_ticket(
-                gate,
-                Notice::Ended { outcome: TicketOutcome::Ended(how), name: gate.name.clone() },
-                how,
-            );
+            let outcome = TicketOutcome::Ended(how);
+            // The ticket moves to the status for success only if its approval let Flagger pass.
+            let milestone = (how != End::Succeeded || gate.used.is_some()).then(|| outcome.into());
+            self.retire_ticket(gate, Notice::Ended { outcome, name: gate.name.clone() }, milestone);
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }
@@ -71,14 +64,14 @@ impl Step {
         }
     }
 
-    /// Comments on a ticket that is no longer its gate's, labels it, and moves it as one of a rollout that ended like
-    /// `how`. The ticket moves to the status for success only if its approval let Flagger pass.
-    pub(super) fn retire_ticket(&mut self, gate: &Gate, notice: Notice, how: End) {
+    /// Comments on a ticket that opens nothing any more, labels it, and moves it to the status for `milestone`, if
+    /// there is one. A rejected ticket stays in the status that a person chose.
+    pub(super) fn retire_ticket(&mut self, gate: &Gate, notice: Notice, milestone: Option<Milestone>) {
         self.commands.push(Command::Comment { gate: gate.id.clone(), notice });
         self.commands.push(Command::Label { gate: gate.id.clone() });
-        if gate.rejection().is_none() && (how != End::Succeeded || gate.used.is_some()) {
-            let (name, milestone) = (gate.name.clone(), TicketOutcome::Ended(how).into());
-            self.commands.push(Command::Move { gate: gate.id.clone(), name, milestone });
+        if let Some(milestone) = milestone.filter(|_| gate.rejection().is_none()) {
+            let (gate, name) = (gate.id.clone(), gate.name.clone());
+            self.commands.push(Command::Move { gate, name, milestone });
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::step::{Step, notify_once};
 use crate::{
-    gate::{Gate, GateId, GateName, GateState, LastAnswer, Pace, Stage, Used, Verdict},
+    gate::{Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
     policy::DENIES_OTHERS,
     rollout::{
         canary::{Canary, Rollout},
@@ -27,7 +27,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) metadata: &'a BTreeMap<String, String>,
     pub(super) deny: &'a [String],
     pub(super) denials: &'a [String],
-    pub(super) fresh: &'a GateId,
+    pub(super) new_id: &'a GateId,
     pub(super) pace: Pace,
 }
 
@@ -69,33 +69,26 @@ impl Step {
     /// judged again before it counts.
     fn add_denials(&mut self, asked: &GateQuestion<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
-        let mut doubted = Vec::new();
+        let mut to_reopen = Vec::new();
         for entry in asked.denials {
             if is_denial(rollout, entry) {
                 rollout.denied.push(entry.clone());
                 let all = rollout.denies_all();
-                let doubts = rollout.gates.iter().filter(|gate| all || !gate.deny.contains(entry));
-                doubted.extend(doubts.map(|gate| gate.id.clone()));
+                let affected = rollout.gates.iter().filter(|gate| all || !gate.deny.contains(entry));
+                to_reopen.extend(affected.map(|gate| gate.id.clone()));
             }
         }
         if let Some(at) = rollout.gates.iter().position(|gate| gate.name == *asked.name) {
             for entry in asked.deny {
                 if is_own_denial(rollout, &rollout.gates[at], entry, asked.denials) {
                     rollout.gates[at].deny.push(entry.clone());
-                    doubted.push(rollout.gates[at].id.clone());
+                    to_reopen.push(rollout.gates[at].id.clone());
                 }
             }
         }
-        for gate in rollout.gates.iter_mut().filter(|gate| doubted.contains(&gate.id)) {
-            if gate.reopen_judgment(DENIES_OTHERS)
-                && let GateState::Watched { ticket, ticket_state, .. } = &gate.state
-            {
-                let (ticket, ticket_state) = (ticket.clone(), ticket_state.clone());
-                self.audit_events.push(AuditEvent::TicketSeen {
-                    gate: gate.name.clone(),
-                    ticket,
-                    ticket_state,
-                });
+        for gate in rollout.gates.iter_mut().filter(|gate| to_reopen.contains(&gate.id)) {
+            if gate.reopen_judgment(DENIES_OTHERS) {
+                self.audit_events.extend(AuditEvent::ticket_seen(gate));
             }
         }
     }
@@ -137,7 +130,7 @@ impl Step {
         if rollout.gates.is_empty() {
             self.audit_events.push(AuditEvent::Began);
         }
-        let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
+        let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         if let Some(at) = known {
             // For Flagger it is the same gate: if the last answer was open, the answer changes now.
             let spent = rollout.gates.remove(at);
@@ -165,7 +158,7 @@ impl Step {
             let other = known.filter(|known| known.revision == revision && known.label != label);
             subject.called_before = other.map(|known| known.label.0);
         }
-        self.commands.push(Command::Open { gate: asked.fresh.clone(), subject, sent_to: Vec::new() });
+        self.commands.push(Command::Open { gate: asked.new_id.clone(), subject, sent_to: Vec::new() });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
         self.canary.tickets_opened.retain(|at| now.since(*at) < HOUR);
@@ -183,12 +176,12 @@ impl Step {
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {
             let entry = decision.changelog_entry.changelog_id.clone();
-            if !gate.notified.iter().any(|tag| *tag == format!("expired-{entry}")) {
-                let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
-                self.audit_events.push(AuditEvent::Expired { gate, ticket, decision });
-            }
             let valid_for = u64::try_from(rules.validity.valid_for.as_millis()).unwrap_or(u64::MAX);
-            return notify_once(&mut self.commands, gate, Notice::Expired { entry, valid_for });
+            let (ticket, decision) = (ticket.clone(), decision.clone());
+            if notify_once(&mut self.commands, gate, Notice::Expired { entry, valid_for }) {
+                self.audit_events.push(AuditEvent::Expired { gate: gate.name.clone(), ticket, decision });
+            }
+            return;
         }
         if !verdict.is_open() {
             return;

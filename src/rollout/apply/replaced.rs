@@ -4,11 +4,10 @@
 use super::step::{Step, notify_once};
 use crate::{
     gate::{Gate, GateState, InvalidReason, TicketState},
-    policy::DENIES_OTHERS,
+    policy::{DENIES_OTHERS, Milestone},
     rollout::{
         change::AuditEvent,
         command::{Command, Notice},
-        progress::End,
     },
 };
 
@@ -66,12 +65,7 @@ impl Step {
         if rollout.replaced[at].is_labelled() && older.rejection().is_none() {
             return self.labelled_ticket_moved(at, older);
         }
-        let audit_event = AuditEvent::TicketSeen {
-            gate: older.name.clone(),
-            ticket: ticket.clone(),
-            ticket_state: ticket_state.clone(),
-        };
-        self.audit_events.push(audit_event);
+        self.audit_events.extend(AuditEvent::ticket_seen(&older));
         let key = ticket.key.clone();
         rollout.replaced.remove(at);
         let place = rollout.gates.iter().position(|gate| gate.name == older.name);
@@ -90,7 +84,7 @@ impl Step {
         // Flagger's reports go to the last gate.
         rollout.gates.push(live);
         let Some(retired) = retired.filter(|retired| !retired.is_unmarked()) else { return };
-        self.retire_ticket(&retired, Notice::Replaced { by }, End::Superseded);
+        self.retire_ticket(&retired, Notice::Replaced { by }, Some(Milestone::Superseded));
         self.commands.push(Command::Link { gate: retired.id, successor });
     }
 
@@ -110,8 +104,8 @@ impl Step {
         known.state = GateState::Watched { ticket: ticket.clone(), seen, ticket_state };
         known.newest_move = older.newest_move;
         if is_moved {
-            let live = rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone());
-            notify_once(&mut self.commands, known, Notice::Late { live });
+            let live = rollout.live_ticket_key();
+            notify_once(&mut self.commands, &mut rollout.replaced[at], Notice::Late { live });
             self.audit_events.push(AuditEvent::LateMove { gate: older.name, ticket });
         }
     }

@@ -112,14 +112,15 @@ impl Step {
     }
 
     /// Writes a message of Flagger to the ticket that it waits for, each message once.
-    pub(super) fn comment_progress(&mut self, words: Option<&str>) {
-        let (Some(words), Some(rollout)) = (words, &mut self.canary.rollout) else { return };
+    pub(super) fn comment_progress(&mut self, event_message: Option<&str>) {
+        let (Some(event_message), Some(rollout)) = (event_message, &mut self.canary.rollout) else { return };
         let Some(gate) = rollout.gates.last() else { return };
-        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|known| known == words) {
+        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|known| known == event_message)
+        {
             return;
         }
-        rollout.reports.push(words.to_owned());
-        let notice = Notice::Progress { lines: vec![words.to_owned()] };
+        rollout.reports.push(event_message.to_owned());
+        let notice = Notice::Progress { lines: vec![event_message.to_owned()] };
         self.commands.push(Command::Comment { gate: gate.id.clone(), notice });
     }
 }

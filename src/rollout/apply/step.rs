@@ -29,11 +29,13 @@ impl Step {
     }
 }
 
-/// Queues a comment on the ticket of a gate, once per tag.
-pub(super) fn notify_once(commands: &mut Vec<Command>, gate: &mut Gate, notice: Notice) {
+/// Queues a comment on the ticket of a gate, once per tag. Returns whether this is the first time.
+pub(super) fn notify_once(commands: &mut Vec<Command>, gate: &mut Gate, notice: Notice) -> bool {
     let tag = notice.tag();
-    if !gate.notified.contains(&tag) {
+    let is_first = !gate.notified.contains(&tag);
+    if is_first {
         gate.notified.push(tag);
         commands.push(Command::Comment { gate: gate.id.clone(), notice });
     }
+    is_first
 }

@@ -2,9 +2,10 @@
 
 use super::step::{Step, notify_once};
 use crate::{
-    gate::{Gate, GateId, GateState, InvalidReason, Ticket, TicketState},
+    gate::{Decision, Gate, GateId, GateState, InvalidReason, Ticket, TicketState},
     policy::{Author, Milestone, Statuses},
     rollout::{
+        canary::Rollout,
         change::AuditEvent,
         command::{Command, Notice},
         progress::Progress,
@@ -53,12 +54,11 @@ impl Step {
             }
             return;
         }
-        let (rollback_asked, denies_all) = (rollout.rollback_asked, rollout.denies_all());
-        let has_begun = !matches!(rollout.progress, Progress::Asked(_) | Progress::Waiting(_));
-        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
-        let Some(after) = look(gate) else { return };
-        let before = std::mem::replace(gate, after);
-        let (GateState::Watched { ticket_state: was, .. }, GateState::Watched { ticket, ticket_state, .. }) =
+        let Some(at) = rollout.gates.iter().position(|gate| gate.id == *id) else { return };
+        let Some(after) = look(&rollout.gates[at]) else { return };
+        let before = std::mem::replace(&mut rollout.gates[at], after);
+        let gate = &rollout.gates[at];
+        let (GateState::Watched { ticket_state: was, .. }, GateState::Watched { ticket_state, .. }) =
             (&before.state, &gate.state)
         else {
             return;
@@ -66,34 +66,47 @@ impl Step {
         if was == ticket_state {
             return;
         }
-        let audit_event = AuditEvent::TicketSeen {
-            gate: gate.name.clone(),
-            ticket: ticket.clone(),
-            ticket_state: ticket_state.clone(),
-        };
-        self.audit_events.push(audit_event);
-        let for_good = denies_all || gate.denies_for_good();
-        if let TicketState::NotAllowed { decision, why, .. } = ticket_state {
-            let (entry, why) = (decision.changelog_entry.changelog_id.clone(), why.clone());
-            notify_once(&mut self.commands, gate, Notice::NotAllowed { entry, why, for_good });
-        } else if let TicketState::Invalid { reason: InvalidReason::Relocated { entry, .. } } = ticket_state {
-            let entry = entry.clone();
-            notify_once(&mut self.commands, gate, Notice::Relocated { entry });
-        } else if let TicketState::Invalid { reason: InvalidReason::Mapped { entry, .. } } = ticket_state {
-            let entry = entry.clone();
-            notify_once(&mut self.commands, gate, Notice::Mapped { entry });
-        } else if let TicketState::Invalid { reason: InvalidReason::Renamed { status } } = ticket_state {
-            let status = status.id.clone();
-            notify_once(&mut self.commands, gate, Notice::Renamed { status });
-        } else if let TicketState::Rejected { decision, author, .. } = ticket_state {
-            let (entry, author) = (decision.changelog_entry.changelog_id.clone(), author.clone());
-            if !has_begun {
-                notify_once(&mut self.commands, gate, Notice::RejectedAtStart { entry });
-            } else if let Author::NotAccepted { why } = author {
-                notify_once(&mut self.commands, gate, Notice::RejectionNotCounted { entry, why, for_good });
-            } else if !rollback_asked {
-                notify_once(&mut self.commands, gate, Notice::RejectedWithoutRollback { entry });
+        self.audit_events.extend(AuditEvent::ticket_seen(gate));
+        if let Some(notice) = notice_for(rollout, gate, ticket_state) {
+            notify_once(&mut self.commands, &mut rollout.gates[at], notice);
+        }
+    }
+}
+
+/// The comment that explains this state of a gate's ticket, if it needs one.
+fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Option<Notice> {
+    let for_good = rollout.denies_all() || gate.denies_for_good();
+    let entry = |decision: &Decision| decision.changelog_entry.changelog_id.clone();
+    match ticket_state {
+        TicketState::Waiting { .. } | TicketState::Approved { .. } | TicketState::JudgmentPending { .. } => {
+            None
+        }
+        TicketState::NotAllowed { decision, why, .. } => {
+            Some(Notice::NotAllowed { entry: entry(decision), why: why.clone(), for_good })
+        }
+        TicketState::Rejected { decision, author, .. } => {
+            let entry = entry(decision);
+            match (&rollout.progress, author) {
+                (Progress::Asked(_) | Progress::Waiting(_), _) => Some(Notice::RejectedAtStart { entry }),
+                (
+                    Progress::Admitted(_) | Progress::Running(_) | Progress::Failing(_),
+                    Author::NotAccepted { why },
+                ) => Some(Notice::RejectionNotCounted { entry, why: why.clone(), for_good }),
+                (
+                    Progress::Admitted(_) | Progress::Running(_) | Progress::Failing(_),
+                    Author::Accepted | Author::NoDecision | Author::Unknown { .. },
+                ) => (!rollout.rollback_asked).then_some(Notice::RejectedWithoutRollback { entry }),
             }
         }
+        TicketState::Invalid { reason } => match reason {
+            InvalidReason::Relocated { entry, .. } => Some(Notice::Relocated { entry: entry.clone() }),
+            InvalidReason::Mapped { entry, .. } => Some(Notice::Mapped { entry: entry.clone() }),
+            InvalidReason::Renamed { status } => Some(Notice::Renamed { status: status.id.clone() }),
+            InvalidReason::LabelledEnded { .. }
+            | InvalidReason::MovedElsewhere { .. }
+            | InvalidReason::NoChangelogEntry { .. }
+            | InvalidReason::Unmarked { .. }
+            | InvalidReason::Missing { .. } => None,
+        },
     }
 }
