@@ -43,57 +43,31 @@ pub(super) fn read(
     };
     let decision =
         Decision { changelog_entry: changelog_entry.clone(), since: on_our_clock(changelog_entry) };
-    match (meaning, author, why_not_counted) {
-        (Meaning::Rejected, author, None) => {
-            let author = match author {
-                Author::NoDecision => Author::Unknown { why: NOT_JUDGED.into() },
-                Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. } => author.clone(),
-            };
-            TicketState::Rejected { status, decision, author }
-        }
-        (Meaning::Rejected, _, Some(NotCounted::WorkflowUnknown)) => TicketState::Rejected {
-            status,
-            decision,
-            author: Author::Unknown { why: WORKFLOW_UNKNOWN.into() },
-        },
-        // A rejection keeps the gate closed; one that does not count rolls nothing back.
-        (Meaning::Rejected, _, Some(cause @ (NotCounted::Invalidated(_) | NotCounted::Mapped))) => {
-            TicketState::Rejected {
-                status,
-                decision,
-                author: Author::NotAccepted { why: why_rejection_not_counted(cause) },
-            }
-        }
-        (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::WorkflowUnknown)) => {
+    if meaning == Meaning::Rejected {
+        let author = rejection_author(author, why_not_counted);
+        return TicketState::Rejected { status, decision, author };
+    }
+    match (why_not_counted, author) {
+        (Some(NotCounted::WorkflowUnknown), _) => {
             TicketState::JudgmentPending { status, decision, why: WORKFLOW_UNKNOWN.into() }
         }
-        (
-            Meaning::Approved | Meaning::Waiting,
-            _,
-            Some(NotCounted::Invalidated(InvalidationCause::Unreadable)),
-        ) => TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { status } },
-        (
-            Meaning::Approved | Meaning::Waiting,
-            _,
-            Some(NotCounted::Invalidated(InvalidationCause::Relocated)),
-        ) => {
-            let changelog_entry = decision.changelog_entry.changelog_id;
-            TicketState::Invalid { reason: InvalidReason::Relocated { status, entry: changelog_entry } }
+        (Some(NotCounted::Invalidated(InvalidationCause::Unreadable)), _) => {
+            TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { status } }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::Mapped)) => {
-            let changelog_entry = decision.changelog_entry.changelog_id;
-            TicketState::Invalid { reason: InvalidReason::Mapped { status, entry: changelog_entry } }
+        (Some(NotCounted::Invalidated(InvalidationCause::Relocated)), _) => {
+            let entry = decision.changelog_entry.changelog_id;
+            TicketState::Invalid { reason: InvalidReason::Relocated { status, entry } }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => {
-            TicketState::Approved { status, decision }
+        (Some(NotCounted::Mapped), _) => {
+            let entry = decision.changelog_entry.changelog_id;
+            TicketState::Invalid { reason: InvalidReason::Mapped { status, entry } }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }, None) => {
-            TicketState::NotAllowed { status, decision, why: why.clone() }
-        }
-        (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }, None) => {
+        (None, Author::Accepted) => TicketState::Approved { status, decision },
+        (None, Author::NotAccepted { why }) => TicketState::NotAllowed { status, decision, why: why.clone() },
+        (None, Author::Unknown { why }) => {
             TicketState::JudgmentPending { status, decision, why: why.clone() }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::NoDecision, None) => {
+        (None, Author::NoDecision) => {
             TicketState::JudgmentPending { status, decision, why: NOT_JUDGED.into() }
         }
     }
@@ -110,16 +84,20 @@ enum NotCounted {
     WorkflowUnknown,
 }
 
-/// Why a rejection that does not count rolls nothing back.
-fn why_rejection_not_counted(cause: NotCounted) -> String {
-    match cause {
-        NotCounted::Invalidated(InvalidationCause::Relocated) => {
-            "the ticket was moved between projects, issue types or workflows with it or since".into()
+/// Whether a rejection counts. Every rejection keeps the gate closed; one that does not count rolls nothing back.
+fn rejection_author(author: &Author, why_not_counted: Option<NotCounted>) -> Author {
+    match (why_not_counted, author) {
+        (Some(NotCounted::Invalidated(InvalidationCause::Relocated)), _) => Author::NotAccepted {
+            why: "the ticket was moved between projects, issue types or workflows with it or since".into(),
+        },
+        (Some(NotCounted::Invalidated(InvalidationCause::Unreadable)), _) => {
+            Author::NotAccepted { why: "the ticket's history cannot be read from there on".into() }
         }
-        NotCounted::Invalidated(InvalidationCause::Unreadable) => {
-            "the ticket's history cannot be read from there on".into()
+        (Some(NotCounted::Mapped), _) => {
+            Author::NotAccepted { why: "the ticket came from a status that is not in its workflow".into() }
         }
-        NotCounted::Mapped => "the ticket came from a status that is not in its workflow".into(),
-        NotCounted::WorkflowUnknown => WORKFLOW_UNKNOWN.into(),
+        (Some(NotCounted::WorkflowUnknown), _) => Author::Unknown { why: WORKFLOW_UNKNOWN.into() },
+        (None, Author::NoDecision) => Author::Unknown { why: NOT_JUDGED.into() },
+        (None, Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. }) => author.clone(),
     }
 }
