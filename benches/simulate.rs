@@ -237,7 +237,7 @@ impl World {
             if tick.is_multiple_of(60) {
                 self.jira.clear_requests();
             }
-            let live = self.gatekeeper.store().all_open_gates();
+            let live = self.gatekeeper.store().all_open_tickets();
             self.tally.waiting += live as u64;
             self.tally.most = self.tally.most.max(live);
             self.clock.advance(SECOND);

@@ -26,7 +26,7 @@ mod volume;
 mod write_tx;
 
 pub use activity::Downtime;
-pub use cache::OpenGates;
+pub use cache::OpenTickets;
 pub use error::Error;
 pub use handle::{LastLeader, Store};
 pub use lease::{LEASE, LeaseOutcome};

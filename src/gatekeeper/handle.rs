@@ -28,7 +28,7 @@ pub struct Gatekeeper {
     pub(super) links: AnswerLinks,
     pub(super) metrics: Arc<Metrics>,
     pub(super) work: watch::Sender<()>,
-    /// Gates that a limit refused recently, for the page.
+    /// Gates whose questions were refused a ticket recently, for the page.
     pub(super) refused_gates: RefusedGates,
     pub(super) recent_nudges: RecentNudges,
     pub(super) unread_tickets: UnreadTickets,
@@ -108,15 +108,15 @@ impl Gatekeeper {
         let Rollout { idle_after, abandon_after } = self.config.rollout;
         let Limits { tickets_per_canary_per_hour, open_tickets, open_tickets_per_namespace } =
             self.config.limits;
-        let open = self.store.open_gates(canary);
-        let room = if open.in_namespace >= open_tickets_per_namespace {
+        let open = self.store.open_tickets(canary);
+        let headroom = if open.in_namespace >= open_tickets_per_namespace {
             Headroom::NamespaceFull
         } else if open.total >= open_tickets {
             Headroom::None
         } else {
             Headroom::Available
         };
-        let budget = Budget { per_hour: tickets_per_canary_per_hour, headroom: room };
+        let budget = Budget { per_hour: tickets_per_canary_per_hour, headroom };
         Rules { validity, idle_after, abandon_after, budget }
     }
 

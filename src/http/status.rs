@@ -108,7 +108,7 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
         gates: gatekeeper.map(|gatekeeper| Gates {
             list: &list,
             shown: Box::new(move |listed| gatekeeper.gate_view(listed, now)),
-            tickets: gatekeeper.store().all_open_gates(),
+            tickets: gatekeeper.store().all_open_tickets(),
             full_namespaces: gatekeeper
                 .store()
                 .namespaces_with_at_least(gatekeeper.config().limits.open_tickets_per_namespace),

@@ -11,9 +11,9 @@ use crate::{
     rollout::{Canary, CanaryId, Rollout},
 };
 
-/// How many live gates count towards the limits.
+/// How many tickets of live gates count towards the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenGates {
+pub struct OpenTickets {
     /// In all clusters and namespaces.
     pub total: usize,
     /// In one namespace of one cluster.
@@ -26,9 +26,9 @@ pub(super) struct Cache {
     /// The gates of watched tickets, by Jira's issue id.
     tickets: Map<String, (CanaryId, GateId)>,
     caught_up: i64,
-    /// How many live gates count towards the limits.
-    open_gates: usize,
-    /// `open_gates` by cluster, then by namespace, without zeros.
+    /// How many tickets of live gates count towards the limits.
+    open_tickets: usize,
+    /// `open_tickets` by cluster, then by namespace, without zeros.
     by_namespace: Map<String, Map<String, usize>>,
     /// Canaries whose row cannot be read, and why.
     unreadable: BTreeMap<CanaryId, String>,
@@ -39,7 +39,7 @@ impl Default for Cache {
         // Below every sequence number: no row has been read.
         let caught_up = i64::MIN;
         let (canaries, tickets, by_namespace, unreadable) = Default::default();
-        Self { canaries, tickets, caught_up, open_gates: 0, by_namespace, unreadable }
+        Self { canaries, tickets, caught_up, open_tickets: 0, by_namespace, unreadable }
     }
 }
 
@@ -61,14 +61,14 @@ impl Cache {
         self.tickets.get(ticket).cloned()
     }
 
-    pub(super) fn open_gates(&self, canary: &CanaryId) -> OpenGates {
+    pub(super) fn open_tickets(&self, canary: &CanaryId) -> OpenTickets {
         let of_cluster = self.by_namespace.get(&canary.cluster);
         let of_namespace = of_cluster.and_then(|namespaces| namespaces.get(&canary.namespace));
-        OpenGates { total: self.open_gates, in_namespace: of_namespace.copied().unwrap_or_default() }
+        OpenTickets { total: self.open_tickets, in_namespace: of_namespace.copied().unwrap_or_default() }
     }
 
-    pub(super) const fn all_open_gates(&self) -> usize {
-        self.open_gates
+    pub(super) const fn all_open_tickets(&self) -> usize {
+        self.open_tickets
     }
 
     pub(super) fn namespaces_with_at_least(&self, least: usize) -> Vec<(String, usize)> {
@@ -85,7 +85,7 @@ impl Cache {
         if was == is {
             return;
         }
-        self.open_gates = self.open_gates + is - was;
+        self.open_tickets = self.open_tickets + is - was;
         let namespaces = self.by_namespace.entry(id.cluster.clone()).or_default();
         let gates = namespaces.entry(id.namespace.clone()).or_default();
         *gates = *gates + is - was;
@@ -123,7 +123,7 @@ impl Cache {
     pub(super) fn remove(&mut self, id: &CanaryId) {
         self.unreadable.remove(id);
         if let Some((_, canary)) = self.canaries.remove(id) {
-            self.adjust_counts(id, count_open_gates(&canary), 0);
+            self.adjust_counts(id, count_open_tickets(&canary), 0);
             for (ticket, _) in watched_tickets(&canary) {
                 self.tickets.remove(&ticket);
             }
@@ -149,8 +149,8 @@ impl Cache {
         };
         self.adjust_counts(
             &canary.id,
-            before.as_ref().map_or(0, |canary| count_open_gates(canary)),
-            count_open_gates(&canary),
+            before.as_ref().map_or(0, |canary| count_open_tickets(canary)),
+            count_open_tickets(&canary),
         );
         for ticket in before.iter().flat_map(|canary| watched_tickets(canary)) {
             self.tickets.remove(&ticket.0);
@@ -161,8 +161,8 @@ impl Cache {
     }
 }
 
-/// How many gates of a canary count towards the limits.
-fn count_open_gates(canary: &Canary) -> usize {
+/// How many tickets of a canary count towards the limits.
+fn count_open_tickets(canary: &Canary) -> usize {
     let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
     gates.filter(|gate| gate.is_open_ticket()).count()
 }

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{AnyConnection, AssertSqlSafe, FromRow, Row as _, any::AnyRow};
 
 use super::{
-    cache::OpenGates,
+    cache::OpenTickets,
     error::Error,
     handle::Store,
     query::query,
@@ -50,16 +50,16 @@ impl Store {
         self.cache().live()
     }
 
-    /// How many live gates count towards the limits: in total, and in the canary's namespace.
+    /// How many tickets of live gates count towards the limits: in total, and in the canary's namespace.
     #[must_use]
-    pub fn open_gates(&self, canary: &CanaryId) -> OpenGates {
-        self.cache().open_gates(canary)
+    pub fn open_tickets(&self, canary: &CanaryId) -> OpenTickets {
+        self.cache().open_tickets(canary)
     }
 
-    /// How many live gates count towards the limits, in total.
+    /// How many tickets of live gates count towards the limits, in total.
     #[must_use]
-    pub fn all_open_gates(&self) -> usize {
-        self.cache().all_open_gates()
+    pub fn all_open_tickets(&self) -> usize {
+        self.cache().all_open_tickets()
     }
 
     /// The namespaces, as `cluster/namespace`, in which at least `least` gates count towards the limits; each with that

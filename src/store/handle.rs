@@ -91,17 +91,16 @@ impl Store {
         location::check_file(url, Mode::ReadWrite, volumes)?;
         location::keep_private(url)?;
         let read_only = ReadOnlySince::default();
-        let Connections { pool, begin_sql: begin, sqlite } =
-            match connect(url, Mode::ReadWrite, &read_only).await {
-                Ok(connected) => connected,
-                Err(error) => return Err(location::open_error(url, Mode::ReadWrite, &error).await),
-            };
-        if let Err(error) = migrate(&pool, begin, sqlite).await {
+        let Connections { pool, begin_sql, sqlite } = match connect(url, Mode::ReadWrite, &read_only).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(location::open_error(url, Mode::ReadWrite, &error).await),
+        };
+        if let Err(error) = migrate(&pool, begin_sql, sqlite).await {
             return Err(open_error(error).await);
         }
         let store = Self(Arc::new(Inner {
             pool,
-            begin_sql: begin,
+            begin_sql,
             sqlite,
             read_only,
             cache: RwLock::default(),

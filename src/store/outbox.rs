@@ -359,7 +359,7 @@ impl WriteTx {
 }
 
 /// One query for each kind, so that each uses an index: thousands of rows may wait. Later commands of a gate wait for
-/// one that is retried soon, but not for one that failed more than `SOON` times.
+/// one that is retried soon, but not for one that failed more than `SOON_ATTEMPTS` times.
 fn due(opening: bool, held: usize) -> String {
     let kinds = if opening { "kind = 'open'" } else { "kind <> 'open'" };
     let others = if held == 0 {

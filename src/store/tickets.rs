@@ -34,6 +34,13 @@ pub struct TicketRecord {
 }
 
 impl TicketRecord {
+    /// The record of a ticket that was just opened or found.
+    #[must_use]
+    pub fn new(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: &Ticket) -> Self {
+        let (canary, gate, name, ticket) = (canary.clone(), gate.clone(), name.clone(), ticket.clone());
+        Self { gate, canary, name, ticket, ended_at: None, missing_since: None }
+    }
+
     /// Whether an issue with the marks of these gates can be this ticket. A duplicate has the mark of the gate that it
     /// was opened for, and its own id begins with that gate's id.
     #[must_use]

@@ -115,12 +115,12 @@ impl AuditLog {
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
         location::check_file(url, Mode::ReadOnly, AllowedVolumes::Any)?;
-        let Connections { pool, begin_sql: begin, .. } =
+        let Connections { pool, begin_sql, .. } =
             match connect(url, Mode::ReadOnly, &ReadOnlySince::default()).await {
                 Ok(connected) => connected,
                 Err(error) => return Err(location::open_error(url, Mode::ReadOnly, &error).await),
             };
-        let record = Self { pool, begin_sql: begin };
+        let record = Self { pool, begin_sql };
         match ChainEnds::read(&mut *record.begin().await?).await {
             Err(Error::Database(error)) if is_missing(&error) => Err(Error::NoRecord),
             Err(error) => Err(error),
