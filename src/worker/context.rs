@@ -11,8 +11,9 @@ use crate::{
     clock::Clock,
     config::Config,
     gatekeeper::{Gatekeeper, clock_time},
-    jira::{self, Jira, Retry},
+    jira::{self, Jira, Retry, retry},
     metrics::Metrics,
+    millis::Millis,
     store::{self, AttemptOutcome, Store, WriteTx},
 };
 
@@ -97,6 +98,11 @@ impl Context {
     /// How often tickets are read that Flagger does not ask about, or that ended recently.
     pub(super) fn slow_cycle(&self) -> Duration {
         self.config().jira.trust_for / 3
+    }
+
+    /// When to retry after this many failed attempts.
+    pub(super) fn retry_at(&self, attempts: u32) -> Millis {
+        self.clock.now() + retry::delay(attempts, None, rand::random::<f64>())
     }
 
     /// A write transaction, if this replica is the leader; otherwise `None`.

@@ -111,7 +111,7 @@ impl PersonMatch<'_, '_> {
                 List::Deny => {}
             }
         }
-        let People { named, more_may_match: perhaps } = self.lookups.people(words).await?;
+        let People { named, more_may_match } = self.lookups.people(words).await?;
         let has = |accounts: &[Account]| {
             accounts.iter().any(|account| same_id_or_name(&account.id, &self.person.id))
         };
@@ -125,9 +125,9 @@ impl PersonMatch<'_, '_> {
                 quote_entry(words)
             ))
         };
-        match (named.as_slice(), perhaps.as_slice()) {
+        match (named.as_slice(), more_may_match.as_slice()) {
             // Two accounts may have the same address, and only one of them shows it: the entry rules out both.
-            ([_, ..], _) if matches!(self.list, List::Deny) && !has(&named) && has(&perhaps) => {
+            ([_, ..], _) if matches!(self.list, List::Deny) && !has(&named) && has(&more_may_match) => {
                 hidden(name, id)
             }
             ([_], _) => Ok(yes(has(&named))),
@@ -136,9 +136,9 @@ impl PersonMatch<'_, '_> {
             }
             ([_, _, ..], _) => Ok(EntryMatch::No),
             ([], []) => unclear(format!("Jira shows no account for {}", quote_entry(words))),
-            ([], _) if has(&perhaps) => hidden(name, id),
+            ([], _) if has(&more_may_match) => hidden(name, id),
             // Jira may have matched only their names, and no e-mail: that proves nothing.
-            ([], _) if matches!(self.list, List::Deny) && found_by_name(&perhaps, words) => {
+            ([], _) if matches!(self.list, List::Deny) && found_by_name(&more_may_match, words) => {
                 unclear(format!("Jira shows no account for {}", quote_entry(words)))
             }
             // Jira also searched the e-mails that it does not show, and did not find this person.

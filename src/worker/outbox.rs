@@ -33,18 +33,18 @@ use crate::{
     jira::{self, Retry},
     millis::Millis,
     rollout::{AuditEvent, Command, Event, Notice},
-    store::{self, AttemptOutcome, OutboxRow, WriteTx},
+    store::{self, AttemptOutcome, OutboxRow, TicketRecord, WriteTx},
 };
 
 mod create;
 mod duplicates;
-mod effect;
 mod parked;
+mod result;
 mod update;
 
 use create::Create;
-use effect::{CommandResult, Failure};
 use parked::ParkedLog;
+use result::{CommandResult, Failure};
 
 /// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
 /// opened.
@@ -119,17 +119,17 @@ impl Outbox {
     /// Performs due commands concurrently until `stop`, then finishes those in progress.
     pub(super) async fn run(&self, stop: &CancellationToken) {
         let mut news = self.context.gatekeeper.work();
-        let (mut in_hand, mut steps) = (InFlight::default(), Steps::new());
+        let (mut in_flight, mut steps) = (InFlight::default(), Steps::new());
         // Whether commands may be due, whether they are being loaded, and when to load again at the latest.
-        let (mut due, mut taking, mut tick) = (true, false, Instant::now());
+        let (mut due, mut loading, mut tick) = (true, false, Instant::now());
         loop {
-            let places = self.context.max_concurrency.saturating_sub(in_hand.0.len());
-            if due && !taking && places > 0 && !stop.is_cancelled() {
-                (due, taking) = (false, self.context.lease.leads());
+            let places = self.context.max_concurrency.saturating_sub(in_flight.0.len());
+            if due && !loading && places > 0 && !stop.is_cancelled() {
+                (due, loading) = (false, self.context.lease.leads());
                 tick = Instant::now() + TICK;
                 news.mark_unchanged();
-                if taking {
-                    let (held, most) = (in_hand.clone(), self.context.max_concurrency);
+                if loading {
+                    let (held, most) = (in_flight.clone(), self.context.max_concurrency);
                     // Not awaited here: a command in progress may hold the database's only connection.
                     steps.push(Box::pin(async move { Step::Loaded(self.pick(&held, most).await) }));
                 }
@@ -140,18 +140,18 @@ impl Outbox {
             select! {
                 Some(step) = steps.next(), if !steps.is_empty() => match step {
                     Step::Loaded(rows) => {
-                        taking = false;
+                        loading = false;
                         for row in self.ok_or_log(rows).unwrap_or_default() {
                             if stop.is_cancelled() {
                                 break;
                             }
-                            in_hand.take(&row);
+                            in_flight.take(&row);
                             let gate = row.command.gate().clone();
                             steps.push(Box::pin(async move { Step::Performed(gate, self.carry_out(row).await) }));
                         }
                     }
                     Step::Performed(gate, outcome) => {
-                        in_hand.0.remove(&gate);
+                        in_flight.0.remove(&gate);
                         match self.ok_or_log(outcome) {
                             Some(StepOutcome::Parked { why } | StepOutcome::Postponed { why }) => {
                                 tracing::debug!(why, "this attempt failed");
@@ -177,9 +177,9 @@ impl Outbox {
 
     /// Due commands for the free slots, one for each gate, and none for a gate with a command in progress. Tickets to
     /// be opened come first, but do not take every slot.
-    async fn pick(&self, in_hand: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
-        let mut held: HashSet<GateId> = in_hand.0.keys().cloned().collect();
-        let most_opening = (places - places / SLOTS_PER_RESERVED).saturating_sub(in_hand.opening());
+    async fn pick(&self, in_flight: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
+        let mut held: HashSet<GateId> = in_flight.0.keys().cloned().collect();
+        let most_opening = (places - places / SLOTS_PER_RESERVED).saturating_sub(in_flight.opening());
         let mut taken = Vec::new();
         for (opening, most) in [(true, most_opening), (false, places)] {
             let mut whole = false;
@@ -225,14 +225,14 @@ impl Outbox {
     /// Performs a command, and settles it.
     async fn carry_out(&self, mut row: OutboxRow) -> Result<StepOutcome, store::Error> {
         let queueing = Arc::clone(&self.queueing);
-        let effect = match jira::one_at_a_time(queueing, self.perform(&mut row)).await {
-            Ok(effect) => effect,
+        let result = match jira::one_at_a_time(queueing, self.perform(&mut row)).await {
+            Ok(result) => result,
             Err(Failure::Aborted(outcome)) => return Ok(outcome),
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Jira(error)) => CommandResult::Failed { error, sent: row.unknown_since },
             Err(Failure::Stuck(why)) => CommandResult::Stuck { why },
         };
-        self.settle(&row, effect).await
+        self.settle(&row, result).await
     }
 
     /// Performs a command. Replaces `row` with its claimed version, which the caller settles.
@@ -263,18 +263,18 @@ impl Outbox {
     }
 
     /// Stores the result of a command, and what it means for the gate, in one transaction.
-    async fn settle(&self, row: &OutboxRow, effect: CommandResult) -> Result<StepOutcome, store::Error> {
-        let (now, how) = (self.context.clock.now(), self.retry_policy(row, &effect));
+    async fn settle(&self, row: &OutboxRow, result: CommandResult) -> Result<StepOutcome, store::Error> {
+        let (now, how) = (self.context.clock.now(), self.attempt_outcome(row, &result));
         let writing = self.writing.lock().await;
         let mut tx = self.context.store().begin_write().await?;
-        let ticket = keep_found(&mut tx, row, &effect, now).await?;
+        let ticket = keep_found(&mut tx, row, &result, now).await?;
         let opened = ticket.is_some();
         if !tx.settle(row, &how, now).await? && !opened {
             // Another replica has taken it over, and settles it.
             return Ok(StepOutcome::Done);
         }
         let applied = self.apply_to_gate(&mut tx, row, &how, ticket, now).await?;
-        self.enqueue_follow_up(&mut tx, row, effect, &how, now).await?;
+        self.enqueue_follow_up(&mut tx, row, result, &how, now).await?;
         tx.commit().await?;
         drop(writing);
         if let Some(applied) = applied {
@@ -288,9 +288,9 @@ impl Outbox {
     }
 
     /// What happens to a command after an attempt.
-    fn retry_policy(&self, row: &OutboxRow, effect: &CommandResult) -> AttemptOutcome {
+    fn attempt_outcome(&self, row: &OutboxRow, result: &CommandResult) -> AttemptOutcome {
         let sent = row.unknown_since;
-        match effect {
+        match result {
             CommandResult::Done
             | CommandResult::Opened { .. }
             | CommandResult::DuplicatesSearched { again: None, .. }
@@ -364,14 +364,14 @@ impl Outbox {
         &self,
         tx: &mut WriteTx,
         row: &OutboxRow,
-        effect: CommandResult,
+        result: CommandResult,
         how: &AttemptOutcome,
         now: Millis,
     ) -> Result<(), store::Error> {
         let gate = row.command.gate();
         match (&row.command, how) {
             (Command::Open { gate, subject, .. }, AttemptOutcome::Done)
-                if matches!(effect, CommandResult::Done)
+                if matches!(result, CommandResult::Done)
                     && let Some(since) = row.unknown_since =>
             {
                 // Jira may still show a ticket later that is not needed any more.
@@ -382,7 +382,7 @@ impl Outbox {
             }
             _ => {}
         }
-        match effect {
+        match result {
             CommandResult::Ended(at) => {
                 tx.mark_ended(gate, at, now + self.context.slow_cycle()).await?;
                 tx.set_missing_since(gate, None).await?;
@@ -392,7 +392,7 @@ impl Outbox {
                 tx.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), notice }, now).await?;
                 tx.set_missing_since(gate, None).await?;
             }
-            // Jira showed the ticket, so it is not missing any more.
+            // Jira showed the ticket, or did not prove that it is missing: the count of `jira.trust_for` starts again.
             CommandResult::Done | CommandResult::Stuck { .. } if !is_opening(row) => {
                 tx.set_missing_since(gate, None).await?
             }
@@ -412,13 +412,13 @@ impl Outbox {
 async fn keep_found(
     tx: &mut WriteTx,
     row: &OutboxRow,
-    effect: &CommandResult,
+    result: &CommandResult,
     now: Millis,
 ) -> Result<Option<Ticket>, store::Error> {
     let canary = &row.canary;
-    match (&row.command, effect) {
+    match (&row.command, result) {
         (Command::Open { gate, subject, .. }, CommandResult::Opened { ticket, others }) => {
-            tx.store_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
+            tx.store_ticket(&TicketRecord::new(canary, gate, &subject.gate, ticket)).await?;
             duplicates::close(tx, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
         }

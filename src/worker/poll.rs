@@ -42,11 +42,7 @@ impl Poll {
         let started = self.begin(ReadTrigger::Nudge);
         self.queue.nudges_done();
         self.context.gatekeeper.store_late_nudges(started.at).await?;
-        if let Some(idle) = self.idle_reason(started.trigger, started.at) {
-            if idle == StepOutcome::Standby {
-                // The next leader reads from a queue of its own.
-                self.queue.clear();
-            }
+        if let Some(idle) = self.idle_outcome(started) {
             return Ok(idle);
         }
         let nudges = self.context.store().nudges().await?;
@@ -89,11 +85,7 @@ impl Poll {
     /// Reads the tickets that are due: often those that Flagger asks about, and occasionally all others.
     pub(super) async fn read_due(&self) -> Result<StepOutcome, store::Error> {
         let started = self.begin(ReadTrigger::Poll);
-        if let Some(idle) = self.idle_reason(started.trigger, started.at) {
-            if idle == StepOutcome::Standby {
-                // The next leader reads from a queue of its own.
-                self.queue.clear();
-            }
+        if let Some(idle) = self.idle_outcome(started) {
             return Ok(idle);
         }
         let due = self.queue.due(&self.health, started.at).await;
@@ -113,6 +105,16 @@ impl Poll {
 
     fn begin(&self, trigger: ReadTrigger) -> RoundStart {
         RoundStart { trigger, at: self.context.clock.now(), term: self.context.lease.term() }
+    }
+
+    /// The outcome of a round that reads nothing; `None` if it may read.
+    fn idle_outcome(&self, started: RoundStart) -> Option<StepOutcome> {
+        let idle = self.idle_reason(started.trigger, started.at)?;
+        if idle == StepOutcome::Standby {
+            // The next leader reads from a queue of its own.
+            self.queue.clear();
+        }
+        Some(idle)
     }
 
     /// Why nothing is read now; `None` if reading may go on.
@@ -137,14 +139,13 @@ impl Poll {
             Ok(seen) => seen,
             Err(error) => return Ok(self.round_failed(&error, started)),
         };
-        let RoundFindings { deferred: later, backing_off: resting, mut unread, fruitless, .. } =
-            round.findings;
+        let RoundFindings { deferred, backing_off, mut unread, fruitless, .. } = round.findings;
         let tickets = seen.len();
-        let (later, done): (Vec<&DueTicket>, Vec<&DueTicket>) =
-            due.iter().partition(|due| later.contains(&due.gate));
+        let (deferred, done): (Vec<&DueTicket>, Vec<&DueTicket>) =
+            due.iter().partition(|due| deferred.contains(&due.gate));
         match started.trigger {
             ReadTrigger::Nudge => seen.iter().for_each(|seen| self.queue.nudge_read(seen.gate())),
-            ReadTrigger::Poll => later.iter().for_each(|due| self.queue.queue_alone(due, started.at)),
+            ReadTrigger::Poll => deferred.iter().for_each(|due| self.queue.queue_alone(due, started.at)),
         }
         let fruitless = fruitless.filter(|_| tickets == 0 && started.trigger == ReadTrigger::Nudge);
         let Some(changed) = self.apply(&seen, &done, nudges, started).await? else {
@@ -161,7 +162,7 @@ impl Poll {
         if !due.is_empty() {
             let counts = done
                 .iter()
-                .filter(|due| !self.is_superseded(started, &due.gate) && !resting.contains(&due.gate));
+                .filter(|due| !self.is_superseded(started, &due.gate) && !backing_off.contains(&due.gate));
             let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.context.gatekeeper.unread_tickets().read(gates, started.at);
         }
@@ -254,7 +255,7 @@ impl Poll {
         }
     }
 
-    /// Jira answered. If no ticket could be read, `vain` is how often in a row that was so.
+    /// Jira answered. If no ticket could be read, `fruitless` is how often in a row that was so.
     fn round_worked(&self, fruitless: Option<Failures>, started: RoundStart) {
         if self.health.worked(started.trigger, fruitless) {
             tracing::info!("Jira answers again");

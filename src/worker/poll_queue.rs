@@ -234,8 +234,8 @@ impl PollQueue {
                 later.push(queued);
                 continue;
             }
-            let Queued { canary, gate, last_read: looked } = queued;
-            if state.last_read_of(&gate) == looked && !due.iter().any(|due| due.gate == gate) {
+            let Queued { canary, gate, last_read } = queued;
+            if state.last_read_of(&gate) == last_read && !due.iter().any(|due| due.gate == gate) {
                 due.extend(self.watched(&canary.id, &gate));
             }
         }
@@ -255,12 +255,12 @@ impl PollQueue {
                 for canary in some {
                     for gate in canary.rollout.iter().flat_map(|rollout| &rollout.replaced) {
                         live.insert(&gate.id);
-                        let looked = state.last_read_of(&gate.id);
+                        let last_read = state.last_read_of(&gate.id);
                         // The longer ago it was seen, the less likely it comes back.
                         let least = if gate.is_labelled() { poll_every } else { slowly };
                         let every = least.max(gate.seen_at().map_or(least, |seen| now.since(seen) / 8));
-                        if looked.is_none_or(|at| now.abs_diff(at) >= every) {
-                            lost.push((looked, canary, &gate.id));
+                        if last_read.is_none_or(|at| now.abs_diff(at) >= every) {
+                            lost.push((last_read, canary, &gate.id));
                         }
                     }
                     for (_, gate) in live_gates(canary).filter(|(_, gate)| gate.ticket().is_some()) {
@@ -269,9 +269,9 @@ impl PollQueue {
                             true => (&mut quick, poll_every),
                             false => (&mut slow, slowly),
                         };
-                        let looked = state.last_read_of(&gate.id);
-                        cycle.due |= looked.is_none_or(|at| now.abs_diff(at) >= every);
-                        cycle.tickets.push((looked, canary, &gate.id));
+                        let last_read = state.last_read_of(&gate.id);
+                        cycle.due |= last_read.is_none_or(|at| now.abs_diff(at) >= every);
+                        cycle.tickets.push((last_read, canary, &gate.id));
                     }
                 }
             }
@@ -280,11 +280,11 @@ impl PollQueue {
         let mut due: Vec<_> =
             [quick, slow].into_iter().filter(|cycle| cycle.due).flat_map(|cycle| cycle.tickets).collect();
         due.extend(lost);
-        due.sort_by_key(|(looked, _, _)| *looked);
-        let queued = due.into_iter().map(|(looked, canary, gate)| Queued {
+        due.sort_by_key(|(last_read, _, _)| *last_read);
+        let queued = due.into_iter().map(|(last_read, canary, gate)| Queued {
             canary: Arc::clone(canary),
             gate: gate.clone(),
-            last_read: looked,
+            last_read,
         });
         let mut state = lock(&self.state);
         state.queue.extend(queued);

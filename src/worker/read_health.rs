@@ -105,7 +105,8 @@ impl ReadHealth {
         worked
     }
 
-    /// Records that a round worked; or, with `vain`, that none of its tickets could be read, and how often in a row.
+    /// Records that a round worked; or, with `fruitless`, that none of its tickets could be read, and how often in a
+    /// row.
     /// Returns whether an outage of Jira is over.
     pub(super) fn worked(&self, trigger: ReadTrigger, fruitless: Option<Failures>) -> bool {
         let mut state = lock(&self.state);

@@ -10,11 +10,11 @@ use tokio::sync::Mutex;
 
 use super::{
     duplicates,
-    effect::{CommandResult, Failure},
+    result::{CommandResult, Failure},
 };
 use crate::{
     gate::{GateId, Home, Ticket},
-    jira::{self, SideEffect, retry},
+    jira::{self, SideEffect},
     millis::Millis,
     rollout::{Canary, Command, Subject},
     store::{self, OutboxRow, WriteTx},
@@ -56,7 +56,7 @@ impl Create<'_> {
         }
         if let Some(sent) = row.unknown_since {
             match self.search(&gate, &sent_to, sent).await? {
-                Some(effect) => return Ok(effect),
+                Some(result) => return Ok(result),
                 None if !waits => return Ok(CommandResult::Done),
                 None => {}
             }
@@ -177,8 +177,7 @@ impl Create<'_> {
     /// The row of the canary cannot be read, so it is unknown whether the gate is live: the bridge opens nothing and
     /// drops nothing until the row is repaired.
     fn postpone(&self, row: &OutboxRow, why: String) -> CommandResult {
-        let at = self.context.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
-        CommandResult::Later { at, why }
+        CommandResult::Later { at: self.context.retry_at(row.attempts), why }
     }
 }
 

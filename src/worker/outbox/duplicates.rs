@@ -1,7 +1,7 @@
 //! Tickets that were opened twice: Jira carried out a create without answering, and showed the ticket only after the
 //! bridge had stopped searching. One ticket counts; the bridge closes all others that it opened, with a comment.
 
-use super::effect::{CommandResult, Failure};
+use super::result::{CommandResult, Failure};
 use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
@@ -53,7 +53,7 @@ pub(super) async fn close(
     for found in found {
         // Not the id of a gate: no move of the duplicate can affect a verdict.
         let duplicate = GateId(format!("{gate}-{}", found.id));
-        tx.store_ticket(&opened(canary, &duplicate, name, found)).await?;
+        tx.store_ticket(&TicketRecord::new(canary, &duplicate, name, found)).await?;
         let of = counts.map(|ticket| ticket.key.clone());
         tracing::warn!(
             %canary,
@@ -71,12 +71,6 @@ pub(super) async fn close(
         }
     }
     Ok(())
-}
-
-/// The stored record of a ticket that was just opened or found.
-pub(super) fn opened(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: &Ticket) -> TicketRecord {
-    let (canary, gate, name, ticket) = (canary.clone(), gate.clone(), name.clone(), ticket.clone());
-    TicketRecord { gate, canary, name, ticket, ended_at: None, missing_since: None }
 }
 
 /// The command that searches later for a second ticket.

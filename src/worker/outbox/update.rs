@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::effect::{CommandResult, Failure};
+use super::result::{CommandResult, Failure};
 use crate::{
     gate::{GateId, IssueSnapshot, Move},
-    jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome, retry},
+    jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome},
     millis::Millis,
     policy::{Meaning, Milestone, Route, Status, Target},
     rollout::{Command, Notice},
@@ -54,8 +54,7 @@ impl Update<'_> {
     /// if the bridge's account cannot see issues for a while, their comments must not be lost. If anything else is
     /// missing, an operator has to fix that.
     async fn not_found(&self, why: Option<String>) -> CommandResult {
-        let later =
-            || self.context.clock.now() + retry::delay(self.row.attempts, None, rand::random::<f64>());
+        let later = || self.context.retry_at(self.row.attempts);
         let (now, opened) = (self.context.clock.now(), self.opened);
         let trust_for = self.context.config().jira.trust_for;
         match self.context.jira.ticket_presence(&opened.ticket).await {
@@ -127,7 +126,7 @@ impl Update<'_> {
     async fn comment(&self, notice: &Notice) -> Result<CommandResult, Failure> {
         let id = &self.opened.ticket.id;
         let kind = CommentRepeat::of(notice);
-        let effect = if kind == CommentRepeat::Last {
+        let result = if kind == CommentRepeat::Last {
             // A move after this moment is a late move; the moves that the ticket shows now are not.
             match self.context.jira.read_since(id, Millis(i64::MAX)).await? {
                 IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
@@ -137,8 +136,8 @@ impl Update<'_> {
                 IssueSnapshot::Issue { answered, .. } => CommandResult::Ended(answered),
             }
         } else {
-            if let Some(effect) = self.reason_to_skip().await? {
-                return Ok(effect);
+            if let Some(result) = self.reason_to_skip().await? {
+                return Ok(result);
             }
             CommandResult::Done
         };
@@ -147,12 +146,12 @@ impl Update<'_> {
             CommentRepeat::Once | CommentRepeat::Last => notice.tag(),
         };
         self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route)).await?;
-        Ok(effect)
+        Ok(result)
     }
 
     async fn label(&self) -> Result<CommandResult, Failure> {
-        if let Some(effect) = self.reason_to_skip().await? {
-            return Ok(effect);
+        if let Some(result) = self.reason_to_skip().await? {
+            return Ok(result);
         }
         self.context.jira.label(&self.opened.ticket.id, jira::ENDED).await?;
         Ok(CommandResult::Done)
@@ -185,9 +184,9 @@ impl Update<'_> {
         }
         let why = match self.context.jira.transition(id, &target.to, &fields(target)).await? {
             TransitionOutcome::AlreadyThere => return Ok(CommandResult::Done),
-            TransitionOutcome::Moved { skipped_fields: skipped } => {
-                if !skipped.is_empty() {
-                    let (ticket, fields) = (opened.ticket.key.as_str(), skipped.join(", "));
+            TransitionOutcome::Moved { skipped_fields } => {
+                if !skipped_fields.is_empty() {
+                    let (ticket, fields) = (opened.ticket.key.as_str(), skipped_fields.join(", "));
                     tracing::warn!(
                         canary = %opened.canary,
                         ticket,
@@ -247,8 +246,8 @@ impl Update<'_> {
 
     async fn link(&self, successor: &TicketRecord) -> Result<CommandResult, Failure> {
         let (from, to) = (&self.opened.ticket, &successor.ticket);
-        if let Some(effect) = self.reason_to_skip().await? {
-            return Ok(effect);
+        if let Some(result) = self.reason_to_skip().await? {
+            return Ok(result);
         }
         // If the successor is missing, creating the link fails.
         if let Marks::Of(marks) = self.context.jira.marks(&to.id).await?

@@ -60,14 +60,14 @@ impl<'a> Round<'a> {
         seen.retain(|seen| {
             self.was_read_directly(seen.gate()) || self.recheck(seen) != RecheckReason::Renews
         });
-        let doubtful: Vec<&DueTicket> = due
+        let to_recheck: Vec<&DueTicket> = due
             .into_iter()
             .filter(|due| !self.findings.directly.contains(&due.ticket.id))
             .filter(|due| {
                 seen.iter().any(|seen| seen.is_of(due) && self.recheck(seen) != RecheckReason::None)
             })
             .collect();
-        if doubtful.is_empty() {
+        if to_recheck.is_empty() {
             return Ok(seen);
         }
         if !self.still_leads().await {
@@ -76,10 +76,10 @@ impl<'a> Round<'a> {
             seen.retain(|seen| self.recheck(seen) != RecheckReason::Gone);
             return Ok(seen);
         }
-        self.read_alone(&doubtful).await?;
-        let better = self.interpret(&doubtful, self.context.clock.now()).await?;
+        self.read_alone(&to_recheck).await?;
+        let better = self.interpret(&to_recheck, self.context.clock.now()).await?;
         seen.retain(|seen| {
-            let Some(due) = doubtful.iter().find(|due| seen.is_of(due)) else { return true };
+            let Some(due) = to_recheck.iter().find(|due| seen.is_of(due)) else { return true };
             let found = &mut self.findings;
             if better.iter().any(|better| better.gate() == seen.gate()) || found.deferred.contains(&due.gate)
             {
