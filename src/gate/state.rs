@@ -92,7 +92,8 @@ pub struct Gate {
     /// The newest move ever seen of its ticket, by Jira's clock: a snapshot without it is outdated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_move: Option<Millis>,
-    /// The tags of the notices that were written to its ticket or are queued, so that each is written once.
+    /// Tags of what is done only once: comments that were written to its ticket or are queued, and rollbacks that were
+    /// recorded.
     #[serde(rename = "told", default)]
     pub notified: Vec<String>,
 }

@@ -26,7 +26,7 @@ pub enum ListedGate {
         /// The verdict of the gate.
         verdict: Verdict,
     },
-    /// A gate without a ticket because of a limit, or a canary that cannot be read.
+    /// A gate whose questions are refused a ticket, or a canary that cannot be read.
     Unwatched(GateView),
 }
 

@@ -1,4 +1,5 @@
-//! Gates that a limit refused recently. Kept in memory only, for the page, and so that the log lists each one once.
+//! Questions that were refused a ticket recently: by a limit, or because they had no checksum. Kept in memory only, for
+//! the page, and so that the log lists each gate once.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use crate::{gate::GateName, millis::Millis, rollout::CanaryId, view::GateView};
 /// The most gates that are remembered. Further ones are counted, but neither shown nor logged.
 const MAX_GATES: usize = 100;
 
-/// Gates that a limit keeps from having a ticket, for as long as Flagger asks at them.
+/// Gates without a ticket because their questions were refused, for as long as Flagger asks at them.
 #[derive(Default)]
 pub(super) struct RefusedGates(Mutex<Gates>);
 
