@@ -11,8 +11,8 @@ mod statuses;
 
 pub use self::{
     judge::{
-        Author, DENIES_OTHERS, EntryMatch, Person, PersonEntry, denies_all, denies_for_good, judge,
-        quote_entry,
+        Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
+        too_many_denials,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
 };

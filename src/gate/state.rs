@@ -120,8 +120,8 @@ impl Gate {
 
     /// Whether an entry of its `approval.deny` came out empty, so that no approval counts any more.
     #[must_use]
-    pub fn denies_for_good(&self) -> bool {
-        self.deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing)
+    pub fn has_empty_denial(&self) -> bool {
+        self.deny.iter().any(|entry| PersonEntry::read(entry).is_empty())
     }
 
     /// What statuses mean for its ticket. `today` are those that have the configured names now. A status means approved

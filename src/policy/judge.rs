@@ -66,6 +66,12 @@ pub enum PersonEntry<'a> {
 }
 
 impl<'a> PersonEntry<'a> {
+    /// Whether it names neither an account nor a group or role.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::Nothing
+    }
+
     /// Reads an entry.
     #[must_use]
     pub fn read(text: &'a str) -> Self {
@@ -96,8 +102,8 @@ pub fn judge(
 ) -> Author {
     let who = &person.name;
     let not = |why: String| Author::NotAccepted { why };
-    if deny.iter().any(|(entry, _)| PersonEntry::read(entry) == PersonEntry::Nothing) {
-        return denies_for_good("approval.deny", &[]);
+    if deny.iter().any(|(entry, _)| PersonEntry::read(entry).is_empty()) {
+        return empty_denial("approval.deny", &[]);
     }
     if person.id.is_empty() {
         return not("Jira does not say who it was".into());
@@ -139,12 +145,12 @@ pub fn judge(
 }
 
 /// Why a decision is judged again.
-pub const DENIES_OTHERS: &str = "approval.deny rules out other people now, so the decision is judged again";
+pub const DENY_LIST_GREW: &str = "approval.deny rules out other people now, so the decision is judged again";
 
 /// No move counts at this gate: one of the entries of `deny`, the setting `key`, came out empty for a question. If
 /// several entries are templates, it is not known which one.
 #[must_use]
-pub fn denies_for_good(key: &str, deny: &[String]) -> Author {
+pub fn empty_denial(key: &str, deny: &[String]) -> Author {
     let is_template = |entry: &&String| entry.contains("{{") || entry.contains("{%");
     let mut templates: Vec<String> =
         deny.iter().filter(is_template).map(|entry| quote_entry(entry)).collect();
@@ -163,7 +169,7 @@ pub fn denies_for_good(key: &str, deny: &[String]) -> Author {
 
 /// No move counts: the questions of a rollout ruled out more than `most` accounts.
 #[must_use]
-pub fn denies_all(most: usize) -> Author {
+pub fn too_many_denials(most: usize) -> Author {
     Author::NotAccepted {
         why: format!(
             "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so this gate stays closed \
@@ -285,7 +291,7 @@ mod tests {
     fn what_came_out_empty_is_named() {
         let which = |deny: &[&str]| {
             let deny: Vec<String> = deny.iter().map(|&entry| entry.to_owned()).collect();
-            let Author::NotAccepted { why } = denies_for_good("routes[0].approval.deny", &deny) else {
+            let Author::NotAccepted { why } = empty_denial("routes[0].approval.deny", &deny) else {
                 panic!()
             };
             let (start, _) = why.split_once(", so this gate stays closed").unwrap();
@@ -331,7 +337,7 @@ mod tests {
             let judged = judge(&person, own, &approvers, &deny);
             if judged == Author::Accepted {
                 let rules_out = |(entry, names): &(String, EntryMatch)| {
-                    *names != EntryMatch::No || PersonEntry::read(entry) == PersonEntry::Nothing
+                    *names != EntryMatch::No || PersonEntry::read(entry).is_empty()
                 };
                 prop_assert!(!deny.iter().any(rules_out));
                 let yes = |(_, names): &&(String, EntryMatch)| *names == EntryMatch::Yes;
@@ -347,7 +353,7 @@ mod tests {
             // A person is refused only for a known reason.
             if matches!(judged, Author::NotAccepted { .. }) && !app && !own {
                 let ruled_out = deny.iter().any(|(entry, names)| {
-                    *names == EntryMatch::Yes || PersonEntry::read(entry) == PersonEntry::Nothing
+                    *names == EntryMatch::Yes || PersonEntry::read(entry).is_empty()
                 });
                 let known = approvers.iter().all(|(_, names)| *names == EntryMatch::No);
                 prop_assert!(ruled_out || known && !approvers.is_empty());

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     millis::Millis,
-    policy::{Author, DENIES_OTHERS},
+    policy::{Author, DENY_LIST_GREW},
 };
 
 impl Canary {
@@ -49,7 +49,7 @@ impl Canary {
             Event::Seen { gate, snapshot, statuses, author, denials, arrived } => {
                 // A question may have ruled out the author while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
-                let unknown = Author::Unknown { why: DENIES_OTHERS.into() };
+                let unknown = Author::Unknown { why: DENY_LIST_GREW.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &unknown };
                 step.seen(gate, |gate| {
                     gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)

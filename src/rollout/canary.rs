@@ -88,7 +88,7 @@ pub const MOST_DENIALS: usize = 32;
 impl Rollout {
     /// Whether its questions ruled out so many accounts that no approval counts.
     #[must_use]
-    pub const fn denies_all(&self) -> bool {
+    pub const fn has_too_many_denials(&self) -> bool {
         self.denied.len() > MOST_DENIALS
     }
 
@@ -148,7 +148,7 @@ pub struct Denials {
     /// The entries.
     pub entries: Vec<String>,
     /// Whether they are so many that no approval counts.
-    pub all: bool,
+    pub too_many: bool,
 }
 
 impl Canary {
@@ -216,8 +216,8 @@ impl Canary {
     /// The denials that a decision on the ticket of a gate is judged by now.
     #[must_use]
     pub fn denials(&self, gate: &Gate) -> Denials {
-        let all = self.rollout.as_ref().is_some_and(Rollout::denies_all);
-        Denials { entries: self.ruled_out(gate), all }
+        let too_many = self.rollout.as_ref().is_some_and(Rollout::has_too_many_denials);
+        Denials { entries: self.ruled_out(gate), too_many }
     }
 
     /// Whether a question at this gate is about an earlier rollout than the one that waits for confirm-rollout.

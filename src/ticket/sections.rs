@@ -101,9 +101,9 @@ pub(super) fn decision_section(gate: &GateName, settings: &TicketSettings) -> Ve
 pub(super) fn approvers_section(subject: &Subject, route: &Route) -> Vec<Block> {
     let Approval { valid_for, approvers, deny } = &route.approval;
     let deny = denied(subject, deny);
-    let denies_all = deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing);
+    let has_empty_denial = deny.iter().any(|entry| PersonEntry::read(entry).is_empty());
     let mut lines = Vec::new();
-    if denies_all {
+    if has_empty_denial {
         lines.push(line(
             "Nobody",
             &format!(
@@ -127,7 +127,7 @@ pub(super) fn approvers_section(subject: &Subject, route: &Route) -> Vec<Block> 
             ),
         ));
     }
-    if !denies_all && !deny.is_empty() {
+    if !has_empty_denial && !deny.is_empty() {
         lines.push(line("Never", &format!("{}.", list(&deny))));
     }
     if !route.ticket.rejected.is_empty() && subject.gate.stage != Stage::ConfirmRollout {

@@ -38,8 +38,8 @@ pub(super) async fn judge(
     project: &str,
     person: &Person,
 ) -> Author {
-    if deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing) {
-        return policy::denies_for_good(&route.approval_key("deny"), &route.approval.deny);
+    if deny.iter().any(|entry| PersonEntry::read(entry).is_empty()) {
+        return policy::empty_denial(&route.approval_key("deny"), &route.approval.deny);
     }
     let (list, key) = (List::Deny, route.approval_key("deny"));
     let mut matcher = PersonMatch { context, lookups, person, project, list, key };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::step::{Step, notify_once};
 use crate::{
     gate::{Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
-    policy::DENIES_OTHERS,
+    policy::DENY_LIST_GREW,
     rollout::{
         canary::{Canary, Rollout},
         change::AuditEvent,
@@ -71,23 +71,23 @@ impl Step {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let mut to_reopen = Vec::new();
         for entry in asked.denials {
-            if is_denial(rollout, entry) {
+            if is_new_denial(rollout, entry) {
                 rollout.denied.push(entry.clone());
-                let all = rollout.denies_all();
+                let all = rollout.has_too_many_denials();
                 let affected = rollout.gates.iter().filter(|gate| all || !gate.deny.contains(entry));
                 to_reopen.extend(affected.map(|gate| gate.id.clone()));
             }
         }
         if let Some(at) = rollout.gates.iter().position(|gate| gate.name == *asked.name) {
             for entry in asked.deny {
-                if is_own_denial(rollout, &rollout.gates[at], entry, asked.denials) {
+                if is_new_own_denial(rollout, &rollout.gates[at], entry, asked.denials) {
                     rollout.gates[at].deny.push(entry.clone());
                     to_reopen.push(rollout.gates[at].id.clone());
                 }
             }
         }
         for gate in rollout.gates.iter_mut().filter(|gate| to_reopen.contains(&gate.id)) {
-            if gate.reopen_judgment(DENIES_OTHERS) {
+            if gate.reopen_judgment(DENY_LIST_GREW) {
                 self.audit_events.extend(AuditEvent::ticket_seen(gate));
             }
         }
@@ -219,13 +219,13 @@ impl Step {
 
 /// Whether this entry, rendered from a question's metadata, is new to the rollout. An entry that an earlier version
 /// stored with one gate counts as new, and then holds for the other gates, too.
-fn is_denial(rollout: &Rollout, entry: &String) -> bool {
-    !rollout.denied.contains(entry) && !rollout.denies_all()
+fn is_new_denial(rollout: &Rollout, entry: &String) -> bool {
+    !rollout.denied.contains(entry) && !rollout.has_too_many_denials()
 }
 
 /// Whether this entry of `approval.deny` is new to the gate. An entry that came out empty cannot be evaluated, and
 /// closes this gate alone: it names no account to rule out at the others.
-fn is_own_denial(rollout: &Rollout, gate: &Gate, entry: &String, denials: &[String]) -> bool {
+fn is_new_own_denial(rollout: &Rollout, gate: &Gate, entry: &String, denials: &[String]) -> bool {
     let known = denials.contains(entry) || gate.deny.contains(entry);
     !known && !rollout.denied.contains(entry)
 }

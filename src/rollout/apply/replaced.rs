@@ -4,7 +4,7 @@
 use super::step::{Step, notify_once};
 use crate::{
     gate::{Gate, GateState, InvalidReason, TicketState},
-    policy::{DENIES_OTHERS, Milestone},
+    policy::{DENY_LIST_GREW, Milestone},
     rollout::{
         change::AuditEvent,
         command::{Command, Notice},
@@ -41,7 +41,7 @@ fn reinstated(older: Gate, newer: &Gate) -> Gate {
     let mut gate = Gate { deny, last_answer: newer.last_answer, ..older };
     if is_stricter {
         // It was judged without the new entries.
-        gate.reopen_judgment(DENIES_OTHERS);
+        gate.reopen_judgment(DENY_LIST_GREW);
     }
     gate
 }

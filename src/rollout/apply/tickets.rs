@@ -75,7 +75,7 @@ impl Step {
 
 /// The comment that explains this state of a gate's ticket, if it needs one.
 fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Option<Notice> {
-    let for_good = rollout.denies_all() || gate.denies_for_good();
+    let for_good = rollout.has_too_many_denials() || gate.has_empty_denial();
     let entry = |decision: &Decision| decision.changelog_entry.changelog_id.clone();
     match ticket_state {
         TicketState::Waiting { .. } | TicketState::Approved { .. } | TicketState::JudgmentPending { .. } => {

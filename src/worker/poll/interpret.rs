@@ -11,7 +11,7 @@ use crate::{
     gatekeeper::TicketReading,
     jira,
     millis::Millis,
-    policy::{Author, Route, Statuses, denies_all},
+    policy::{Author, Route, Statuses, too_many_denials},
     rollout::{Denials, MOST_DENIALS},
     worker::{
         judge::judge,
@@ -252,7 +252,7 @@ impl<'a> Round<'a> {
     ) -> Author {
         let IssueSnapshot::Issue { status, moves, .. } = snapshot else { return Author::NoDecision };
         match gate::decisive(status, moves, statuses) {
-            Some(_) if denials.all => denies_all(MOST_DENIALS),
+            Some(_) if denials.too_many => too_many_denials(MOST_DENIALS),
             Some(entry) => {
                 let (context, lookups) = (self.context, &mut self.lookups);
                 judge(context, lookups, route, &denials.entries, &due.ticket.project, &entry.by).await

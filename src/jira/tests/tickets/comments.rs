@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    policy::{Author, Milestone, denies_for_good},
+    policy::{Author, Milestone, empty_denial},
     rollout::{End, Notice, TicketOutcome},
 };
 
@@ -53,7 +53,7 @@ fn notices() {
     let why = || "Bob (it's *me*) is not among the approvers of this gate".to_owned();
     let empty = || {
         let deny = ["{{ metadata.author }}".to_owned()];
-        let Author::NotAccepted { why } = denies_for_good("approval.deny", &deny) else { panic!() };
+        let Author::NotAccepted { why } = empty_denial("approval.deny", &deny) else { panic!() };
         why
     };
     let not_moved = |milestone| Notice::NotMoved { milestone, why: "no transition leads to \"Done\"".into() };
