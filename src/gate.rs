@@ -3,11 +3,11 @@
 //! No async, no clock, no I/O. Input is an [`IssueSnapshot`] of what Jira showed, and the time as `now`; output is a
 //! [`Verdict`], computed when Flagger asks and never stored.
 
+mod after_snapshot;
 mod history;
+mod interpret;
 mod name;
 mod pace;
-mod read;
-mod see;
 mod snapshot;
 mod state;
 #[cfg(test)]

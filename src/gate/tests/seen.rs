@@ -10,7 +10,7 @@ use crate::{
     policy::{Author, Fingerprint, Person, Status, Statuses},
 };
 
-const TRUST: Validity =
+const VALIDITY: Validity =
     Validity { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
 
 /// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not
@@ -28,7 +28,7 @@ fn after(answers: &str) -> Gate {
         let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
         let (at, snapshot) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
-        if let Some(next) = gate.after_snapshot(&snapshot, &statuses, &author, at, at, TRUST) {
+        if let Some(next) = gate.after_snapshot(&snapshot, &statuses, &author, at, at, VALIDITY) {
             gate = next;
         }
     }
@@ -57,7 +57,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         invalidations: vec![],
         answered: at,
     };
-    gate.after_snapshot(&snapshot, &statuses, author, at, at, TRUST).unwrap()
+    gate.after_snapshot(&snapshot, &statuses, author, at, at, VALIDITY).unwrap()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_move_that_was_not_judged_decides_nothing() {
         (Author::NoDecision, false),
     ] {
         let gate = judged("yes", &author);
-        let verdict = gate.verdict(Millis(1_790_000_000_000), TRUST);
+        let verdict = gate.verdict(Millis(1_790_000_000_000), VALIDITY);
         assert_eq!(verdict.is_open(), opens, "{author:?}: {verdict:?}");
         let gate = judged("no", &author);
         assert!(gate.rejection().is_some(), "{author:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     history::{Move, decisive, is_newest, was_moved_since},
-    read::read,
+    interpret::interpret,
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState},
     ticket::{Decision, InvalidReason, Ticket, TicketState},
@@ -74,9 +74,9 @@ impl Gate {
                 let is_home = *project == ticket.project && *issue_type == ticket.issue_type;
                 let shown = if is_home {
                     let history = (moves.as_slice(), invalidations.as_slice());
-                    let read =
-                        read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
-                    self.with_renames_checked(read, statuses)
+                    let on_our_clock = |entry: &Move| arrived - answered.since(entry.at);
+                    let shown = interpret(status, history, statuses, author, on_our_clock);
+                    self.with_renames_checked(shown, statuses)
                 } else {
                     TicketState::Invalid {
                         reason: InvalidReason::MovedElsewhere { project: project.clone() },

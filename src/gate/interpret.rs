@@ -15,10 +15,10 @@ const NOT_JUDGED: &str = "the ticket was moved after the bridge checked who deci
 /// Why a move does not count yet.
 const WORKFLOW_UNKNOWN: &str = "Jira did not say which statuses the workflow has, so the bridge asks again";
 
-/// Reads a status together with the changelog that must explain it, and the judgment of the deciding author.
+/// Interprets a status together with the changelog that must explain it, and the judgment of the deciding author.
 ///
 /// `on_our_clock` returns the time of an entry by the bridge's clock.
-pub(super) fn read(
+pub(super) fn interpret(
     status: &Status,
     (moves, invalidations): (&[Move], &[Invalidation]),
     statuses: &Statuses,
