@@ -11,7 +11,7 @@ mod connection;
 mod error;
 mod files;
 mod handle;
-mod last_heard;
+mod last_messages;
 mod lease;
 mod location;
 mod nudges;

@@ -152,8 +152,8 @@ impl Gatekeeper {
         // The limits count the gates of all replicas, as of this transaction.
         tx.catch_up().await?;
         // Another replica may have received a message about it more recently.
-        let last_heard = tx.last_heard(id).await?.max(last_message);
-        let silent_for = silent_for(last_heard, now);
+        let last_message = tx.last_message(id).await?.max(last_message);
+        let silent_for = silent_for(last_message, now);
         let stored = tx.canary(id).await?;
         // First stores earlier readings that could not be stored, because the event is decided on top of them.
         let (mut read, unsaved) = (Vec::new(), self.unsaved_readings.readings(&stored));
@@ -171,7 +171,7 @@ impl Gatekeeper {
         if !read.is_empty() || !applied.audit_events.is_empty() || applied.canary != stored {
             // Stores the time of the message in the same write: after a crash Flagger must not seem to have been
             // silent.
-            tx.store_heard(id, now).await?;
+            tx.store_last_message(id, now).await?;
             tx.commit().await?;
         }
         for (applied, reading) in read.iter().zip(&unsaved) {

@@ -40,7 +40,7 @@ impl Gatekeeper {
     /// Answers a gate question. Never fails: an error becomes a closed answer that names it.
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
-        let last_heard = self.store.last_heard(id);
+        let last_message = self.store.last_message(id);
         let Approval { deny, .. } = &self.route(id, gate).approval;
         let (deny, denials) = match deny.as_slice() {
             [] => (Vec::new(), Vec::new()),
@@ -65,7 +65,7 @@ impl Gatekeeper {
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
         };
-        match in_time(self.apply_message(id, last_heard, now, event)).await {
+        match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
                 self.touch(id, now);
                 self.missing_checksum(id, gate, now)
@@ -89,10 +89,10 @@ impl Gatekeeper {
                 answer
             }
             Err(error) => {
-                self.touch_not_stored(id, last_heard, now);
+                self.touch_not_stored(id, last_message, now);
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
                 if let Some(canary) =
-                    self.decided_from_cache(id, |known| event(known, silent_for(last_heard, now)), now)
+                    self.decided_from_cache(id, |known| event(known, silent_for(last_message, now)), now)
                 {
                     let answer = self.answer(&canary, gate, validity, now);
                     // A gate that this question would have created was not stored.
@@ -110,7 +110,7 @@ impl Gatekeeper {
 
     /// Answers a rollback question. Opens no ticket. Never fails.
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
-        let last_message = self.store.last_heard(id);
+        let last_message = self.store.last_message(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) => {

@@ -25,12 +25,12 @@ impl Gatekeeper {
         if self.store.canary(id).is_none() && self.store.unreadable_reason(id).is_none() {
             return Ok(());
         }
-        let heard = self.store.last_heard(id);
+        let last_message = self.store.last_message(id);
         let event = |_: &Canary, silent_for| Event::Reported { report, message, event_message, silent_for };
-        match self.apply_message(id, heard, now, event).await {
+        match self.apply_message(id, last_message, now, event).await {
             Ok(_) => self.store.message_received(id, now),
             Err(error) => {
-                self.touch_not_stored(id, heard, now);
+                self.touch_not_stored(id, last_message, now);
                 return Err(error);
             }
         }
@@ -44,8 +44,8 @@ impl Gatekeeper {
     pub async fn time_passed(&self, now: Millis) -> Result<(), store::Error> {
         let event = |_: &Canary, silent_for| Event::TimePassed { silent_for };
         for canary in self.store.live() {
-            let heard = self.store.last_heard(&canary.id);
-            match self.apply_message(&canary.id, heard, now, event).await {
+            let last_message = self.store.last_message(&canary.id);
+            match self.apply_message(&canary.id, last_message, now, event).await {
                 // The store has logged that; the canary's gates are closed.
                 Ok(_) | Err(store::Error::Corrupt { .. }) => {}
                 Err(error) => return Err(error),

@@ -47,7 +47,7 @@ pub enum Downtime {
 
 impl Activity {
     /// When the last message of any kind about this canary was received.
-    pub(super) fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
+    pub(super) fn last_message(&self, canary: &CanaryId) -> Option<Millis> {
         self.0.get(canary)?.at
     }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
-const TRUST: Validity = Validity {
+const VALIDITY: Validity = Validity {
     trust_for: Duration::from_secs(600),
     valid_for: Duration::from_secs(72 * 3600),
     judged_by: Fingerprint(1),
@@ -83,7 +83,7 @@ fn the_unchanged_row_is_valid() {
     let canary = rows::canary("default/shop/cart", FORMAT, &canary_json().to_string()).unwrap();
     assert_eq!(serde_json::to_value(&canary).unwrap(), canary_json());
     let gates = canary.rollout.unwrap().gates;
-    let open = |at: usize| gates[at].verdict(NOW, TRUST).is_open();
+    let open = |at: usize| gates[at].verdict(NOW, VALIDITY).is_open();
     assert!(open(0) && !open(1) && !open(2));
 }
 
@@ -130,7 +130,7 @@ proptest! {
                 prop_assert_eq!(&rows::canary("default/shop/cart", FORMAT, &again).unwrap(), &canary);
                 let said: Value = serde_json::from_str(&text).unwrap();
                 for (nth, gate) in canary.rollout.iter().flat_map(|rollout| &rollout.gates).enumerate() {
-                    let open = gate.verdict(NOW, TRUST).is_open();
+                    let open = gate.verdict(NOW, VALIDITY).is_open();
                     // serde accepts a list in place of a struct; `says_open` does not read those.
                     let said = &said["rollout"]["gates"][nth];
                     prop_assert!(!open || states_open(said) || text.contains("[["), "{}", text);

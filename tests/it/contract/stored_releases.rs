@@ -225,7 +225,7 @@ async fn assert_all_rows_read(url: &str, rows: &[Value]) {
             }
             "heard" => {
                 let canary = canary_id(text("canary"));
-                let heard = store.last_heard(&canary);
+                let heard = store.last_message(&canary);
                 assert_eq!(heard.map(|at| at.0), row["at"].as_i64());
                 for entry in serde_json::from_str::<Vec<Value>>(text("paces")).unwrap() {
                     let (gate, asked) = (GateId(entry[0].as_str().unwrap().into()), &entry[1]);

@@ -27,8 +27,8 @@ const ROWS_PER_STATEMENT: usize = 100;
 impl Store {
     /// When the last message of any kind about this canary was received.
     #[must_use]
-    pub fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
-        self.activity().last_heard(canary)
+    pub fn last_message(&self, canary: &CanaryId) -> Option<Millis> {
+        self.activity().last_message(canary)
     }
 
     /// How often Flagger asks at a gate.
@@ -93,14 +93,14 @@ impl Store {
 
 impl WriteTx {
     /// When any replica received the canary's last message, as far as written.
-    pub(crate) async fn last_heard(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
+    pub(crate) async fn last_message(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
         let at: Option<(i64,)> =
             query("SELECT at FROM heard WHERE canary = $1").bind(key(canary)).optional(self.sql()).await?;
         Ok(at.map(|(at,)| Millis(at)))
     }
 
     /// Stores that a message about the canary is received now.
-    pub(crate) async fn store_heard(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
+    pub(crate) async fn store_last_message(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
         query(
             "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, '[]')
              ON CONFLICT (canary) DO UPDATE SET at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END",
@@ -187,7 +187,7 @@ mod tests {
         let read = Store::open(&url).await.unwrap();
         read.load_activity(Downtime::None).await.unwrap();
         for n in 0..many {
-            assert_eq!(read.last_heard(&canary(n)), Some(Millis((1_000 + n).max(1_500))), "canary {n}");
+            assert_eq!(read.last_message(&canary(n)), Some(Millis((1_000 + n).max(1_500))), "canary {n}");
         }
         read.close().await;
     }
