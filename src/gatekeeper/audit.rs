@@ -18,13 +18,13 @@ pub(super) const PASSED: &str = "passed";
 pub(super) const UNASKED: &str = "unasked";
 
 /// The entry for an event. `was` and `is` are the canary before and after the change; `route` returns the settings of
-/// a gate, and `stands` its answer after the change.
+/// a gate, and `answer` its answer after the change.
 pub(super) fn entry<'a>(
     audit_event: &AuditEvent,
     was: &Canary,
     is: &Canary,
     route: impl Fn(&GateName) -> &'a Route,
-    stands: impl Fn(&GateName) -> GateView,
+    answer: impl Fn(&GateName) -> GateView,
     now: Millis,
 ) -> AuditEntry {
     let deny = |gate: &GateName| is.gate(gate).map_or_else(Vec::new, |gate| is.ruled_out(gate));
@@ -45,9 +45,9 @@ pub(super) fn entry<'a>(
             ("rollout_ended", with(how, "gates", Value::Array(gates)))
         }
         AuditEvent::AnswerChanged { gate } => {
-            let GateView { state, reason, .. } = stands(gate);
-            let turned = with(at(gate), "state", json!(state.as_str()));
-            ("verdict_changed", with(turned, "reason", json!(reason)))
+            let GateView { state, reason, .. } = answer(gate);
+            let changed = with(at(gate), "state", json!(state.as_str()));
+            ("verdict_changed", with(changed, "reason", json!(reason)))
         }
         AuditEvent::Expired { gate, ticket, decision } => {
             ("expired", decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
@@ -58,18 +58,16 @@ pub(super) fn entry<'a>(
         AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
         AuditEvent::Bypassed { gate, ticket, how } => {
-            let bypassed = with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json));
-            ("bypassed", with(bypassed, "how", json!(how.as_str())))
+            ("bypassed", with(on(gate, ticket.as_ref()), "how", json!(how.as_str())))
         }
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {
-            let other = with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json));
-            let other = with(other, "asked", json!(asked.0));
-            ("other_revision", with(other, "started", json!(started.0)))
+            let asked = with(on(gate, ticket.as_ref()), "asked", json!(asked.0));
+            ("other_revision", with(asked, "started", json!(started.0)))
         }
         AuditEvent::Unasked { revision, gates } => {
             let gates: Vec<_> = gates.iter().map(|gate| gate.0.as_str()).collect();
             let unasked = with(Map::new(), "revision", json!(revision.0));
-            ("unasked", with(unasked, "approved_before", json!(gates)))
+            (UNASKED, with(unasked, "approved_before", json!(gates)))
         }
         AuditEvent::LooksUntyped { gate } => ("looks_untyped", at(gate)),
     };
@@ -85,8 +83,9 @@ pub(super) fn entry<'a>(
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Expired { .. }
         | AuditEvent::RolledBack { .. }
-        | AuditEvent::Refused { .. } => is.rollout.as_ref(),
-        AuditEvent::OtherRevision { .. } | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),
+        | AuditEvent::Refused { .. }
+        | AuditEvent::OtherRevision { .. }
+        | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),
         // The current rollout is another one.
         AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } => None,
     };
@@ -115,8 +114,8 @@ fn at(gate: &GateName) -> Detail {
     with(stage, "gate", json!(gate.approver))
 }
 
-fn on(gate: &GateName, ticket: &Ticket) -> Detail {
-    with(at(gate), "ticket", ticket_json(ticket))
+fn on<'a>(gate: &GateName, ticket: impl Into<Option<&'a Ticket>>) -> Detail {
+    with(at(gate), "ticket", ticket.into().map_or(Value::Null, ticket_json))
 }
 
 fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value {

@@ -61,8 +61,8 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                     let by = &decision.changelog_entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "it is not known yet whether an approval counts; the gate stays closed, and it is tried again");
                 }
-                TicketState::Invalid { reason: doubt } => {
-                    let doubt = match doubt {
+                TicketState::Invalid { reason } => {
+                    let why = match reason {
                         InvalidReason::LabelledEnded { .. } => "labelled flagger-ended",
                         InvalidReason::MovedElsewhere { .. } => "moved elsewhere",
                         InvalidReason::NoChangelogEntry { .. } => "no changelog entry",
@@ -72,7 +72,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                         InvalidReason::Unmarked { .. } => "not the gate's own issue",
                         InvalidReason::Missing { .. } => "missing",
                     };
-                    tracing::warn!(canary = %id, %gate, ticket, doubt, "the ticket proves nothing any more, and its gate is closed");
+                    tracing::warn!(canary = %id, %gate, ticket, why, "the ticket proves nothing any more, and its gate is closed");
                 }
             }
         }
