@@ -20,7 +20,7 @@ mod unread_tickets;
 mod unsaved_readings;
 
 pub use self::{
-    answer::{Answer, AnswerLinks, clock_time},
+    answer::{Answer, AnswerLinks},
     apply::Applied,
     ask::Question,
     handle::Gatekeeper,

@@ -54,6 +54,7 @@ pub mod gate;
 pub mod gatekeeper;
 pub mod http;
 pub mod jira;
+mod lock;
 mod map;
 pub mod metrics;
 pub mod millis;

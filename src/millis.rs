@@ -31,6 +31,12 @@ pub fn as_millis_i64(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A point in time for sentences: RFC 3339 in UTC, to the second.
+#[must_use]
+pub fn clock_time(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
+}
+
 /// A duration as the configuration writes it: in hours, or the largest smaller unit of which it is a whole number.
 #[must_use]
 pub fn config_notation(duration: Duration) -> String {

@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     gatekeeper::Gatekeeper,
     jira::Jira,
+    lock::lock,
     metrics::Metrics,
     millis::Millis,
     store::{self, Downtime, LeaseOutcome},
@@ -30,7 +31,6 @@ mod failures;
 mod judge;
 mod late_moves;
 mod lease;
-mod lock;
 mod lookups;
 mod outbox;
 mod poll;
@@ -43,7 +43,6 @@ pub use context::StepOutcome;
 use context::{Context, TICK, max_concurrency};
 use late_moves::LateMoves;
 use lease::Lease;
-use lock::lock;
 use lookups::Lookups;
 use outbox::Outbox;
 use poll::Poll;

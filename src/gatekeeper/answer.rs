@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Decision, Gate, GateName, GateState, InvalidReason, Stage, TicketState, Validity, Verdict},
-    millis::{Millis, config_notation},
+    millis::{Millis, clock_time, config_notation},
     rollout::{Canary, CanaryId, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, Rfc3339, RolloutView, TicketView},
@@ -357,11 +357,6 @@ fn decision_words(what: &str, decision: &Decision) -> String {
     format!("{what} by {} at {}", decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at))
 }
 
-/// RFC 3339 in UTC, to the second: for sentences.
-pub fn clock_time(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -372,7 +367,7 @@ mod tests {
         policy::{Fingerprint, Person, Status, Statuses},
     };
 
-    const TRUST: Validity =
+    const VALIDITY: Validity =
         Validity { trust_for: Duration::MAX, valid_for: Duration::MAX, judged_by: Fingerprint(1) };
 
     /// A gate that was approved at time 0.
@@ -400,10 +395,10 @@ mod tests {
     fn an_approval_that_was_not_judged_by_these_settings_says_so() {
         let reason_of = |judged_by| {
             let gate = approved(judged_by);
-            reason(&gate, gate.verdict(Millis(1), TRUST), TRUST)
+            reason(&gate, gate.verdict(Millis(1), VALIDITY), VALIDITY)
         };
         let approval = "approved by Mia at 1970-01-01T00:00:00Z";
-        assert_eq!(reason_of(Some(TRUST.judged_by)), approval);
+        assert_eq!(reason_of(Some(VALIDITY.judged_by)), approval);
         for (judged_by, why) in [
             (Some(Fingerprint(2)), "it was judged by other settings than this replica's"),
             (None, "an earlier version of the bridge judged it"),

@@ -2,11 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
-use crate::millis::Millis;
+use crate::{lock::lock, millis::Millis};
 
 /// Nudges about one ticket are stored no more often than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl RecentNudges {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, NudgeTimes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

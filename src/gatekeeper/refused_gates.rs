@@ -3,11 +3,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
-use crate::{gate::GateName, millis::Millis, rollout::CanaryId, view::GateView};
+use crate::{gate::GateName, lock::lock, millis::Millis, rollout::CanaryId, view::GateView};
 
 /// The most gates that are remembered. Further ones are counted, but neither shown nor logged.
 const MAX_GATES: usize = 100;
@@ -61,7 +61,7 @@ impl RefusedGates {
     }
 
     fn gates(&self) -> MutexGuard<'_, Gates> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,10 +3,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
-use crate::{gate::GateId, millis::Millis};
+use crate::{gate::GateId, lock::lock, millis::Millis};
 
 /// The tickets that could not be read.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(super) struct UnreadSince {
 
 impl UnreadTickets {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Records that no ticket could be read.

@@ -3,11 +3,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use crate::{
     gate::{GateId, GateState, IssueSnapshot},
+    lock::lock,
     millis::Millis,
     policy::{Author, Statuses},
     rollout::{Canary, CanaryId, Denials, Event},
@@ -57,7 +58,7 @@ pub(super) struct UnsavedReading {
 
 impl UnsavedReadings {
     fn all(&self) -> MutexGuard<'_, HashMap<GateId, UnsavedReading>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn of(&self, canary: &Canary) -> Vec<UnsavedReading> {
@@ -65,11 +66,11 @@ impl UnsavedReadings {
         if all.is_empty() {
             return Vec::new();
         }
-        let stands = |kept: &&UnsavedReading| {
+        let is_current = |kept: &&UnsavedReading| {
             kept.canary == canary.id
                 && canary.gate_by_id(&kept.reading.gate).is_some_and(|gate| gate.state == kept.supersedes)
         };
-        all.values().filter(stands).cloned().collect()
+        all.values().filter(is_current).cloned().collect()
     }
 
     /// Keeps a reading. One that `opens` a gate is stored first, and kept only to replace one that closed it.

@@ -7,14 +7,14 @@ use std::{sync::Arc, time::Duration};
 pub use self::page::JiraHealthView;
 use self::page::{Gates, OneByOne, PageInput, PageQuery, render};
 use crate::{
-    gatekeeper::{Gatekeeper, ListedGate, clock_time, counts},
+    gatekeeper::{Gatekeeper, ListedGate, counts},
     http::{
         health::health,
         plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line},
         shared::Shared,
     },
     metrics::CONTENT_TYPE,
-    millis::{Millis, rough_duration},
+    millis::{Millis, clock_time, rough_duration},
     view::Rfc3339,
 };
 use axum::{

@@ -2,7 +2,7 @@
 
 use std::{
     str::FromStr as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use super::{
     error::Error,
     location::{self, Mode},
 };
-use crate::database_url;
+use crate::{database_url, lock::lock};
 
 /// How long a connection may take to answer a ping, before and after each use.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,12 +29,12 @@ pub(super) struct ReadOnlySince(Arc<Mutex<Option<Instant>>>);
 
 impl ReadOnlySince {
     pub(super) fn mark(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *lock(&self.0) = Some(Instant::now());
     }
 
     /// Whether a connection of this age was opened before then.
     fn is_opened_before(&self, age: Duration) -> bool {
-        let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = *lock(&self.0);
         found.is_some_and(|at| at.elapsed() <= age)
     }
 }

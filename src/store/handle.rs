@@ -20,7 +20,7 @@ use super::{
     query::{self, Transaction},
     volume::AllowedVolumes,
 };
-use crate::millis::Millis;
+use crate::{lock::lock, millis::Millis};
 
 /// The database and its caches. Cheap to clone.
 #[derive(Clone)]
@@ -146,10 +146,10 @@ impl Store {
     }
 
     pub(super) fn activity(&self) -> MutexGuard<'_, Activity> {
-        self.0.activity.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.activity)
     }
 
     pub(super) fn replicas(&self) -> MutexGuard<'_, Replicas> {
-        self.0.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.replicas)
     }
 }

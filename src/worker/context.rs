@@ -6,14 +6,15 @@ use std::{
     time::Duration,
 };
 
-use super::{lease::Lease, lock::lock};
+use super::lease::Lease;
 use crate::{
     clock::Clock,
     config::Config,
-    gatekeeper::{Gatekeeper, clock_time},
+    gatekeeper::Gatekeeper,
     jira::{self, Jira, Retry, retry},
+    lock::lock,
     metrics::Metrics,
-    millis::Millis,
+    millis::{Millis, clock_time},
     store::{self, AttemptOutcome, Store, WriteTx},
 };
 

@@ -10,7 +10,6 @@ use std::{
 use super::{
     context::{Context, StepOutcome},
     failures::Failures,
-    lock::lock,
     poll::Poll,
     poll_queue::MAX_PER_REQUEST,
     read_health::ReadTrigger,
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     gate::{GateId, IssueSnapshot, Move},
     jira,
+    lock::lock,
     millis::Millis,
     rollout::{AuditEvent, Canary, Command, Notice, Rollout},
     store::{self, Nudge, TicketRecord},

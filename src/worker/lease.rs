@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::lock::lock;
 use crate::{
     clock::{Clock, Stopwatch},
+    lock::lock,
     store::{self, LEASE, LeaseOutcome, Store, WriteTx},
 };
 

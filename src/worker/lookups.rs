@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{context::Context, lock::lock};
+use super::context::Context;
 use crate::{
     jira::{self, Group, People, Role, Workflow},
+    lock::lock,
     millis::Millis,
 };
 

@@ -13,9 +13,10 @@ use std::{
 
 use tokio::task::yield_now;
 
-use super::{context::Context, lock::lock, read_health::ReadHealth};
+use super::{context::Context, read_health::ReadHealth};
 use crate::{
     gate::{Gate, GateId, GateState, Ticket, TicketState},
+    lock::lock,
     map::Map,
     millis::Millis,
     rollout::{Canary, CanaryId},

@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{context::Context, failures::Failures, lock::lock};
+use super::{context::Context, failures::Failures};
 use crate::{
     gate::GateId,
     jira::{self, Reading},
+    lock::lock,
     millis::Millis,
 };
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config,
     gate::Verdict,
-    gatekeeper::{ListedGate, Overview, clock_time, counts},
+    gatekeeper::{ListedGate, Overview, counts},
     http::refused_calls::RefusedView,
-    millis::{Millis, config_notation, rough_duration},
+    millis::{Millis, clock_time, config_notation, rough_duration},
     view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView},
 };
 

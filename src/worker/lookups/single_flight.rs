@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{jira, worker::lock::lock};
+use crate::{jira, lock::lock};
 
 /// When a lookup last failed, and with which error.
 type LastFailure = Option<(Instant, jira::Error)>;

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Mutex};
 
 use crate::{
+    lock::lock,
     rollout::Command,
     store::{self, AttemptOutcome, OutboxRow, Store},
-    worker::lock::lock,
 };
 
 /// The logged reasons of parked commands, by outbox row id.
