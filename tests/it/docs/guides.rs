@@ -474,7 +474,8 @@ fn kinds_of_rows_are_real() {
     let listed: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
     let source = fs::read_to_string("src/gatekeeper/audit.rs").unwrap();
     let arms = source.split_once("let (kind, mut detail) = match audit_event {").unwrap().1;
-    let arms = arms.split_once("\n    };").unwrap().0.replace("(PASSED,", "(\"passed\",");
+    let arms = arms.split_once("\n    };").unwrap().0;
+    let arms = arms.replace("(PASSED,", "(\"passed\",").replace("(UNASKED,", "(\"unasked\",");
     let written: BTreeSet<String> = arms
         .split("(\"")
         .skip(1)

@@ -9,13 +9,13 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 47] = [
+const SOURCES: [&str; 48] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
     "flagger.rs",
-    "gate/read.rs",
-    "gate/see.rs",
+    "gate/after_snapshot.rs",
+    "gate/interpret.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/overview.rs",
     "http/app.rs",
@@ -41,6 +41,7 @@ const SOURCES: [&str; 47] = [
     "pem.rs",
     "policy/judge.rs",
     "policy/statuses.rs",
+    "rollout/command.rs",
     "secret.rs",
     "serve.rs",
     "server_url.rs",
