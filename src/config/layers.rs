@@ -89,14 +89,19 @@ enum ValueKind {
     Field,
     /// A status, or a table.
     Target,
+    /// A field's value that cannot be a template: a list, a table, or else a string.
+    TransitionField,
 }
 
 /// The kind of a key's value, taken from its default. The few keys without a default are listed here.
 fn value_kind(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
         "server.tls" => return ValueKind::Table,
-        "flagger.clusters" | "routes" => return ValueKind::Tables,
+        "flagger.tokens" | "flagger.clusters" | "routes" => return ValueKind::Tables,
         _ if key.starts_with("ticket.fields.") => return ValueKind::Field,
+        _ if key.starts_with("ticket.transitions.") && key.contains(".fields.") => {
+            return ValueKind::TransitionField;
+        }
         _ if key.starts_with("ticket.transitions.") => return ValueKind::Target,
         _ => {}
     }
@@ -144,7 +149,10 @@ fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
         ValueKind::Field if text.trim_start().starts_with(['{', '[']) => {
             Ok(toml().unwrap_or_else(|| text.into()))
         }
-        ValueKind::Target if text.trim_start().starts_with('{') => read(text, ValueKind::Table),
-        ValueKind::Field | ValueKind::Target => Ok(text.into()),
+        ValueKind::Target | ValueKind::TransitionField if text.trim_start().starts_with('{') => {
+            read(text, ValueKind::Table)
+        }
+        ValueKind::TransitionField if text.trim_start().starts_with('[') => read(text, ValueKind::List),
+        ValueKind::Field | ValueKind::Target | ValueKind::TransitionField => Ok(text.into()),
     }
 }

@@ -274,7 +274,7 @@ impl<'a> Section<'a> {
             Some(other) => {
                 self.problem(
                     name,
-                    format!("must be a list of tables ([[{name}]]), not {}", type_name(other)),
+                    format!("must be a list of tables ([[{}]]), not {}", self.key(name), type_name(other)),
                 );
                 return Vec::new();
             }

@@ -49,6 +49,7 @@ fn the_environment_wins_over_the_file() {
         ("BRIDGE__JIRA__BURST", " 4 "),
         ("BRIDGE__FLAGGER__NAMESPACES", "shop-*, pay"),
         ("BRIDGE__FLAGGER__CLUSTERS", r#"[{ name = "eu", token = "e" }, { name = "default", token = "d" }]"#),
+        ("BRIDGE__FLAGGER__TOKENS", r#"[{ token = "t", namespaces = ["shop"], cluster = "eu" }]"#),
         ("BRIDGE__TICKET__FIELDS", r#"{ fixVersions = [{ name = "1" }] }"#),
         ("BRIDGE__TICKET__FIELDS__PRIORITY", r#"{ name = "High" }"#),
         ("BRIDGE__TICKET__FIELDS__customFieldText", "{{ canary }}"),
@@ -59,6 +60,7 @@ fn the_environment_wins_over_the_file() {
             "BRIDGE__TICKET__TRANSITIONS__SUCCEEDED",
             r#"{ to = "Done", fields = { resolution = { name = "Done" } } }"#,
         ),
+        ("BRIDGE__TICKET__TRANSITIONS__SUCCEEDED__FIELDS__fixVersions", r#"[{ name = "2" }]"#),
         ("BRIDGE__APPROVAL__APPROVERS", "group:cab, Bob B"),
         ("BRIDGE__APPROVAL__DENY", ""),
         ("BRIDGE__ROUTES", r#"[{ match = { gate = "qa" }, ticket = { project = "QA" } }]"#),
@@ -73,13 +75,17 @@ fn the_environment_wins_over_the_file() {
     assert_eq!((may("shop-1"), may("pay"), may("other")), (true, true, false));
     let clusters: Vec<&str> = config.flagger.clusters.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(clusters, ["eu", "default"]);
+    let [token] = &config.flagger.tokens[..] else { panic!("{:?}", config.flagger.tokens) };
+    assert_eq!(token.token.newest().expose_secret(), "t");
+    assert_eq!((token.namespaces.is_match("shop"), token.namespaces.is_match("pay")), (true, false));
+    assert_eq!(token.cluster.as_deref(), Some("eu"));
     let ticket = &config.policy.base.ticket;
     assert_eq!(ticket.project, "FILE");
     insta::assert_snapshot!(format!("{:?}", ticket.fields), @r#"{"a": 1, "customFieldText": '{{ canary }}', "customfield_7": 'true', "fixVersions": [{'name': '1'}], "priority": {'name': 'High'}}"#);
     assert_eq!(ticket.approved, ["A, B", "C"]);
     assert_eq!(ticket.transitions.failed.as_ref().unwrap().to, "Failed");
     let succeeded = ticket.transitions.succeeded.as_ref().unwrap();
-    assert_eq!((succeeded.to.as_str(), succeeded.fields.len()), ("Done", 1));
+    insta::assert_snapshot!(format!("{} {:?}", succeeded.to, succeeded.fields), @r#"Done {"fixVersions": [{'name': '2'}], "resolution": {'name': 'Done'}}"#);
     assert_eq!(config.policy.base.approval.approvers, ["group:cab", "Bob B"]);
     assert!(config.policy.base.approval.deny.is_empty());
     let route = config.policy.route("default", "n", "c", "confirm-rollout", Some("qa"));
@@ -95,6 +101,7 @@ fn variables_are_named_where_they_are_wrong() {
         ("BRIDGE__LIMITS", "500"),
         ("BRIDGE__FLAGGER__TOKEN", " "),
         ("BRIDGE__FLAGGER__CLUSTERS", "hunter2"),
+        ("BRIDGE__FLAGGER__TOKENS", "hunter2"),
         ("BRIDGE__TICKET__LABELS", "[a, b]"),
         ("BRIDGE__TICKET__STATUSES__REJECTED", "Approved"),
         ("BRIDGE__TICKET__TRANSITIONS__FAILED", "{ to = x }"),
@@ -103,6 +110,7 @@ fn variables_are_named_where_they_are_wrong() {
     insta::assert_snapshot!(with_env(&env).unwrap_err(), @r#"
     BRIDGE__: no such setting
     flagger.clusters: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__CLUSTERS)
+    flagger.tokens: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__TOKENS)
     jira.burst: must be a whole number, at least 1 (set by BRIDGE__JIRA__BURST)
     limits: is no TOML table; write for example { name = "value" } (set by BRIDGE__LIMITS)
     ticket.labels: is no TOML list; write for example ["a", "b"], or a,b (set by BRIDGE__TICKET__LABELS)

@@ -110,7 +110,28 @@ fn every_line_of_the_example_may_be_uncommented() {
             .filter(|(name, _)| !(name.ends_with("TOKEN") && given("token_file")))
             .collect();
         read(&text, &env).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
+        let (variable, value) = as_variable(&text);
+        let env: Vec<_> = env
+            .into_iter()
+            .filter(|(name, _)| *name != variable)
+            .chain([(variable.as_str(), value.as_str())])
+            .collect();
+        read("", &env).unwrap_or_else(|problems| panic!("{variable}={value}\n{problems}"));
     }
+}
+
+/// The environment variable that sets the same as the text: one key, or a list of tables.
+fn as_variable(text: &str) -> (String, String) {
+    let (header, body) = text.split_once('\n').unwrap();
+    let section = header.trim_matches(['[', ']']);
+    let key = match body.split_once('=') {
+        Some((key, _)) if !header.starts_with("[[") => format!("{section}.{}", key.trim_end()),
+        _ => section.to_owned(),
+    };
+    let tree: toml::Value = toml::from_str(text).unwrap();
+    let value = key.split('.').fold(&tree, |at, part| &at[part]);
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    (format!("BRIDGE__{}", key.replace('.', "__").to_uppercase()), value)
 }
 
 #[test]

@@ -148,8 +148,9 @@ fn a_syntax_error_is_reported_by_line_only() {
 
 #[test]
 fn sections_of_the_wrong_shape() {
-    insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @r"
+    insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[flagger]\ntokens = true\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @r"
     server: must be a table, not a number
+    flagger.tokens: must be a list of tables ([[flagger.tokens]]), not true or false
     jira.token: is given twice, as BRIDGE__JIRA__TOKEN in the environment and as jira.token_file in the configuration file; keep one
     ticket.fields: must be a table, not a list
     routes: must be a list of tables ([[routes]]), not a table
