@@ -20,6 +20,7 @@ const LOG_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 pub struct Reloaded<T, E> {
     files: Vec<PathBuf>,
     read: Read<T, E>,
+    on_reload: Box<dyn Fn(&T) + Send + Sync>,
     held: Mutex<Loaded<T>>,
 }
 
@@ -45,18 +46,19 @@ struct LoadFailure {
 type Stamp = Option<[i128; 5]>;
 
 impl<T: Clone, E: Display> Reloaded<T, E> {
-    /// Reads the files. Without files, the value never changes.
+    /// Reads the files. Without files, the value never changes. `on_reload` is called with each later value.
     ///
     /// # Errors
     /// If they cannot be used now.
     pub fn open(
         files: Vec<PathBuf>,
         read: impl Fn(&[PathBuf]) -> Result<T, E> + Send + Sync + 'static,
+        on_reload: impl Fn(&T) + Send + Sync + 'static,
     ) -> Result<Self, E> {
         let stamps = stamps(&files);
         let value = read(&files)?;
         let held = Mutex::new(Loaded { value, stamps, failure: None });
-        Ok(Self { files, read: Box::new(read), held })
+        Ok(Self { files, read: Box::new(read), on_reload: Box::new(on_reload), held })
     }
 
     /// The current value. Reads the files again if they have changed.
@@ -70,6 +72,7 @@ impl<T: Clone, E: Display> Reloaded<T, E> {
         }
         match (self.read)(&self.files) {
             Ok(value) => {
+                (self.on_reload)(&value);
                 tracing::info!("{} changed and is in use now", self.names());
                 *held = Loaded { value, stamps: now, failure: None };
             }
@@ -144,7 +147,7 @@ mod tests {
             let text = std::fs::read_to_string(&files[0])?;
             if text.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(text) }
         };
-        (Reloaded::open(vec![file.to_owned()], read).unwrap(), reads)
+        (Reloaded::open(vec![file.to_owned()], read, |_| {}).unwrap(), reads)
     }
 
     #[test]
@@ -196,9 +199,11 @@ mod tests {
         std::fs::write(&file, "new").unwrap();
         assert_eq!(watched.current(), "new");
         assert!(
-            Reloaded::open(vec![directory.path().join("none")], |files| {
-                std::fs::read_to_string(&files[0])
-            })
+            Reloaded::open(
+                vec![directory.path().join("none")],
+                |files| std::fs::read_to_string(&files[0]),
+                |_| {}
+            )
             .is_err()
         );
     }

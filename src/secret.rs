@@ -64,7 +64,7 @@ impl Secret {
     /// If the file cannot be read now, or has no value.
     pub fn file(path: &Path) -> Result<Self, Error> {
         let owned = path.to_owned();
-        let lines = Reloaded::open(vec![owned.clone()], move |_| read(&owned))?;
+        let lines = Reloaded::open(vec![owned.clone()], move |_| read(&owned), |_| {})?;
         Ok(Self(Arc::new(Source::File { path: path.to_owned(), lines })))
     }
 

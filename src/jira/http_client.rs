@@ -3,7 +3,6 @@
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -57,8 +56,7 @@ pub(super) fn clients(
             .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
         if here { builder.no_proxy() } else { builder }
     };
-    let read_before = AtomicBool::new(false);
-    Reloaded::open(ca_file.into_iter().collect(), move |files| match files {
+    let read = move |files: &[PathBuf]| match files {
         [] => builder().build().map(ClientWithRoots::from).or_else(|_| {
             // The system has no certificate authorities; plain HTTP needs none.
             if plain {
@@ -69,15 +67,11 @@ pub(super) fn clients(
             }
             Err(UnusableSettings::NoAuthority)
         }),
-        [file, ..] => {
-            let read = client_with_roots(builder(), file).map_err(UnusableSettings::Authorities)?;
-            // The first reading is reported through `Jira::skipped_certificates`.
-            if read_before.swap(true, Ordering::Relaxed) {
-                pem::log_skipped("jira.ca_file", &read.skipped);
-            }
-            Ok(read)
-        }
-    })
+        [file, ..] => client_with_roots(builder(), file).map_err(UnusableSettings::Authorities),
+    };
+    // The first reading is reported through `Jira::skipped_certificates`.
+    let on_reload = |read: &ClientWithRoots| pem::log_skipped("jira.ca_file", &read.skipped);
+    Reloaded::open(ca_file.into_iter().collect(), read, on_reload)
 }
 
 /// A client that trusts the authorities in a file, in addition to the public ones.

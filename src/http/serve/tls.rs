@@ -1,12 +1,6 @@
 //! TLS on a listener: loads the certificate and its key, and answers callers that speak plain HTTP.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::{
@@ -48,16 +42,9 @@ impl Tls {
     /// If one cannot be read, or they do not belong together.
     pub fn load(files: config::Tls) -> Result<Self, TlsProblem> {
         let paths = vec![files.cert_file.clone(), files.key_file.clone()];
-        let read_before = AtomicBool::new(false);
-        let read = move |_: &[PathBuf]| {
-            let read = acceptor(&files)?;
-            // At the first read the caller of `load` logs these.
-            if read_before.swap(true, Ordering::Relaxed) {
-                pem::log_skipped("server.tls.cert_file", &read.skipped);
-            }
-            Ok(read)
-        };
-        Reloaded::open(paths, read).map(Self)
+        // At the first read the caller of `load` logs the skipped certificates.
+        let on_reload = |read: &Acceptor| pem::log_skipped("server.tls.cert_file", &read.skipped);
+        Reloaded::open(paths, move |_| acceptor(&files), on_reload).map(Self)
     }
 
     /// One line for each certificate in the file that cannot be used and is left out.
