@@ -25,8 +25,6 @@ use crate::{
 };
 
 const PATH: &str = "/jira/webhook";
-/// The refusal while no secret is configured.
-const OFF: &str = "the webhook is off: jira.webhook_secret is not set";
 /// The largest body Jira may send.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
@@ -43,13 +41,16 @@ pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
     let probe = async || StatusCode::OK;
     let router =
         Router::new().route(PATH, post(webhook)).route("/", get(probe)).route("/healthz", get(probe));
-    let stray = async |State(webhook): State<Webhook>, request: Request| {
+    let unknown_path = async |State(webhook): State<Webhook>, request: Request| {
         webhook.misdirected(&request, Misdirected::Path)
     };
-    let method = async |State(webhook): State<Webhook>, request: Request| {
+    let wrong_method = async |State(webhook): State<Webhook>, request: Request| {
         webhook.misdirected(&request, Misdirected::Method)
     };
-    router.fallback(stray).method_not_allowed_fallback(method).with_state(Webhook { shared, secret })
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Webhook { shared, secret })
 }
 
 /// Why a request is not a webhook.
@@ -64,9 +65,9 @@ async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
     let (outcome, response) = match webhook.accept(request).await {
         Ok(accepted) => accepted,
         Err(rejected) => {
-            let RejectedDelivery { authentication, reason, message: why, hint, response } = *rejected;
+            let RejectedDelivery { authentication, reason, message, hint, response } = *rejected;
             let (path, hint) = (PATH.to_owned(), hint.to_owned());
-            webhook.refuse(authentication, source, path, reason, why.to_owned(), hint);
+            webhook.refuse(authentication, source, path, reason, message.to_owned(), hint);
             (
                 if reason == RefusalReason::Token {
                     WebhookOutcome::Refused
@@ -81,6 +82,36 @@ async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
     response
 }
 
+/// Why a caller is not authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unauthenticated {
+    /// No secret is configured.
+    Off,
+    WrongSignature,
+    WrongToken,
+    /// Neither a signature nor a token was sent.
+    NoProof,
+}
+
+impl Unauthenticated {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Off => "the webhook is off: jira.webhook_secret is not set",
+            Self::WrongSignature => "the signature is not right",
+            Self::WrongToken => "the token is not valid",
+            Self::NoProof => "neither X-Hub-Signature nor a Bearer token is there",
+        }
+    }
+
+    /// What to change.
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Off => "set jira.webhook_secret_file, or take the webhook out of Jira",
+            Self::WrongSignature | Self::WrongToken | Self::NoProof => SIGNATURE,
+        }
+    }
+}
+
 /// A webhook that is rejected.
 struct RejectedDelivery {
     authentication: Authentication,
@@ -92,18 +123,14 @@ struct RejectedDelivery {
 }
 
 impl RejectedDelivery {
-    fn unauthenticated(why: &'static str) -> Box<Self> {
-        let hint = if why == OFF {
-            "set jira.webhook_secret_file, or take the webhook out of Jira"
-        } else {
-            SIGNATURE
-        };
+    fn unauthenticated(why: Unauthenticated) -> Box<Self> {
+        let message = why.message();
         Box::new(Self {
             authentication: Authentication::Unauthenticated,
             reason: RefusalReason::Token,
-            message: why,
-            hint,
-            response: unauthenticated(why),
+            message,
+            hint: why.hint(),
+            response: unauthenticated(message),
         })
     }
 
@@ -118,24 +145,19 @@ impl RejectedDelivery {
                 (RefusalReason::Crowded, "Jira sends it again; see who else sends large bodies to this port")
             }
         };
-        let why = unread.message();
-        Box::new(Self {
-            authentication,
-            reason,
-            message: why,
-            hint,
-            response: text_line(unread.status(), why),
-        })
+        let message = unread.message();
+        let response = text_line(unread.status(), message);
+        Box::new(Self { authentication, reason, message, hint, response })
     }
 
     fn not_json() -> Box<Self> {
-        let why = "the body is not JSON";
+        let message = "the body is not JSON";
         let hint = "let Jira, or the rule, send JSON: {\"issueId\": \"{{issue.id}}\"} is enough";
-        let response = text_line(StatusCode::BAD_REQUEST, why);
+        let response = text_line(StatusCode::BAD_REQUEST, message);
         Box::new(Self {
             authentication: Authentication::Authenticated,
             reason: RefusalReason::Body,
-            message: why,
+            message,
             hint,
             response,
         })
@@ -161,7 +183,7 @@ impl Webhook {
         if let DeliveryProof::Signature { signature, secrets } = proof
             && !is_signed(&body, &signature, &secrets)
         {
-            return Err(RejectedDelivery::unauthenticated("the signature is not right"));
+            return Err(RejectedDelivery::unauthenticated(Unauthenticated::WrongSignature));
         }
         drop(held);
         let ticket = ticket(&body);
@@ -180,7 +202,7 @@ impl Webhook {
         source: Option<IpAddr>,
         path: String,
         reason: RefusalReason,
-        why: String,
+        message: String,
         hint: String,
     ) {
         let listener = ListenerLabel::Webhook;
@@ -191,15 +213,15 @@ impl Webhook {
             path,
             canary: None,
             reason,
-            message: why,
+            message,
             hint,
         });
     }
 
     /// Answers a request that is not a webhook, counts it and logs it.
-    fn misdirected(&self, request: &Request, stray: Misdirected) -> Response {
+    fn misdirected(&self, request: &Request, misdirected: Misdirected) -> Response {
         let path = request.uri().path();
-        let (status, reason, words, hint) = match stray {
+        let (status, reason, words, hint) = match misdirected {
             Misdirected::Path => {
                 let hint = "Jira's webhook is at /jira/webhook; there is nothing else at this port";
                 (StatusCode::NOT_FOUND, RefusalReason::Path, not_found(path), hint)
@@ -236,8 +258,8 @@ impl Webhook {
     }
 
     /// What the headers prove, checked with the current secrets.
-    fn proof(&self, headers: &HeaderMap) -> Result<DeliveryProof, &'static str> {
-        let secret = self.secret.as_ref().ok_or(OFF)?;
+    fn proof(&self, headers: &HeaderMap) -> Result<DeliveryProof, Unauthenticated> {
+        let secret = self.secret.as_ref().ok_or(Unauthenticated::Off)?;
         authenticate(headers, secret.values())
     }
 }
@@ -247,15 +269,15 @@ impl Webhook {
 fn authenticate(
     headers: &HeaderMap,
     secrets: Vec<secrecy::SecretString>,
-) -> Result<DeliveryProof, &'static str> {
+) -> Result<DeliveryProof, Unauthenticated> {
     if let Some(signature) = headers.get("x-hub-signature") {
-        let signature = signature.to_str().map_err(|_| "the signature is not right")?.to_owned();
+        let signature = signature.to_str().map_err(|_| Unauthenticated::WrongSignature)?.to_owned();
         return Ok(DeliveryProof::Signature { signature, secrets });
     }
     match presented(headers) {
         PresentedToken::Token(token) if is_one_of(&token, &secrets) => Ok(DeliveryProof::Token),
-        PresentedToken::Token(_) | PresentedToken::Malformed => Err("the token is not valid"),
-        PresentedToken::None => Err("neither X-Hub-Signature nor a Bearer token is there"),
+        PresentedToken::Token(_) | PresentedToken::Malformed => Err(Unauthenticated::WrongToken),
+        PresentedToken::None => Err(Unauthenticated::NoProof),
     }
 }
 
