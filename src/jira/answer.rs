@@ -80,16 +80,13 @@ impl Answer {
         if !self.status.is_client_error() {
             return self.unreadable("it does not name the bridge's account, as Jira's other answers do");
         }
-        let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
-        let messages = complaint.map(|(messages, _)| messages).unwrap_or_default();
-        let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
-        Error::Refused { host, operation, status, messages, by: Origin::Intermediary }
+        let messages = self.complaint().map(|(messages, _)| messages).unwrap_or_default();
+        self.refused_by(Origin::Intermediary, messages)
     }
 
     /// The error for an answer of 4xx.
     pub(super) fn refused(&self) -> Error {
-        let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
-        let (messages, form) = complaint.unwrap_or((String::new(), Origin::Intermediary));
+        let (messages, form) = self.complaint().unwrap_or((String::new(), Origin::Intermediary));
         // Jira reports a missing path in another form than its API's, and reports every path as missing while it
         // starts. For other statuses in another form, such as `XSRF check failed`, the header proves that the answer is
         // Jira's.
@@ -99,6 +96,10 @@ impl Answer {
         let lacks_scope = self.status == StatusCode::UNAUTHORIZED && mentions_scope(&messages);
         let signed = self.signature == Signature::Ours && !is_of_path;
         let by = if signed || lacks_scope { Origin::Jira } else { form };
+        self.refused_by(by, messages)
+    }
+
+    fn refused_by(&self, by: Origin, messages: String) -> Error {
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
         Error::Refused { host, operation, status, messages, by }
     }
@@ -128,12 +129,13 @@ impl Answer {
     }
 
     fn jira_message(&self) -> String {
-        let said = match (self.status, self.json) {
-            (StatusCode::FORBIDDEN, true) => wire::complaint(&self.body),
-            (StatusCode::FORBIDDEN, false) => self.plain_complaint(),
-            _ => None,
-        };
+        let said = if self.status == StatusCode::FORBIDDEN { self.complaint() } else { None };
         said.map(|(words, _)| words).unwrap_or_default()
+    }
+
+    /// The message of a refusal, and who gave it as far as its form says.
+    fn complaint(&self) -> Option<(String, Origin)> {
+        if self.json { wire::complaint(&self.body) } else { self.plain_complaint() }
     }
 
     /// A plain-text message, such as `XSRF check failed`; an intermediary may have written it.

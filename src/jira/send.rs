@@ -130,12 +130,8 @@ impl Sender {
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
         self.admit().await.map_err(|error| error.into_prerequisite(SideEffect::None))?;
         let throttled = self.acquire().await?;
-        if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
-            self.credentials.admission(Instant::now())
-        {
-            // Jira refused the credentials while this request waited.
-            return Err(self.unauthorized(denied, SideEffect::None));
-        }
+        // Jira may have refused the credentials while this request waited.
+        self.check_admission()?;
         self.judge_answer(&request, throttled).await
     }
 
@@ -144,15 +140,21 @@ impl Sender {
     /// # Errors
     /// As [`Sender::call`]; [`Error::Throttled`] if a pause has begun meanwhile.
     pub(super) async fn call_now(&self, throttled: Duration, request: Request) -> Result<Answer, Error> {
-        if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
-            self.credentials.admission(Instant::now())
-        {
-            return Err(self.unauthorized(denied, SideEffect::None));
-        }
+        self.check_admission()?;
         if let Some(left) = self.throttle.paused() {
             return Err(self.paused(left));
         }
         self.judge_answer(&request, throttled).await
+    }
+
+    /// Fails if Jira refuses the credentials.
+    fn check_admission(&self) -> Result<(), Error> {
+        match self.credentials.admission(Instant::now()) {
+            Admission::Granted => Ok(()),
+            Admission::Denied(denied) | Admission::ProbeFirst(denied) => {
+                Err(self.unauthorized(denied, SideEffect::None))
+            }
+        }
     }
 
     /// Waits for a permit under the rate limit; returns how long that took.
