@@ -107,7 +107,7 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
         if clusters.iter().any(|other| other.name == name) {
             one.problem("name", format!("{name:?} is there twice"));
         }
-        let key = if one.value("token").is_some() { "token" } else { "token_file" };
+        let key = token_key(&one);
         if let Some(other) =
             clusters.iter().find(|other| have_common_value(own.as_ref(), other.token.as_ref()))
         {
@@ -120,19 +120,9 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     }
     let known = FlaggerSection { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
     let tokens = scoped_tokens(s, &known);
-    let namespace_globs = match &namespaces {
-        Some(_) => s.checked_texts("namespaces", |_| Ok(())),
-        None => None,
-    };
     s.report_unknown_keys();
-    Some(Flagger {
-        cluster: cluster?,
-        namespaces: namespaces?,
-        namespace_globs: namespace_globs?,
-        token,
-        tokens,
-        clusters,
-    })
+    let (namespaces, namespace_globs) = namespaces?;
+    Some(Flagger { cluster: cluster?, namespaces, namespace_globs, token, tokens, clusters })
 }
 
 /// The other keys of `[flagger]`, as far as they were valid.
@@ -148,12 +138,10 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
     let mut tokens: Vec<ScopedToken> = Vec::new();
     for one in s.sections("tokens") {
         let token = one.secret("token");
-        let key = if one.value("token").is_some() { "token" } else { "token_file" };
-        if one.value("token").or(one.value("token_file")).is_none() {
-            one.problem("token", format!("is missing; give it, or {}", one.key("token_file")));
-        }
+        let key = token_key(&one);
+        report_missing_token(&one);
         let namespaces = match one.value("namespaces") {
-            Some(_) => namespaces(&one),
+            Some(_) => namespaces(&one).map(|(set, _)| set),
             None => {
                 one.problem("namespaces", "is missing; list the namespaces that the token is good for");
                 None
@@ -197,6 +185,17 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
     tokens
 }
 
+/// The key that gives the token.
+fn token_key(s: &Section<'_>) -> &'static str {
+    if s.value("token").is_some() { "token" } else { "token_file" }
+}
+
+fn report_missing_token(s: &Section<'_>) {
+    if s.value("token").or(s.value("token_file")).is_none() {
+        s.problem("token", format!("is missing; give it, or {}", s.key("token_file")));
+    }
+}
+
 /// A cluster's name, which must be a DNS label.
 fn cluster_name(s: &Section<'_>, name: &str) -> Option<String> {
     let text = s.text(name)?;
@@ -220,7 +219,8 @@ fn have_common_value(one: Option<&Secret>, other: Option<&Secret>) -> bool {
     lines(one).iter().any(|a| others.iter().any(|b| a.expose_secret() == b.expose_secret()))
 }
 
-fn namespaces(s: &Section<'_>) -> Option<GlobSet> {
+/// The globs of namespaces, as one set and as they are written.
+fn namespaces(s: &Section<'_>) -> Option<(GlobSet, Vec<String>)> {
     let read = |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
     let globs = s.checked_texts("namespaces", |glob| read(glob).map(drop))?;
     if globs.is_empty() {
@@ -231,7 +231,11 @@ fn namespaces(s: &Section<'_>) -> Option<GlobSet> {
     for glob in globs.iter().filter_map(|glob| read(glob).ok()) {
         set.add(glob);
     }
-    set.build().map_err(|error| s.problem("namespaces", format!("cannot be used: {}", error.kind()))).ok()
+    let set = set
+        .build()
+        .map_err(|error| s.problem("namespaces", format!("cannot be used: {}", error.kind())))
+        .ok()?;
+    Some((set, globs))
 }
 
 pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
@@ -257,9 +261,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
         );
     }
     let token = s.secret("token");
-    if s.value("token").or(s.value("token_file")).is_none() {
-        s.problem("token", format!("is missing; give it, or {}", s.key("token_file")));
-    }
+    report_missing_token(s);
     let webhook_secret = s.secret("webhook_secret");
     let ca_file = s.optional("ca_file", Section::file);
     let requests_per_second = s.number("requests_per_second");
