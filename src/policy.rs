@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 mod judge;
 mod statuses;
+mod template;
 
 pub use self::{
     judge::{
@@ -15,6 +16,7 @@ pub use self::{
         too_many_denials,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
+    template::is_template,
 };
 
 /// The settings of all gates: `[ticket]` and `[approval]`, and what `[[routes]]` overrides for some.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{connection::Connected, finding::Finding, suggest::did_you_mean};
 use crate::{
     jira::{Account, Error, Jira, Kind, Lookup},
-    policy::{PersonEntry, Policy, Route, quote_entry},
+    policy::{PersonEntry, Policy, Route, is_template, quote_entry},
 };
 
 /// A possible cause if Jira shows no account or group, or refuses the lookup.
@@ -83,7 +83,7 @@ fn entries(policy: &Policy) -> impl Iterator<Item = (String, &str, &Route)> {
 
 async fn look_up(connected: &Connected, key: String, entry: &str, project: &str) -> Finding {
     let (is, jira) = (quote_entry(entry), &connected.jira);
-    if entry.contains("{{") || entry.contains("{%") {
+    if is_template(entry) {
         let what =
             format!("{is} is filled in for each question; where it comes out empty, the gate stays closed");
         return Finding::ok(key, what);

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::{finding::Finding, suggest::did_you_mean};
 use crate::{
     jira::{Choice, Field, Kind, Shape},
-    policy::Route,
+    policy::{Route, is_template},
     text::one_line,
 };
 
@@ -107,11 +107,6 @@ pub(super) fn example(field: &Field, shape: &Shape, kind: Kind) -> String {
         (Shape::List(item), _) if **item == Shape::Text => "[\"…\"]".to_owned(),
         (Shape::List(item), _) => format!("[{}]", example(field, item, kind)),
     }
-}
-
-/// Whether the text is filled in only when Flagger asks.
-fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%")
 }
 
 fn is_day(text: &str) -> bool {

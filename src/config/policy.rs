@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     gate::Stage,
-    policy::{Approval, Match, Policy, Route, Target, TicketSettings, Transitions},
+    policy::{Approval, Match, Policy, Route, Target, TicketSettings, Transitions, is_template},
 };
 
 /// The given keys of `[ticket]`: all of them in `[ticket]` itself, any of them in a route.
@@ -251,7 +251,7 @@ fn target(s: &Section<'_>, name: &str) -> Option<Target> {
 
 fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let valid_for = s.optional("valid_for", Section::duration);
-    let approver = |entry: &str| match entry.contains("{{") || entry.contains("{%") {
+    let approver = |entry: &str| match is_template(entry) {
         true => Err("cannot be a template; only entries of deny can".to_owned()),
         false => has_name(entry),
     };
