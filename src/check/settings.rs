@@ -8,6 +8,7 @@ use super::finding::Finding;
 use crate::{
     config::{Cluster, Config},
     http::serve::Tls,
+    jira::MAX_PER_REQUEST,
     millis::config_notation,
     policy::quote_entry,
     secret::Secret,
@@ -15,8 +16,6 @@ use crate::{
 
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
-/// Tickets that one request reads.
-const TICKETS_PER_REQUEST: usize = 100;
 
 pub(super) fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![budget(config)];
@@ -41,7 +40,7 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
 /// half is for everything else.
 fn budget(config: &Config) -> Finding {
     let (jira, tickets) = (&config.jira, config.limits.open_tickets);
-    let requests = tickets.div_ceil(TICKETS_PER_REQUEST) as u128;
+    let requests = tickets.div_ceil(MAX_PER_REQUEST) as u128;
     let trust = jira.trust_for.as_millis().max(1);
     let rate = u128::from(jira.client.requests_per_second.get());
     let needed = (6_000 * requests).div_ceil(trust);

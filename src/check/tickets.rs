@@ -7,12 +7,9 @@ use super::{
     screen::screen, statuses::statuses, transitions::transitions,
 };
 use crate::{
-    jira::{Error, Kind, Sample},
+    jira::{Error, Kind, MAX_PER_REQUEST, Sample},
     policy::{Policy, Route},
 };
-
-/// Tickets that one request reads.
-const TICKETS_PER_REQUEST: usize = 100;
 
 /// Checks each project, issue type and setting once, at the first route that has it.
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
@@ -38,7 +35,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
 /// Whether tickets can be read with the same requests that `serve` sends.
 async fn readability(connected: &Connected, places: &[TicketProject]) -> Option<Finding> {
     let samples: Vec<&Sample> = places.iter().flat_map(|place| &place.existing_issues).collect();
-    let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(TICKETS_PER_REQUEST).collect();
+    let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(MAX_PER_REQUEST).collect();
     let how = match connected.kind {
         Kind::Cloud => "POST /rest/api/3/issue/bulkfetch and GET /rest/api/3/issue/…/changelog",
         Kind::DataCenter => "POST /rest/api/2/search",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    request::{Operation, Request},
+    request::{MAX_PER_REQUEST, Operation, Request},
     settings::Kind,
     truncate, wiki,
     wire::FIELDS,
@@ -20,7 +20,7 @@ pub(super) fn read_many(ids: &[&str]) -> Request {
     Request::post(Operation::LOOK, Kind::DataCenter, &["search"]).body(json!({
         "jql": format!("id in ({})", ids.join(",")),
         "startAt": 0,
-        "maxResults": 100,
+        "maxResults": MAX_PER_REQUEST,
         "fields": FIELDS,
         "expand": ["changelog"],
         "validateQuery": false,

@@ -9,7 +9,7 @@ use super::{
     error::Error,
     marks::PROPERTY,
     reading::{ChangelogPage, PageBefore, Reading},
-    request::{Operation, Request},
+    request::{MAX_PER_REQUEST, Operation, Request},
     settings::Kind,
     wire::{self, FIELDS},
 };
@@ -32,15 +32,15 @@ pub enum Marks {
 }
 
 impl Jira {
-    /// Reads up to 100 tickets in one request; further ids are ignored. An id that is missing from the result proves
-    /// nothing: Jira did not return the issue, or it could not be parsed.
+    /// Reads up to [`MAX_PER_REQUEST`] tickets in one request; further ids are ignored. An id that is missing from the
+    /// result proves nothing: Jira did not return the issue, or it could not be parsed.
     ///
     /// # Errors
     /// Any.
     pub async fn read_many(&self, ids: &[String]) -> Result<HashMap<String, Reading>, Error> {
         // Only numbers, because on Data Center they become part of a query.
         let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        let asked: Vec<&str> = ids.iter().map(String::as_str).filter(numeric).take(100).collect();
+        let asked: Vec<&str> = ids.iter().map(String::as_str).filter(numeric).take(MAX_PER_REQUEST).collect();
         if asked.is_empty() {
             return Ok(HashMap::new());
         }

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::settings::Kind;
 
+/// The most tickets that one request reads: Jira's limit.
+pub const MAX_PER_REQUEST: usize = 100;
+
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Jira's limit for one request.
-pub(super) const MAX_PER_REQUEST: usize = 100;
+pub(super) const MAX_PER_REQUEST: usize = crate::jira::MAX_PER_REQUEST;
 /// The most tickets that are read alone in one round.
 pub(super) const MAX_ALONE: usize = 20;
 /// A ticket is read for nudges at most this often, however many nudges come.
