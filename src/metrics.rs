@@ -14,6 +14,7 @@ pub use self::refused::{ListenerLabel, RefusalReason};
 use crate::{
     gate::{Stage, Verdict},
     millis::Millis,
+    rollout::{End, TicketLimit},
 };
 
 /// All metrics of a process.
@@ -107,9 +108,9 @@ impl WebhookOutcome {
 /// The value of `stage` for a rollback question, which belongs to no stage.
 const ROLLBACK: &str = "rollback";
 /// The values of `how` that exist from the start.
-const END_LABELS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "recreated"];
+const ENDS: [End; 5] = [End::Succeeded, End::Failed, End::Superseded, End::Abandoned, End::Recreated];
 /// The values of `reason` that exist from the start: the keys of `[limits]`.
-const LIMIT_LABELS: [&str; 3] = ["tickets_per_canary_per_hour", "open_tickets_per_namespace", "open_tickets"];
+const LIMITS: [TicketLimit; 3] = [TicketLimit::PerCanary, TicketLimit::PerNamespace, TicketLimit::Overall];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct VerdictLabels {
@@ -242,7 +243,7 @@ impl Metrics {
         for verdict in Verdict::ALL {
             self.set_gates(verdict, 0);
         }
-        for how in END_LABELS {
+        for how in ENDS.map(End::as_str) {
             self.rollouts_ended.get_or_create(&HowLabel { how }).inc_by(0);
         }
         for listener in ListenerLabel::ALL.map(ListenerLabel::as_str) {
@@ -250,7 +251,7 @@ impl Metrics {
                 self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc_by(0);
             }
         }
-        for reason in LIMIT_LABELS {
+        for reason in LIMITS.map(TicketLimit::key) {
             self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc_by(0);
         }
     }

@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &["reload"]),
     ("database_url", &[]),
     ("server_url", &[]),
-    ("metrics", &["gate", "millis"]),
+    ("metrics", &["gate", "millis", "rollout"]),
     ("flagger", &["rollout", "text"]),
     ("config", &["database_url", "gate", "jira", "policy", "secret", "text", "ticket"]),
     ("store", &["database_url", "gate", "lock", "map", "millis", "rollout", "text"]),
