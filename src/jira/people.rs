@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::{
     account::Account,
     client::Jira,
@@ -11,7 +9,7 @@ use super::{
     request::{Operation, Request},
     settings::Kind,
     web::web_address,
-    wire::{self, User},
+    wire::{self, UserHit, WireGroup},
 };
 use crate::text;
 
@@ -46,59 +44,6 @@ pub struct Role {
     pub groups: Vec<Group>,
     /// Whether Jira returned further holders of the role that it does not name.
     pub unnamed: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UserHit {
-    email_address: Option<String>,
-    #[serde(flatten)]
-    user: User,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireGroup {
-    group_id: Option<String>,
-    name: Option<String>,
-}
-
-impl WireGroup {
-    fn group(self) -> Option<Group> {
-        Some(Group { name: self.name.or_else(|| self.group_id.clone())?, id: self.group_id })
-    }
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct GroupPickerAnswer {
-    total: Option<usize>,
-    groups: Option<Vec<WireGroup>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Groups {
-    size: Option<usize>,
-    items: Option<Vec<WireGroup>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Member {
-    groups: Option<Groups>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Actor {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    name: Option<String>,
-    actor_user: Option<User>,
-    actor_group: Option<WireGroup>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Actors {
-    pub(super) actors: Option<Vec<Actor>>,
 }
 
 impl Jira {
@@ -146,10 +91,10 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::get(Operation::GROUPS_CALLED, kind, &["groups", "picker"]);
         let answer = self.sender.call(request.query("query", words).query("maxResults", MOST)).await?;
-        let found: GroupPickerAnswer = answer.read()?;
+        let found: wire::GroupPickerAnswer = answer.read()?;
         let groups = found.groups.ok_or_else(|| answer.unreadable("no groups"))?;
         let all = found.total.is_none_or(|total| total <= groups.len());
-        Ok((groups.into_iter().filter_map(WireGroup::group).collect(), all))
+        Ok((groups.into_iter().filter_map(group).collect(), all))
     }
 
     /// Whether there is a group of this name that Jira shows to the bridge's account.
@@ -191,15 +136,16 @@ impl Jira {
                     .query("username", person_id)
                     .query("expand", "groups");
                 let answer = self.sender.call(request).await?;
-                let member: Member = answer.read()?;
+                let member: wire::Member = answer.read()?;
                 let groups = member.groups.and_then(|groups| {
-                    let whole = |items: &Vec<WireGroup>| groups.size.is_none_or(|size| items.len() >= size);
-                    groups.items.filter(whole)
+                    let is_complete =
+                        |items: &Vec<WireGroup>| groups.size.is_none_or(|size| items.len() >= size);
+                    groups.items.filter(is_complete)
                 });
                 groups.ok_or_else(|| answer.unreadable("an account without its groups"))?
             }
         };
-        Ok(found.into_iter().filter_map(WireGroup::group).collect())
+        Ok(found.into_iter().filter_map(group).collect())
     }
 
     /// The people and groups that have a role, given by name, in a project.
@@ -234,7 +180,7 @@ impl Jira {
         };
         let request = Request::get(Operation::ROLE, kind, &["project", project, "role", &id]);
         let answer = self.sender.call(request).await?;
-        let actors: Actors = answer.read()?;
+        let actors: wire::Actors = answer.read()?;
         Ok(role(actors.actors.ok_or_else(|| answer.unreadable("a role without actors"))?))
     }
 }
@@ -263,14 +209,18 @@ pub(super) fn match_people(hits: Vec<UserHit>, words: &str) -> People {
     People { named: by_email, more_may_match: perhaps }
 }
 
-pub(super) fn role(actors: Vec<Actor>) -> Role {
+fn group(group: WireGroup) -> Option<Group> {
+    Some(Group { name: group.name.or_else(|| group.group_id.clone())?, id: group.group_id })
+}
+
+pub(super) fn role(actors: Vec<wire::Actor>) -> Role {
     let mut role = Role::default();
     for actor in actors {
-        let group =
+        let is_group =
             actor.kind.as_deref() == Some("atlassian-group-role-actor") || actor.actor_group.is_some();
-        if group {
+        if is_group {
             let named = WireGroup { group_id: None, name: actor.name };
-            let group = actor.actor_group.unwrap_or(named).group();
+            let group = group(actor.actor_group.unwrap_or(named));
             role.unnamed |= group.is_none();
             role.groups.extend(group);
         } else {
@@ -343,7 +293,7 @@ mod tests {
 
     #[test]
     fn groups_that_look_alike_are_not_the_same() {
-        let group = |group: serde_json::Value| serde_json::from_value::<WireGroup>(group).unwrap().group();
+        let group = |json: serde_json::Value| super::group(serde_json::from_value(json).unwrap());
         assert_eq!(group(json!({"name": "ca\u{200b}b"})).unwrap().name, "ca\u{200b}b");
         assert_eq!(group(json!({"name": "cab\u{202e}", "groupId": "1"})).unwrap().name, "cab\u{202e}");
         assert_eq!(group(json!({"groupId": "1"})).unwrap().name, "1");

@@ -8,6 +8,7 @@ mod complaint;
 mod history;
 mod issue;
 mod setup;
+mod people;
 mod trail;
 mod updates;
 
@@ -18,6 +19,7 @@ pub(super) use self::{
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
+    people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},
         WireProjectInfo,
     },
     trail::{ChangelogPart, span},

@@ -115,7 +115,7 @@ fn actors(change: &[Change]) {
     ]});
     let actors = changed(actors, change);
     let text = actors.to_string();
-    let Ok(read) = serde_json::from_value::<people::Actors>(actors) else { return };
+    let Ok(read) = serde_json::from_value::<wire::Actors>(actors) else { return };
     let role = people::role(read.actors.unwrap_or_default());
     assert!(role.people.iter().all(|id| text.contains(&json!(id).to_string())), "{role:?}");
 }
@@ -181,7 +181,7 @@ fn the_rest(change: &[Change]) {
     let created = changed(json!({"id": "10042", "key": "OPS-7", "self": "https://x"}), change);
     let _ = serde_json::from_value::<wire::Created>(created);
     let groups = json!({"groups": {"size": 1, "items": [{"name": "cab", "groupId": "g1"}]}});
-    let _ = serde_json::from_value::<people::Member>(changed(groups, change));
+    let _ = serde_json::from_value::<wire::Member>(changed(groups, change));
     let picked = json!({"total": 1, "groups": [{"name": "cab", "groupId": "g1"}]});
-    let _ = serde_json::from_value::<people::GroupPickerAnswer>(changed(picked, change));
+    let _ = serde_json::from_value::<wire::GroupPickerAnswer>(changed(picked, change));
 }
