@@ -228,8 +228,8 @@ impl Error {
     /// What was looked up by name and not found, and what exists instead.
     #[must_use]
     pub fn not_found(&self) -> Option<(Lookup, &[Suggestion])> {
-        let Self::NotFound { lookup: thing, candidates, .. } = self else { return None };
-        Some((*thing, candidates))
+        let Self::NotFound { lookup, candidates, .. } = self else { return None };
+        Some((*lookup, candidates))
     }
 
     /// Whether Jira's words are about the token's scopes.

@@ -170,12 +170,12 @@ impl Jira {
     ) -> Result<Reading, Error> {
         let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
         issue.check().map_err(|what| answer.unreadable(what))?;
-        let trail = match (issue.trail(kind), kind) {
-            (Some(trail), _) if trail.is_whole => trail,
-            (trail, Kind::Cloud) => trail.unwrap_or_default(),
+        let part = match (issue.changelog_part(kind), kind) {
+            (Some(part), _) if part.is_whole => part,
+            (part, Kind::Cloud) => part.unwrap_or_default(),
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
-        let wire::ChangelogPart { histories, is_whole, total, places, span } = trail;
+        let wire::ChangelogPart { histories, is_whole, total, positions, span } = part;
         let snapshot =
             issue.snapshot(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
         Ok(Reading {
@@ -183,7 +183,7 @@ impl Jira {
             entries_read: histories.len(),
             is_whole,
             total,
-            positions: places,
+            positions,
             span,
             json_length: 0,
         })
@@ -195,8 +195,8 @@ impl Jira {
     /// # Errors
     /// Any.
     pub async fn read_before(&self, id: &str, before: PageBefore) -> Result<ChangelogPage, Error> {
-        let (end, whole) = match before {
-            PageBefore::Entry { entry, total: of } => (entry, of),
+        let (end, known_total) = match before {
+            PageBefore::Entry { entry, total } => (entry, total),
             PageBefore::End => {
                 let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
                 let page: wire::Changelog = answer.read()?;
@@ -220,11 +220,11 @@ impl Jira {
             };
             let page: wire::Changelog = answer.read()?;
             // Then entries would be missing between the known ones or after them.
-            let is_longer = page.total.is_some_and(|total| total > whole);
+            let is_longer = page.total.is_some_and(|total| total > known_total);
             let (is_other, is_last) = (page.start_at.is_some_and(|at| at != start), page.is_last);
             let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
             // A page that is shorter than requested is not the last, and says so.
-            let goes_on = end == whole && entries.len() == end - start && is_last == Some(false);
+            let goes_on = end == known_total && entries.len() == end - start && is_last == Some(false);
             if is_longer || goes_on {
                 return Err(answer.unreadable("a changelog that is longer than its total"));
             }

@@ -64,8 +64,8 @@ impl Reading {
             None => page.span,
             Some(newer) => page.span.zip(newer).and_then(|(older, newer)| older.join(newer)),
         };
-        add(moves, page.moves);
-        add(invalidations, page.invalidations);
+        add_missing(moves, page.moves);
+        add_missing(invalidations, page.invalidations);
         let end = self.total.unwrap_or(page.end);
         self.total = Some(end);
         self.entries_read = end - page.start;
@@ -88,7 +88,7 @@ impl Reading {
 }
 
 /// Adds the items that `to` does not hold yet.
-pub fn add<T: PartialEq>(to: &mut Vec<T>, more: Vec<T>) {
+pub fn add_missing<T: PartialEq>(to: &mut Vec<T>, more: Vec<T>) {
     for one in more {
         if !to.contains(&one) {
             to.push(one);

@@ -183,14 +183,14 @@ impl Jira {
         let found = found.transitions.ok_or_else(|| answer.unreadable("it has no transitions"))?;
         match choose(found, to, fields) {
             TransitionChoice::None(how) => Ok(how),
-            TransitionChoice::Go { id, fields, skipped_fields: skipped } => {
+            TransitionChoice::Go { id, fields, skipped_fields } => {
                 let mut body = json!({"transition": {"id": id}});
                 if !fields.is_empty() {
                     body["fields"] = Value::Object(fields);
                 }
                 let request = Request::post(Operation::TRANSITION, kind, &path).body(body).non_idempotent();
                 self.sender.call(request).await?.expect_status(StatusCode::NO_CONTENT)?;
-                Ok(TransitionOutcome::Moved { skipped_fields: skipped })
+                Ok(TransitionOutcome::Moved { skipped_fields })
             }
         }
     }
@@ -308,8 +308,8 @@ pub(super) fn choose(
             .collect();
         missing.sort();
         if missing.is_empty() {
-            let skipped = unknown.into_iter().map(|(id, _)| id).collect();
-            return TransitionChoice::Go { id: transition.id, fields: known, skipped_fields: skipped };
+            let skipped_fields = unknown.into_iter().map(|(id, _)| id).collect();
+            return TransitionChoice::Go { id: transition.id, fields: known, skipped_fields };
         }
         blocked = blocked.or(Some(TransitionOutcome::NeedsFields { missing }));
     }
@@ -341,12 +341,12 @@ mod tests {
     fn a_transition_is_chosen_by_where_it_leads() {
         let fields = json!({"resolution": {"name": "Done"}, "priority": 1});
         for to in ["6", "done", " Done "] {
-            let TransitionChoice::Go { id, fields, skipped_fields: skipped } =
+            let TransitionChoice::Go { id, fields, skipped_fields } =
                 choose(one_way(), to, fields.as_object().unwrap())
             else {
                 panic!("{to}");
             };
-            assert_eq!((id.as_str(), skipped), ("21", vec!["priority".to_owned()]));
+            assert_eq!((id.as_str(), skipped_fields), ("21", vec!["priority".to_owned()]));
             assert_eq!(Value::Object(fields), json!({"resolution": {"name": "Done"}}));
         }
     }

@@ -4,24 +4,25 @@
 //! `null`, and unknown keys are ignored.
 
 mod basics;
+mod changelog_part;
 mod complaint;
 mod history;
 mod issue;
-mod setup;
 mod people;
-mod trail;
+mod setup;
+
 mod updates;
 
 pub(super) use self::{
     basics::User,
+    changelog_part::{ChangelogPart, span},
     complaint::complaint,
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
+    people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
-    people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},
         WireProjectInfo,
     },
-    trail::{ChangelogPart, span},
     updates::{Comments, LinkType, LinkTypes, Property, Transition, Transitions},
 };

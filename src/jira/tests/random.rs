@@ -72,8 +72,8 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     if issue.id != "10042" || issue.check().is_err() {
         return false;
     }
-    let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
-    let Ok(snapshot) = issue.snapshot(&trail.histories, NOW, kind, wire::ReadScope::Alone) else {
+    let Some(part) = issue.changelog_part(kind).filter(|part| part.is_whole) else { return false };
+    let Ok(snapshot) = issue.snapshot(&part.histories, NOW, kind, wire::ReadScope::Alone) else {
         return false;
     };
     let IssueSnapshot::Issue { status, moves, .. } = &snapshot else { return false };

@@ -146,7 +146,7 @@ fn change(item: &Value) -> Option<(String, Status)> {
 }
 
 /// When an entry was made, and its id, if it has both and the id is a number.
-pub(super) fn place(entry: &Value) -> Option<(Millis, u64)> {
+pub(super) fn position(entry: &Value) -> Option<(Millis, u64)> {
     let id = entry.get("id").and_then(id_of)?.parse().ok()?;
     Some((entry.get("created").and_then(when)?, id))
 }

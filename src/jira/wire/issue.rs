@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{
     basics::{Named, User, id},
+    changelog_part::ChangelogPart,
     history::{Changelog, History},
-    trail::ChangelogPart,
 };
 use crate::{
     gate::{GateId, Home, IssueSnapshot},
@@ -72,7 +72,7 @@ pub(in crate::jira) struct Issues {
 
 impl Issue {
     /// The part of the changelog in the answer, if there is one.
-    pub(in crate::jira) fn trail(&mut self, kind: Kind) -> Option<ChangelogPart> {
+    pub(in crate::jira) fn changelog_part(&mut self, kind: Kind) -> Option<ChangelogPart> {
         ChangelogPart::of(self.changelog.take()?, kind)
     }
 
@@ -221,7 +221,7 @@ mod tests {
             entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
         ]}));
         let ChangelogPart { histories, is_whole: true, total: Some(2), .. } =
-            issue.trail(Kind::Cloud).unwrap()
+            issue.changelog_part(Kind::Cloud).unwrap()
         else {
             panic!("all of it");
         };
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn a_changelog_that_is_cut_or_absent_is_not_whole() {
         for changelog in [json!(null), json!({"histories": null})] {
-            assert!(issue(changelog).trail(Kind::Cloud).is_none());
+            assert!(issue(changelog).changelog_part(Kind::Cloud).is_none());
         }
         let full: Vec<Value> = (0..40).rev().map(|n| entry(n, status("1", "2"))).collect();
         let oldest_first: Vec<Value> = full.iter().rev().cloned().collect();
@@ -308,8 +308,8 @@ mod tests {
             (json!({"histories": []}), (0, true, Some(0)), (0, true, Some(0))),
         ] {
             for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
-                let trail = issue(changelog.clone()).trail(kind).unwrap();
-                assert_eq!((trail.histories.len(), trail.is_whole, trail.total), expected, "{kind:?}");
+                let part = issue(changelog.clone()).changelog_part(kind).unwrap();
+                assert_eq!((part.histories.len(), part.is_whole, part.total), expected, "{kind:?}");
             }
         }
     }

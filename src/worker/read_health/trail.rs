@@ -59,8 +59,8 @@ impl Trails {
             return;
         }
         let IssueSnapshot::Issue { moves, invalidations, .. } = &mut reading.snapshot else { return };
-        jira::add(moves, known.moves.clone());
-        jira::add(invalidations, known.invalidations.clone());
+        jira::add_missing(moves, known.moves.clone());
+        jira::add_missing(invalidations, known.invalidations.clone());
         reading.span = match (known.span, reading.span) {
             (span, _) if reading.entries_read == 0 => span,
             (Some(known_span), Some(read)) if start < known.end => known_span.join_overlapping(read),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::history::{Changelog, place};
+use super::history::{Changelog, position};
 use crate::jira::{
     settings::Kind,
     span::{EntryPosition, EntrySpan},
@@ -21,7 +21,7 @@ pub(in crate::jira) struct ChangelogPart {
     /// How many entries the changelog has, if known.
     pub(in crate::jira) total: Option<usize>,
     /// If `total` is unknown: the position of each entry, if they are in order; in the order of `histories`.
-    pub(in crate::jira) places: Vec<EntryPosition>,
+    pub(in crate::jira) positions: Vec<EntryPosition>,
     /// From the oldest to the newest entry, if they are in order.
     pub(in crate::jira) span: Option<EntrySpan>,
 }
@@ -45,13 +45,13 @@ impl ChangelogPart {
         let total = total.or(is_whole.then_some(histories.len()));
         let span = span(histories.iter().rev());
         let histories = if is_whole || span.is_some() { histories } else { vec![] };
-        let unplaced = total.is_some() || span.is_none();
-        let places = if unplaced { vec![] } else { histories.iter().filter_map(place).collect() };
-        Some(Self { histories, is_whole, total, places, span })
+        let is_needed = total.is_none() && span.is_some();
+        let positions = if is_needed { histories.iter().filter_map(position).collect() } else { vec![] };
+        Some(Self { histories, is_whole, total, positions, span })
     }
 }
 
 /// The span of entries, given the oldest first, if they are in order.
 pub(in crate::jira) fn span<'a>(entries: impl Iterator<Item = &'a Value>) -> Option<EntrySpan> {
-    EntrySpan::of(entries.map(place))
+    EntrySpan::of(entries.map(position))
 }
