@@ -106,10 +106,10 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     if let Some(odd) = checksum.filter(|checksum| !is_checksum(checksum)) {
         return Err(BadPayload::Checksum(odd.to_owned()));
     }
-    let Metadata { kept, revision, event_message: note, token } = metadata(&keys)?;
+    let Metadata { kept, revision, event_message, token } = metadata(&keys)?;
     let phase = text(&keys, "phase")?.map_or(Phase::Other, Phase::named);
     // The last event while a Canary is set up already has the next phase.
-    let sets_up = note.as_deref().is_some_and(|words| words.starts_with(SET_UP));
+    let sets_up = event_message.as_deref().is_some_and(|words| words.starts_with(SET_UP));
     Ok(Payload {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
@@ -119,7 +119,7 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
             label: revision.map(Label),
         },
         metadata: kept,
-        event_message: note,
+        event_message,
         token,
     })
 }

@@ -148,14 +148,14 @@ impl Bridge {
         pem::log_skipped("jira.ca_file", &self.jira.skipped_certificates());
         let jira = Arc::clone(&self.jira);
         let (clock, opened) = (self.clock.clone(), Arc::clone(&self.shared.gatekeeper));
-        let ask_jira = Arc::new(move || {
+        let read_jira_health = Arc::new(move || {
             let leader = opened.get().and_then(|gatekeeper| gatekeeper.store().leader());
             health(&jira.health(), leader, &clock)
         });
         let shared = || self.shared.clone();
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
-        let admin = http::status::admin_router(shared(), ask_jira);
+        let admin = http::status::admin_router(shared(), read_jira_health);
         let limits = ServeLimits::promised(self.config.server.shutdown_grace).within(raise_open_file_limit());
         for (name, listener, app, tls, observer) in [
             ("gate", listeners.gate, gate, tls.clone(), self.observer(ListenerLabel::Gate)),

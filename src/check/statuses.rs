@@ -71,21 +71,21 @@ fn names_of(ids: &BTreeSet<String>, place: &TicketProject) -> String {
 pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String {
     let workflow = &place.workflow;
     match problem {
-        Unresolved::Unknown { name, available: there_is } => {
+        Unresolved::Unknown { name, available } => {
             let (kind, project) = (&workflow.issue_type_name, &place.project);
             let elsewhere = workflow.elsewhere.iter().find(|(_, status)| is_status(status, name));
             if let Some((other, _)) = elsewhere {
                 return format!(
                     "{name:?} is a status of {other}, but not of {kind} in {project}, which has {}; put one of these there, \
                      or {other:?} into ticket.issue_type",
-                    there_is.join(", ")
+                    available.join(", ")
                 );
             }
             let hint = did_you_mean(name, workflow.statuses.iter().map(|status| status.name.as_str()));
             let language = language_hint(place.language.as_deref());
             format!(
                 "{kind} in {project} has no status {name:?}; there is: {}{hint}{language}",
-                there_is.join(", ")
+                available.join(", ")
             )
         }
         Unresolved::Both { name } => {

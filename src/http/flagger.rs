@@ -51,25 +51,24 @@ enum QuestionPath {
 
 /// Everything on the gate listener.
 pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
-    let asks = |question_route: QuestionPath| {
-        post(async move |state: State<GateApi>, request: Request| {
-            question(state.0, question_route, request).await
-        })
+    let question_at = |path: QuestionPath| {
+        post(async move |state: State<GateApi>, request: Request| question(state.0, path, request).await)
     };
-    let tells = |report_route: Report| {
-        post(async move |state: State<GateApi>, request: Request| {
-            report(state.0, report_route, request).await
-        })
+    let report_at = |kind: Report| {
+        post(async move |state: State<GateApi>, request: Request| report(state.0, kind, request).await)
     };
     let mut router = Router::new()
-        .route("/gate/confirm-rollout", asks(QuestionPath::Stage(Stage::ConfirmRollout)))
-        .route("/gate/confirm-traffic-increase", asks(QuestionPath::Stage(Stage::ConfirmTrafficIncrease)))
-        .route("/gate/confirm-promotion", asks(QuestionPath::Stage(Stage::ConfirmPromotion)))
-        .route("/gate/check", asks(QuestionPath::LoadTester))
-        .route("/gate/rollback", asks(QuestionPath::Rollback))
-        .route("/rollback/check", asks(QuestionPath::Rollback))
-        .route("/event", tells(Report::Event))
-        .route("/post-rollout", tells(Report::PostRollout));
+        .route("/gate/confirm-rollout", question_at(QuestionPath::Stage(Stage::ConfirmRollout)))
+        .route(
+            "/gate/confirm-traffic-increase",
+            question_at(QuestionPath::Stage(Stage::ConfirmTrafficIncrease)),
+        )
+        .route("/gate/confirm-promotion", question_at(QuestionPath::Stage(Stage::ConfirmPromotion)))
+        .route("/gate/check", question_at(QuestionPath::LoadTester))
+        .route("/gate/rollback", question_at(QuestionPath::Rollback))
+        .route("/rollback/check", question_at(QuestionPath::Rollback))
+        .route("/event", report_at(Report::Event))
+        .route("/post-rollout", report_at(Report::PostRollout));
     for by_hand in ["open", "close", "approve", "halt"] {
         router = router
             .route(&format!("/gate/{by_hand}"), post(refuse_manual_command))
@@ -103,13 +102,13 @@ enum Misdirected {
     ByHand,
 }
 
-async fn question(gates: GateApi, asks: QuestionPath, request: Request) -> Response {
+async fn question(gates: GateApi, path: QuestionPath, request: Request) -> Response {
     let json = wants_json(request.headers());
     let accepted = match accept(&gates.config, &gates.shared.bodies, request).await {
         Ok(accepted) => accepted,
         Err(rejected) => return gates.reject(*rejected, CallKind::Question),
     };
-    let stage = asks.stage(accepted.payload.message.phase);
+    let stage = path.stage(accepted.payload.message.phase);
     let now = gates.shared.clock.now();
     let Some(gatekeeper) = gates.shared.gatekeeper() else {
         gates.count_call(WebhookOutcome::Failed);
@@ -190,7 +189,7 @@ impl GateApi {
 
     /// Answers a rejected message, counts it and logs it.
     fn reject(&self, rejected: RejectedCall, kind: CallKind) -> Response {
-        let RejectedCall { why: rejection, authentication, source, path, canary } = rejected;
+        let RejectedCall { rejection, authentication, source, path, canary } = rejected;
         let (reason, words, hint) = (rejection.reason(), rejection.to_string(), rejection.hint());
         let (outcome, response) = match (&rejection, kind) {
             (Rejection::NotAllowed(_), CallKind::Question) => {
@@ -230,10 +229,10 @@ impl GateApi {
     }
 
     /// Answers a request that is not a message, counts it and logs it.
-    async fn misdirected(&self, request: Request, stray: Misdirected) -> Response {
+    async fn misdirected(&self, request: Request, misdirected: Misdirected) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
-        let (status, reason, words, hint) = match stray {
+        let (status, reason, words, hint) = match misdirected {
             Misdirected::Path => {
                 let words = not_found(path);
                 let words =

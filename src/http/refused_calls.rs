@@ -118,15 +118,16 @@ struct RefusalKey {
     source: Option<IpAddr>,
     canary: Option<String>,
     reason: RefusalReason,
-    why: String,
+    message: String,
     path: String,
 }
 
 impl RefusalKey {
     /// Whether both are logged as one line.
     fn is_logged_with(&self, other: &Self) -> bool {
-        let said = |key: &Self| (key.source, key.reason);
-        said(self) == said(other) && self.canary == other.canary && self.why == other.why
+        (self.source, self.reason) == (other.source, other.reason)
+            && self.canary == other.canary
+            && self.message == other.message
     }
 }
 
@@ -164,36 +165,35 @@ impl RefusedCalls {
     /// Counts a refused call, and logs it if it is new.
     pub fn refuse(&self, refusal: RefusedCall, metrics: &Metrics, now: Millis) {
         metrics.call_refused(refusal.listener, refusal.reason);
-        let RefusedCall { listener, authentication, source, path, canary, reason, message: why, hint } =
-            refusal;
+        let RefusedCall { listener, authentication, source, path, canary, reason, message, hint } = refusal;
         let path = text::single_line(&path).chars().take(MAX_PATH_CHARS).collect();
-        let [path, why] = [path, why].map(|words| self.without_secrets(words));
-        let key = RefusalKey { source, canary, reason, why, path };
-        let news = self.count((listener, authentication), &key, &hint, now);
-        if news == LogDecision::TooMany {
+        let [path, message] = [path, message].map(|words| self.without_secrets(words));
+        let key = RefusalKey { source, canary, reason, message, path };
+        let decision = self.count((listener, authentication), &key, &hint, now);
+        if decision == LogDecision::TooMany {
             tracing::warn!(
                 listener = listener.as_str(),
                 "more callers are refused than the log lists; see /api/refused, and calls_refused_total"
             );
         }
-        if news != LogDecision::Log {
+        if decision != LogDecision::Log {
             return;
         }
-        let RefusalKey { canary, why, path, .. } = key;
+        let RefusalKey { canary, message, path, .. } = key;
         let (source, canary) = (source_text(source), canary.unwrap_or_else(|| "not known".to_owned()));
         match listener {
             ListenerLabel::Gate => tracing::warn!(
                 source,
                 canary,
                 path,
-                why,
+                why = message,
                 hint,
                 "refused a call at the gate listener; the hint says what to change"
             ),
             ListenerLabel::Webhook => tracing::warn!(
                 source,
                 path,
-                why,
+                why = message,
                 hint,
                 "refused a call at the webhook listener; the hint says what to change"
             ),
@@ -239,21 +239,21 @@ impl RefusedCalls {
                 path: key.path.clone(),
                 canary: key.canary.clone(),
                 kind: key.reason,
-                reason: key.why.clone(),
+                reason: key.message.clone(),
                 hint: row.hint.clone(),
                 first: Rfc3339(row.first),
                 last: Rfc3339(row.last),
                 count: row.count,
             };
             views.extend(group.rows.iter().map(|(key, row)| view(key, row)));
-            let many = RefusalKey {
+            let unlisted = RefusalKey {
                 source: None,
                 canary: None,
                 reason: RefusalReason::Crowded,
-                why: "more calls were refused than are listed".to_owned(),
+                message: "more calls were refused than are listed".to_owned(),
                 path: String::new(),
             };
-            views.extend(group.others.iter().map(|row| view(&many, row)));
+            views.extend(group.others.iter().map(|row| view(&unlisted, row)));
         }
         views.sort_by_key(|view| std::cmp::Reverse(view.last.0));
         views
@@ -280,21 +280,21 @@ impl RefusalGroup {
 
     /// Whether one more row fits. If not, drops an old row of a call that came only once.
     fn has_room(&mut self, key: &RefusalKey, now: Millis) -> bool {
-        let of_one = |rows: &BTreeMap<RefusalKey, RefusalRow>| {
+        let of_address = |rows: &BTreeMap<RefusalKey, RefusalRow>| {
             rows.keys().filter(|other| other.source == key.source).count()
         };
-        if self.rows.len() < MAX_ROWS && of_one(&self.rows) < MAX_ROWS_PER_ADDRESS {
+        if self.rows.len() < MAX_ROWS && of_address(&self.rows) < MAX_ROWS_PER_ADDRESS {
             return true;
         }
         self.drop_old_rows(now);
-        let crowd = of_one(&self.rows) >= MAX_ROWS_PER_ADDRESS;
-        if !crowd && self.rows.len() < MAX_ROWS {
+        let is_address_full = of_address(&self.rows) >= MAX_ROWS_PER_ADDRESS;
+        if !is_address_full && self.rows.len() < MAX_ROWS {
             return true;
         }
         let came_once = self.rows.iter().filter(|(other, row)| {
             row.count == 1
                 && now.since(row.last) >= DROP_SINGLE_AFTER
-                && (!crowd || other.source == key.source)
+                && (!is_address_full || other.source == key.source)
         });
         let oldest = came_once.min_by_key(|(_, row)| row.last).map(|(key, _)| key.clone());
         oldest.is_some_and(|oldest| self.rows.remove(&oldest).is_some())
@@ -405,9 +405,12 @@ mod tests {
     #[test]
     fn the_log_is_not_flooded() {
         let mut group = RefusalGroup::default();
-        let said: Vec<LogDecision> = (0..100).map(|_| group.log_decision(NOW, true)).collect();
-        assert_eq!(said.iter().filter(|news| **news == LogDecision::Log).count(), MAX_LOG_LINES as usize);
-        assert_eq!(said.iter().filter(|news| **news == LogDecision::TooMany).count(), 1);
+        let decisions: Vec<LogDecision> = (0..100).map(|_| group.log_decision(NOW, true)).collect();
+        assert_eq!(
+            decisions.iter().filter(|decision| **decision == LogDecision::Log).count(),
+            MAX_LOG_LINES as usize
+        );
+        assert_eq!(decisions.iter().filter(|decision| **decision == LogDecision::TooMany).count(), 1);
         assert_eq!(group.log_decision(NOW + LOG_WINDOW, true), LogDecision::Log);
     }
 }

@@ -27,7 +27,7 @@ use axum::{
 use tokio::time::timeout;
 
 /// Returns the health of the connection to Jira; called for each page.
-pub type AskJira = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
+pub type ReadJiraHealth = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
 
 /// How long the page waits for the database.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,11 +35,11 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 struct Admin {
     shared: Shared,
-    jira: AskJira,
+    jira: ReadJiraHealth,
 }
 
 /// Everything on the admin listener.
-pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
+pub fn admin_router(shared: Shared, jira: ReadJiraHealth) -> Router {
     let health = health(shared.clone());
     let router = Router::new()
         .route("/", get(page))

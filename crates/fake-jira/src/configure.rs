@@ -19,10 +19,9 @@ impl FakeJira {
     }
 
     /// Puts this Jira behind Atlassian's gateway for tokens with scopes: the REST API moves to the URL that is
-    /// returned, and
-    /// the base URL becomes `site`.
+    /// returned, and the base URL becomes `site`.
     #[must_use]
-    pub fn is_behind_gateway(&self, site: &str) -> String {
+    pub fn move_behind_gateway(&self, site: &str) -> String {
         let mut state = self.lock();
         let gateway = format!("{}/ex/jira/1f2e", state.base_url);
         "/ex/jira/1f2e".clone_into(&mut state.context_path);

@@ -34,7 +34,7 @@ pub(super) struct AcceptedCall {
 /// A message that is rejected.
 #[derive(Debug)]
 pub(super) struct RejectedCall {
-    pub(super) why: Rejection,
+    pub(super) rejection: Rejection,
     pub(super) authentication: Authentication,
     pub(super) source: Option<IpAddr>,
     pub(super) path: String,
@@ -132,9 +132,15 @@ pub(super) async fn accept(
     request: Request,
 ) -> Result<AcceptedCall, Box<RejectedCall>> {
     let (parts, body) = request.into_parts();
-    let rejected = |why, authentication, canary| {
+    let rejected = |rejection, authentication, canary| {
         let source = connection(&parts.extensions).map(|connection| connection.source());
-        Box::new(RejectedCall { why, authentication, source, path: parts.uri.path().to_owned(), canary })
+        Box::new(RejectedCall {
+            rejection,
+            authentication,
+            source,
+            path: parts.uri.path().to_owned(),
+            canary,
+        })
     };
     let known = |proven: &Option<_>| {
         if proven.is_some() { Authentication::Authenticated } else { Authentication::Unauthenticated }
@@ -142,17 +148,17 @@ pub(super) async fn accept(
     let early = match from_header(config, &parts.headers) {
         Err(why) => Err((Rejection::Unauthenticated(why), Authentication::Unauthenticated)),
         Ok(proven) => match parameters(&parts.uri) {
-            Err(why) => Err((why, known(&proven))),
+            Err(rejection) => Err((rejection, known(&proven))),
             Ok(_) if !is_json(&parts.headers) => Err((Rejection::ContentType, known(&proven))),
             Ok(parameters) => Ok((proven, parameters)),
         },
     };
     let (proven, parameters) = match early {
         Ok(early) => early,
-        Err((why, authentication)) => {
+        Err((rejection, authentication)) => {
             // Boxed to keep the common future small.
             let body = Box::pin(peek(body, MAX_BODY_BYTES, bodies)).await;
-            return Err(rejected(why, authentication, body.and_then(|body| canary_name(&body))));
+            return Err(rejected(rejection, authentication, body.and_then(|body| canary_name(&body))));
         }
     };
     let authentication = known(&proven);
@@ -228,7 +234,7 @@ pub(super) fn parameters(uri: &Uri) -> Result<Parameters, Rejection> {
     })?;
     let mut read = Parameters::default();
     for (key, value) in pairs.0 {
-        let (what, place) = match key.as_str() {
+        let (what, parameter) = match key.as_str() {
             "gate" => ("gate", &mut read.gate),
             "cluster" => ("cluster", &mut read.cluster),
             other => {
@@ -243,7 +249,7 @@ pub(super) fn parameters(uri: &Uri) -> Result<Parameters, Rejection> {
             );
             return Err(Rejection::Query(bad.to_string(), hint));
         }
-        if place.replace(value).is_some() {
+        if parameter.replace(value).is_some() {
             let hint = format!("take one ?{what}= out of the hook's url");
             return Err(Rejection::Query(format!("?{what}= is given twice"), hint));
         }

@@ -86,7 +86,7 @@ async fn links_lead_to_the_site_behind_the_gateway() {
     for kind in ["cloud", "auto"] {
         let mut world = World::prepare(fake_jira::Flavour::Cloud, &format!("jira.kind = \"{kind}\"")).await;
         let direct = world.jira.base_url();
-        let gateway = world.jira.is_behind_gateway(SITE);
+        let gateway = world.jira.move_behind_gateway(SITE);
         world.settings = world.settings.replace(&direct, &gateway);
         world.start_processes().await;
         world.asks("confirm-promotion", "Progressing", "old").await;
