@@ -208,10 +208,10 @@ mod tests {
             assert!(!text.contains(char::is_control), "{text:?}");
             text.replace(wanted.admin.trim_end_matches('/'), "ADMIN")
         };
-        let closed = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            Gates::of(&format!("http://{}", listener.local_addr().unwrap()))
-        };
+        // Bound, so that no other test gets the port, but not listening.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let closed = Gates::of(&format!("http://{}", socket.local_addr().unwrap()));
         let other = bridge(StatusCode::NOT_FOUND, "nope").await;
         let early = bridge(StatusCode::SERVICE_UNAVAILABLE, "the store is not open yet\n").await;
         let page = bridge(StatusCode::OK, "<html>\u{1b}[2J").await;
