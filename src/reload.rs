@@ -5,11 +5,13 @@ use std::{
     fmt::{self, Display},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// How soon files that cannot be used are read again without a change: the cause may be outside them.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -92,7 +94,7 @@ impl<T: Clone, E: Display> Reloaded<T, E> {
     }
 
     fn held(&self) -> MutexGuard<'_, Loaded<T>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,6 +14,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::lock::lock;
 
 /// The most memory that all bodies of unauthenticated callers may use together, in bytes.
 const MAX_SHARED_BYTES: usize = 8 * 1024 * 1024;
@@ -36,7 +38,7 @@ struct State {
 
 impl Bodies {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Registers one more body.

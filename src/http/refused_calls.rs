@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ pub(crate) use self::hint::{
     METHOD, NAME_RULES, SIGNATURE, TOKEN, for_connection, for_parameter, for_path, nearest_hook, slug,
 };
 use crate::{
+    lock::lock,
     metrics::{ListenerLabel, Metrics, RefusalReason},
     millis::Millis,
     secret::Secret,
@@ -268,7 +269,7 @@ impl RefusedCalls {
     }
 
     fn groups(&self) -> MutexGuard<'_, BTreeMap<(ListenerLabel, Authentication), RefusalGroup>> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.groups)
     }
 }
 

@@ -6,7 +6,7 @@
 //! CAPTCHA.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::{account::Account, denial::Denied, settings::Kind};
-use crate::millis::Millis;
+use crate::{lock::lock, millis::Millis};
 
 /// How often `/myself` is sent while Jira refuses the credentials.
 const PROBE_EVERY: Duration = Duration::from_secs(15);
@@ -103,7 +103,7 @@ pub(super) enum Admission {
 
 impl Credentials {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Whether a request may be sent now.

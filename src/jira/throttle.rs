@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -16,6 +16,8 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use tokio::time::{Instant, sleep};
+
+use crate::lock::lock;
 
 /// Tokio's clock for the limiter, so that a test that pauses one pauses both.
 #[derive(Clone, Debug, Default)]
@@ -163,7 +165,7 @@ impl Throttle {
     }
 
     fn state(&self) -> MutexGuard<'_, Paused> {
-        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.paused)
     }
 }
 

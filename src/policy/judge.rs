@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::template::is_template;
 use crate::text::beginning;
 
 /// The longest part of an entry that a message quotes, in characters.
@@ -151,9 +152,8 @@ pub const DENY_LIST_GREW: &str = "approval.deny rules out other people now, so t
 /// several entries are templates, it is not known which one.
 #[must_use]
 pub fn empty_denial(key: &str, deny: &[String]) -> Author {
-    let is_template = |entry: &&String| entry.contains("{{") || entry.contains("{%");
     let mut templates: Vec<String> =
-        deny.iter().filter(is_template).map(|entry| quote_entry(entry)).collect();
+        deny.iter().filter(|entry| is_template(entry)).map(|entry| quote_entry(entry)).collect();
     if templates.len() > MOST_ENTRIES {
         templates.truncate(MOST_ENTRIES);
         templates.push("…".into());
