@@ -19,7 +19,6 @@ use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 /// The environment variable that says at which steps a story is cut, for each kind of Jira: a number of steps, `all`,
 /// or a single one, for instance `step 66`.
 const CUTS: &str = "TEST_CUTS";
-const DEFAULT_CUTS: usize = 2;
 
 thread_local! {
     static PLAN: RefCell<Option<Arc<Plan>>> = const { RefCell::new(None) };
@@ -106,42 +105,65 @@ impl Subscriber for Steps {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// The steps at which a story is cut: all, or a few at even distances.
-fn cut_steps(steps: usize) -> Vec<usize> {
-    let few = match std::env::var(CUTS).as_deref() {
-        Ok("all") => steps,
-        Ok(text) => match text.strip_prefix("step ") {
-            Some(step) => return vec![step.parse().expect("TEST_CUTS names a step")],
-            None => text.parse().expect("TEST_CUTS is a number, all, or one step"),
-        },
-        Err(_) => DEFAULT_CUTS,
+/// Runs a story again and again, and kills the process each time at another step. Another process continues with the
+/// same database, and the story must have the same result.
+pub(crate) fn cut_at_each_step(name: &str, story: fn()) {
+    let wrong = match std::env::var(CUTS).as_deref() {
+        Err(_) => cut_at_three_steps(name, story),
+        Ok(cuts) => [Flavour::Cloud, Flavour::DataCenter]
+            .into_iter()
+            .flat_map(|flavour| cut_at_steps(name, flavour, story, cuts))
+            .collect(),
     };
-    let few = few.min(steps);
-    (0..few).map(|nth| 1 + (nth * steps + steps / 2) / few).collect()
+    assert!(wrong.is_empty(), "the story failed when it was cut: {wrong:#?}");
 }
 
-/// Runs a story once for each step, and kills the process there. Another process continues with the same database, and
-/// the story must have the same result.
-pub(crate) fn cut_at_each_step(name: &str, story: fn()) {
-    let mut wrong = Vec::new();
-    for flavour in [Flavour::Cloud, Flavour::DataCenter] {
-        let steps = Plan::run(flavour, 1, None, story).unwrap_or_else(|failed| resume_unwind(failed));
-        assert!(steps > 0, "{flavour:?}: the bridge wrote nothing");
-        let cuts = cut_steps(steps);
-        println!("{name}, {flavour:?}: {} of {steps} steps", cuts.len());
-        for cut in cuts {
-            if Plan::run(flavour, 1, Some(cut), story).is_err() {
-                wrong.push(format!("{flavour:?}, step {cut} of {steps}"));
-            }
+/// Cuts a story at an early step, which also shows how many there are; at a late one; and in the middle, with the other
+/// kind of Jira. On PostgreSQL the kinds change places.
+fn cut_at_three_steps(name: &str, story: fn()) -> Vec<String> {
+    let mut flavours = [Flavour::Cloud, Flavour::DataCenter];
+    if is_on_postgres() {
+        flavours.reverse();
+    }
+    let early = 5 + name.len() % 16;
+    let (mut wrong, mut steps) = (Vec::new(), 0);
+    for (flavour, quarters) in [(flavours[0], None), (flavours[0], Some(3)), (flavours[1], Some(2))] {
+        let cut = quarters.map_or(early, |quarters| 1 + steps * quarters / 4);
+        match Plan::run(flavour, 1, Some(cut), story) {
+            Ok(counted) => steps = counted,
+            Err(_) => wrong.push(format!("{flavour:?}, step {cut}")),
         }
     }
-    assert!(wrong.is_empty(), "the story failed when it was cut: {wrong:#?}");
+    assert!(steps > 0, "the bridge wrote nothing");
+    wrong
+}
+
+/// Cuts a story at the steps that [`CUTS`] names: all, one, or a few at even distances.
+fn cut_at_steps(name: &str, flavour: Flavour, story: fn(), cuts: &str) -> Vec<String> {
+    let steps = Plan::run(flavour, 1, None, story).unwrap_or_else(|failed| resume_unwind(failed));
+    assert!(steps > 0, "{flavour:?}: the bridge wrote nothing");
+    let cuts = match (cuts, cuts.strip_prefix("step ")) {
+        ("all", _) => (1..=steps).collect(),
+        (_, Some(step)) => vec![step.parse().expect("TEST_CUTS names a step")],
+        (number, None) => {
+            let few: usize = number.parse().expect("TEST_CUTS is a number, all, or one step");
+            let few = few.min(steps);
+            (0..few).map(|nth| 1 + (nth * steps + steps / 2) / few).collect::<Vec<_>>()
+        }
+    };
+    println!("{name}, {flavour:?}: {} of {steps} steps", cuts.len());
+    let fails = |cut: &usize| Plan::run(flavour, 1, Some(*cut), story).is_err();
+    cuts.into_iter().filter(fails).map(|cut| format!("{flavour:?}, step {cut} of {steps}")).collect()
+}
+
+fn is_on_postgres() -> bool {
+    std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty())
 }
 
 /// Runs a story with two processes on one database, which get the requests alternately. PostgreSQL only: SQLite serves
 /// one.
 pub(crate) fn with_two_replicas(story: fn()) {
-    if std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
+    if is_on_postgres() {
         for flavour in [Flavour::Cloud, Flavour::DataCenter] {
             Plan::run(flavour, 2, None, story).unwrap_or_else(|failed| resume_unwind(failed));
         }
