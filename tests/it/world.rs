@@ -86,6 +86,8 @@ pub(crate) struct World {
     /// Flagger's last question, while Flagger may still repeat it.
     asked: Mutex<Option<reqwest::Request>>,
     plan: Option<Arc<Plan>>,
+    /// A connection to PostgreSQL for [`World::number`].
+    reader: tokio::sync::Mutex<Option<AnyConnection>>,
     pub(crate) settings: String,
     database: Database,
     directory: TempDir,
@@ -148,6 +150,7 @@ impl World {
             searches: AtomicU32::new(0),
             asked: Mutex::default(),
             plan,
+            reader: tokio::sync::Mutex::default(),
             settings,
             database,
             directory,
@@ -564,19 +567,32 @@ impl World {
 
     /// The number of writing transactions so far, read from the table `turn`.
     pub(crate) async fn turns(&self) -> i64 {
-        let mut connection = self.reads().await;
-        let turns = sqlx::query_scalar("SELECT seq FROM turn").fetch_one(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        turns
+        self.number("SELECT seq FROM turn").await
     }
 
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    }
+
+    /// Reads a number. PostgreSQL starts a process for each connection, so one to it is kept.
+    async fn number(&self, sql: &str) -> i64 {
+        let query = || sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let mut kept = self.reader.lock().await;
+        if let Some(connection) = kept.as_mut()
+            && let Ok(number) = query().fetch_one(connection).await
+        {
+            return number;
+        }
+        // There was none, or the server was restarted.
         let mut connection = self.reads().await;
-        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-        let rows = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        rows
+        let number = query().fetch_one(&mut connection).await.unwrap();
+        if self.is_sqlite() {
+            connection.close().await.unwrap();
+        } else {
+            *kept = Some(connection);
+        }
+        number
     }
 
     /// The path of the bridge's configuration file.
