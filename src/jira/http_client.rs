@@ -57,16 +57,13 @@ pub(super) fn clients(
         if here { builder.no_proxy() } else { builder }
     };
     let read = move |files: &[PathBuf]| match files {
-        [] => builder().build().map(ClientWithRoots::from).or_else(|_| {
-            // The system has no certificate authorities; plain HTTP needs none.
-            if plain {
-                let client = builder().tls_certs_only([]).build();
-                return client
-                    .map(ClientWithRoots::from)
-                    .map_err(|error| UnusableSettings::Address(chain(error)));
-            }
-            Err(UnusableSettings::NoAuthority)
-        }),
+        // Plain HTTP needs no certificate authorities.
+        [] if plain => builder()
+            .tls_certs_only([])
+            .build()
+            .map(ClientWithRoots::from)
+            .map_err(|error| UnusableSettings::Address(chain(error))),
+        [] => builder().build().map(ClientWithRoots::from).map_err(|_| UnusableSettings::NoAuthority),
         [file, ..] => client_with_roots(builder(), file).map_err(UnusableSettings::Authorities),
     };
     // The first reading is reported through `Jira::skipped_certificates`.

@@ -30,7 +30,7 @@ use crate::world::{
     database::Database,
     network::{Way, proxied},
     poll_tickets,
-    program::PATIENCE,
+    program::{PATIENCE, plain_client},
     question,
 };
 
@@ -89,7 +89,7 @@ impl Replica {
     /// The status page's text about Jira.
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
     async fn jira_status(&self) -> String {
-        let response = reqwest::Client::new().get(format!("{}/", self.addresses[2])).send().await.unwrap();
+        let response = plain_client().get(format!("{}/", self.addresses[2])).send().await.unwrap();
         let page = response.text().await.unwrap();
         let (_, said) = page.split_once("<dt>Jira</dt><dd>").unwrap();
         said.split_once("</dd>").unwrap().0.replace("<strong>Trouble:</strong> ", "")
@@ -186,14 +186,14 @@ fn about(canary: &str, phase: &str, checksum: &str) -> Value {
 
 #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
 async fn post(url: &str, body: &Value) -> Result<(u16, String), reqwest::Error> {
-    let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+    let request = plain_client().post(url).header("content-type", "application/json");
     let response = request.body(body.to_string()).send().await?;
     Ok((response.status().as_u16(), response.text().await?))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
 async fn gates(admin: &str) -> Value {
-    let response = reqwest::Client::new().get(format!("{admin}/api/gates")).send().await.unwrap();
+    let response = plain_client().get(format!("{admin}/api/gates")).send().await.unwrap();
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
 
