@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+/// As in the program: the tests allocate as much as it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The test harness: a bridge between a fake Jira and a simulated Flagger, its database, processes, kills, TLS and
 /// proxies.
 mod world;
