@@ -12,11 +12,11 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, Ticket, Validity},
+    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
     http::credentials::is_signed,
     millis::Millis,
     policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Rules, Subject},
+    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Observed, Rules, Subject},
     ticket,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -30,6 +30,7 @@ const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
+        target: TargetProof::NotNeeded,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -85,6 +86,7 @@ impl Question {
             deny: &[],
             denials: &[],
             pace: Pace::default(),
+            observed: Observed::Unread,
         }
     }
 }

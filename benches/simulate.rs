@@ -30,6 +30,7 @@ use flagger_jira_bridge::{
     gate::{GateName, Stage},
     gatekeeper::{AnswerLinks, Gatekeeper, Question},
     jira::{self, Jira},
+    kubernetes::Clusters,
     metrics::Metrics,
     millis::Millis,
     rollout::{CanaryId, Message, Phase, Report, Revision},
@@ -369,7 +370,9 @@ async fn bridge(
     let links = AnswerLinks { browse: Arc::new(str::to_owned), status_page: None };
     let metrics = Arc::new(Metrics::new());
     let store = Store::open(&config.store.url).await?;
-    let gatekeeper = Arc::new(Gatekeeper::new(store, Arc::new(config), links, Arc::clone(&metrics)));
+    let clusters = Arc::new(Clusters::new(&config.kubernetes, &config.flagger));
+    let gatekeeper = Gatekeeper::new(store, Arc::new(config), links, Arc::clone(&metrics), clusters);
+    let gatekeeper = Arc::new(gatekeeper);
     let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics);
     let _ = worker.keep_lease(true).await?;
     Ok((gatekeeper, worker))

@@ -5,11 +5,13 @@
 
 mod address;
 mod approvers;
+mod canaries;
 mod connection;
 mod diagnosis;
 mod discovery;
 mod fields;
 mod finding;
+mod kubernetes;
 mod permissions;
 mod ports;
 mod project;
@@ -58,6 +60,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
     findings.extend(settings::settings(config));
+    findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);
     let volumes = AllowedVolumes::allowing(config.store.allow_network_volume);
     findings.push(match store::probe(&config.store.url, volumes).await {

@@ -1,6 +1,7 @@
 //! Reads the configuration and finds all problems in it.
 
 mod duration;
+mod kubernetes;
 mod layers;
 mod policy;
 mod problems;
@@ -18,7 +19,10 @@ pub use self::{
     duration::parse as parse_duration,
     layers::EXAMPLE,
     problems::{Problem, Problems},
-    settings::{Cluster, Config, Flagger, Jira, Limits, Rollout, ScopedToken, Server, Store, Tls},
+    settings::{
+        Cluster, Config, Flagger, Jira, Kubernetes, KubernetesMode, Limits, Rollout, ScopedToken, Server,
+        Store, Tls,
+    },
 };
 
 /// Reads the configuration: the defaults of [`EXAMPLE`], then the file, then the variables of `env` that begin with
@@ -49,6 +53,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let server = root.section("server").and_then(|s| sections::server(&s));
     let store = root.section("store").and_then(|s| sections::store(&s));
     let flagger = root.section("flagger").and_then(|s| sections::flagger(&s));
+    let kubernetes = root.section("kubernetes").and_then(|s| kubernetes::kubernetes(&s));
     let jira = root.section("jira").and_then(|s| sections::jira(&s));
     let rollout = root.section("rollout").and_then(|s| sections::rollout(&s));
     let limits = root.section("limits").and_then(|s| sections::limits(&s));
@@ -58,6 +63,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
         server: server?,
         store: store?,
         flagger: flagger?,
+        kubernetes: kubernetes?,
         jira: jira?,
         rollout: rollout?,
         limits: limits?,

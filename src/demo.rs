@@ -1,8 +1,9 @@
-//! `demo`: an embedded Jira, a simulated Flagger, and the bridge between them, all on loopback.
+//! `demo`: an embedded Jira, a simulated Flagger with its cluster, and the bridge between them, all on loopback.
 //!
 //! The bridge is the real one, with its own configuration file and database in a temporary directory. The tests use the
-//! package [`fake_jira`] and [`fake_flagger`], too.
+//! packages [`fake_jira`] and [`fake_kubernetes`], and [`fake_flagger`], too.
 
+mod cluster;
 mod commentary;
 pub mod fake_flagger;
 mod rehearsal;
@@ -64,6 +65,7 @@ async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> any
     }
     introduce(world);
     let mut flagger = FakeFlagger::new(&world.gate, "shop", "podinfo")?;
+    world.cluster.show(&flagger);
     let mut looks = interval(CHECK_INTERVAL);
     let mut watches = interval(WATCH_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -82,9 +84,11 @@ async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> any
                         let name = format!("v{revision}");
                         commentary.say(&format!("A developer pushes {name} of {}", flagger.canary()));
                         flagger.push(&name);
+                        world.cluster.show(&flagger);
                     }
                 }
                 let tick = flagger.tick(Clock::System.now()).await;
+                world.cluster.show(&flagger);
                 commentary.flagger(&flagger, &tick);
             }
         }

@@ -22,5 +22,5 @@ pub use self::{
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState, LastAnswer, Used},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
-    verdict::{Validity, Verdict},
+    verdict::{TargetProof, Validity, Verdict},
 };

@@ -12,6 +12,8 @@
 //! - [`gate`]: the state of one gate, what its ticket last showed, and the verdict: open, or closed and why
 //! - [`policy`]: which statuses mean yes and no, who may approve, and which settings hold for which gate
 //! - [`ticket`]: the texts of tickets and comments
+//! - [`workload`]: what the Kubernetes API shows of a target: what a rollout would change, and the digest that an
+//!   approval is bound to
 //! - [`view`]: a gate as the API, the page and `gates` show it; [`millis`]: points in time; [`text`]: external text,
 //!   made harmless
 //!
@@ -54,6 +56,7 @@ pub mod gate;
 pub mod gatekeeper;
 pub mod http;
 pub mod jira;
+pub mod kubernetes;
 mod lock;
 mod map;
 pub mod metrics;
@@ -73,3 +76,4 @@ pub mod text;
 pub mod ticket;
 pub mod view;
 pub mod worker;
+pub mod workload;

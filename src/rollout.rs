@@ -5,11 +5,13 @@
 
 mod apply;
 mod canary;
+mod canary_status;
 mod change;
 mod command;
 mod event;
 mod limits;
 mod message;
+mod observed;
 mod progress;
 mod revisions;
 mod subject;
@@ -19,11 +21,13 @@ mod transitions;
 
 pub use self::{
     canary::{Canary, Denials, MOST_DENIALS, Rollout},
+    canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
-    command::{Command, Notice},
+    command::{Command, Notice, OtherTarget},
     event::{Event, Rules},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
+    observed::Observed,
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
     subject::Subject,

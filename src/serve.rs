@@ -24,6 +24,7 @@ use crate::{
         status::JiraHealthView,
     },
     jira::{self, Jira},
+    kubernetes::Clusters,
     metrics::{ListenerLabel, Metrics, status_class},
     millis::rough_duration,
     pem,
@@ -71,6 +72,7 @@ pub struct Bridge {
     config: Arc<Config>,
     clock: Clock,
     jira: Arc<Jira>,
+    clusters: Arc<Clusters>,
     shared: Shared,
 }
 
@@ -90,7 +92,8 @@ impl Bridge {
             refused: Arc::new(RefusedCalls::masking(config.callers_secrets())),
             bodies: Arc::default(),
         };
-        Ok(Self { config: Arc::new(config), clock, jira, shared })
+        let clusters = Arc::new(Clusters::new(&config.kubernetes, &config.flagger));
+        Ok(Self { config: Arc::new(config), clock, jira, clusters, shared })
     }
 
     /// Serves and works until `stop`, then finishes the requests in progress.
@@ -185,6 +188,11 @@ impl Bridge {
     /// # Errors
     /// If a newer version made the database.
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
+        select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            () = self.clusters.start(&self.clock, stop) => {}
+        }
         let config::Store { url, allow_network_volume, .. } = &self.config.store;
         let mut last_logged: Option<(String, Instant)> = None;
         let (gatekeeper, worker) = loop {
@@ -230,9 +238,10 @@ impl Bridge {
             browse: Arc::new(move |key| issues.browse_url(key)),
             status_page: self.config.server.public_url.clone(),
         };
-        let metrics = Arc::clone(&self.shared.metrics);
+        let (metrics, clusters) = (Arc::clone(&self.shared.metrics), Arc::clone(&self.clusters));
         let gatekeeper =
-            Arc::new(Gatekeeper::new(store, Arc::clone(&self.config), links, Arc::clone(&metrics)));
+            Gatekeeper::new(store, Arc::clone(&self.config), links, Arc::clone(&metrics), clusters);
+        let gatekeeper = Arc::new(gatekeeper);
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics);
         // Before the first question: silence while no replica was running does not count. No other process can use

@@ -3,6 +3,7 @@
 //! External text (names, checksums, metadata) is only ever a *value*: never template source, never markup. In templates
 //! a value is one line of limited length, so that it cannot look like a paragraph of the ticket.
 
+mod change;
 mod comment;
 mod doc;
 mod sections;
@@ -22,9 +23,12 @@ pub use self::{
     writer::{Unrenderable, denied},
 };
 
-/// The names a template may use. `metadata.x` that was not sent renders empty.
-pub const TEMPLATE_NAMES: [&str; 10] =
+/// The names that each template may use. `metadata.x` that was not sent renders empty.
+pub const QUESTION_NAMES: [&str; 10] =
     ["canary", "namespace", "cluster", "stage", "gate", "phase", "base", "revision", "label", "metadata"];
+/// The names that only the template of a ticket may use: what the API server shows. Who may not approve must not depend on
+/// whether that can be read.
+pub const CHANGE_NAMES: [&str; 5] = ["images", "old", "new", "changes", "annotations"];
 
 /// The parts of a new ticket that are written from a [`Subject`].
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +51,9 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
     let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
     let words = writer.text(&route.key_of("description"), &settings.description)?;
     let mut description = spans::blocks(&words);
+    description.extend(change::change_section(subject.change.as_ref()));
     description.extend(sections::rollout_section(subject));
-    description.extend(sections::decision_section(&subject.gate, settings));
+    description.extend(sections::decision_section(subject, settings));
     description.extend(sections::approvers_section(subject, route));
     description.extend(status_page.map(sections::status_page));
     // Last, so that only metadata is cut if the text is too long.

@@ -51,6 +51,9 @@ pub struct GateView {
     pub state: Verdict,
     /// The reason, in one line.
     pub reason: String,
+    /// What its ticket says that the rollout changes, on one line; none if the bridge does not read the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
     /// When Flagger first asked; none for a question that belongs to no gate.

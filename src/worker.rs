@@ -128,6 +128,19 @@ impl Worker {
         self.late_moves.answer().await
     }
 
+    /// Ends the rollouts that are over as their Canaries say.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn read_canaries(&self) -> Result<StepOutcome, store::Error> {
+        let Context { gatekeeper, clock, lease, .. } = &*self.context;
+        if !lease.leads() {
+            return Ok(StepOutcome::Standby);
+        }
+        gatekeeper.read_canaries(clock.now()).await?;
+        Ok(StepOutcome::Idle)
+    }
+
     /// Finds out which Jira answers, and logs it if it is not the same one as before.
     ///
     /// # Errors
@@ -145,6 +158,7 @@ impl Worker {
                 self.run_loop(&stop, || self.read_nudged()),
                 self.run_loop(&stop, || self.answer_late_moves()),
                 self.run_loop(&stop, || self.poll()),
+                self.run_loop(&stop, || self.read_canaries()),
                 site::recognise_loop(&self.context, &stop),
             )
         };

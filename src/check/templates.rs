@@ -72,6 +72,9 @@ fn sample_subjects(cluster: &str) -> Vec<Subject> {
         metadata: BTreeMap::new(),
         unclear_checksum: None,
         called_before: None,
+        change: None,
+        bound: false,
+        unapproved: false,
     };
     stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()
 }

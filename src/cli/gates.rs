@@ -181,6 +181,7 @@ mod tests {
             gate: Some(evil.into()),
             state: evil.into(),
             reason: evil.into(),
+            change: Some(evil.into()),
             ticket: Some(Ticket { key: evil.into(), url: format!("https://jira.example.com/{evil}") }),
             asked_at: None,
         };

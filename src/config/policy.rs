@@ -256,7 +256,7 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
         false => has_name(entry),
     };
     let approvers = s.optional("approvers", |s, name| s.checked_texts(name, approver));
-    let denied = |entry: &str| has_name(entry).and_then(|()| template::check(entry));
+    let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
     s.report_unknown_keys();
     ApprovalPart { valid_for, approvers, deny }

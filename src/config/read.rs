@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
@@ -190,6 +191,21 @@ impl<'a> Section<'a> {
         };
         // Reads all entries before it fails, so that every wrong entry is reported.
         list.iter().enumerate().map(read).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A list of globs, as one set and as they are written.
+    pub(super) fn globs(&self, name: &str) -> Option<(GlobSet, Vec<String>)> {
+        let read =
+            |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
+        let globs = self.checked_texts(name, |glob| read(glob).map(drop))?;
+        let mut set = GlobSetBuilder::new();
+        for glob in globs.iter().filter_map(|glob| read(glob).ok()) {
+            set.add(glob);
+        }
+        let set = set.build();
+        let set =
+            set.map_err(|error| self.problem(name, format!("cannot be used: {}", error.kind()))).ok()?;
+        Some((set, globs))
     }
 
     /// The address of a site, without a slash at its end. Errors do not quote it, because it may hold a password.

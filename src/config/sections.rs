@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -102,6 +102,7 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     for one in s.sections("clusters") {
         let name = cluster_name(&one, "name");
         let own = one.secret("token");
+        let kubeconfig_file = one.optional("kubeconfig_file", Section::file);
         one.report_unknown_keys();
         let Some(name) = name else { continue };
         if clusters.iter().any(|other| other.name == name) {
@@ -116,7 +117,7 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
         if have_common_value(own.as_ref(), token.as_ref()) {
             one.problem(key, "is also flagger.token; a cluster needs its own");
         }
-        clusters.push(Cluster { name, token: own });
+        clusters.push(Cluster { name, token: own, kubeconfig_file });
     }
     let known = FlaggerSection { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
     let tokens = scoped_tokens(s, &known);
@@ -221,20 +222,11 @@ fn have_common_value(one: Option<&Secret>, other: Option<&Secret>) -> bool {
 
 /// The globs of namespaces, as one set and as they are written.
 fn namespaces(s: &Section<'_>) -> Option<(GlobSet, Vec<String>)> {
-    let read = |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
-    let globs = s.checked_texts("namespaces", |glob| read(glob).map(drop))?;
+    let (set, globs) = s.globs("namespaces")?;
     if globs.is_empty() {
         s.problem("namespaces", "is empty, so every question would be rejected; [\"*\"] allows all");
         return None;
     }
-    let mut set = GlobSetBuilder::new();
-    for glob in globs.iter().filter_map(|glob| read(glob).ok()) {
-        set.add(glob);
-    }
-    let set = set
-        .build()
-        .map_err(|error| s.problem("namespaces", format!("cannot be used: {}", error.kind())))
-        .ok()?;
     Some((set, globs))
 }
 

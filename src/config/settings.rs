@@ -16,6 +16,8 @@ pub struct Config {
     pub store: Store,
     /// `[flagger]`
     pub flagger: Flagger,
+    /// `[kubernetes]`
+    pub kubernetes: Kubernetes,
     /// `[jira]`
     pub jira: Jira,
     /// `[rollout]`
@@ -123,6 +125,46 @@ pub struct Cluster {
     pub name: String,
     /// The token that only this cluster has.
     pub token: Option<Secret>,
+    /// How to reach its API server. `None`: the bridge does not read this cluster.
+    pub kubeconfig_file: Option<PathBuf>,
+}
+
+/// `[kubernetes]`: what the bridge reads of clusters.
+#[derive(Clone, Debug)]
+pub struct Kubernetes {
+    /// Whether it reads them, and what for.
+    pub mode: KubernetesMode,
+    /// How to reach the API server of `flagger.cluster`. `None`: as the pod's service account or, outside of a cluster,
+    /// by `KUBECONFIG` or `~/.kube/config`.
+    pub kubeconfig_file: Option<PathBuf>,
+    /// The annotations and labels of a target that its ticket shows.
+    pub annotations: GlobSet,
+}
+
+/// `kubernetes.mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubernetesMode {
+    /// Nothing is read.
+    Off,
+    /// Tickets show what changes.
+    Show,
+    /// And an approval at confirm-rollout is for that alone.
+    Bind,
+}
+
+impl KubernetesMode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Show, Self::Bind];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Show => "show",
+            Self::Bind => "bind",
+        }
+    }
 }
 
 /// `[jira]`: how to reach Jira, and how often.

@@ -2,13 +2,26 @@
 
 use minijinja::{Environment, ErrorKind};
 
-use crate::ticket::TEMPLATE_NAMES;
+use crate::ticket::{CHANGE_NAMES, QUESTION_NAMES};
 
-/// Finds a syntax error, or an unknown variable, filter, test or function.
+/// Finds a syntax error, or an unknown variable, filter, test or function, in a template of a ticket.
 ///
 /// # Errors
 /// What is wrong, in words for the author of the template.
 pub(super) fn check(source: &str) -> Result<(), String> {
+    let names: Vec<&str> = CHANGE_NAMES.into_iter().chain(QUESTION_NAMES).collect();
+    check_with(source, &names)
+}
+
+/// The same for an entry of `approval.deny`.
+///
+/// # Errors
+/// As above.
+pub(super) fn check_denial(source: &str) -> Result<(), String> {
+    check_with(source, &QUESTION_NAMES)
+}
+
+fn check_with(source: &str, names: &[&str]) -> Result<(), String> {
     let env = Environment::new();
     let template = env.template_from_str(source).map_err(|error| {
         let line = error.line().filter(|_| source.trim_end().contains('\n'));
@@ -18,12 +31,12 @@ pub(super) fn check(source: &str) -> Result<(), String> {
     let mut unknown: Vec<String> = template
         .undeclared_variables(false)
         .into_iter()
-        .filter(|name| !TEMPLATE_NAMES.contains(&name.as_str()))
+        .filter(|name| !names.contains(&name.as_str()))
         .filter(|name| !env.globals().any(|(global, _)| global == name))
         .collect();
     unknown.sort();
     if let Some(name) = unknown.first() {
-        let names = TEMPLATE_NAMES.join(", ");
+        let names = names.join(", ");
         return Err(format!("the template knows no {name:?}; there are {names} (with .NAME behind it)"));
     }
     for operation in operations(source) {

@@ -94,6 +94,30 @@ impl FakeFlagger {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The canary's namespace and name.
+    #[must_use]
+    pub fn place(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    /// How much traffic the new revision has, in percent.
+    #[must_use]
+    pub fn weight(&self) -> u8 {
+        self.weight
+    }
+
+    /// The name of the revision that was pushed last.
+    #[must_use]
+    pub fn deployed(&self) -> &str {
+        self.pushed.as_ref().or(self.applied.as_ref()).map_or("", |revision| &revision.name)
+    }
+
+    /// The name of the revision that Flagger applied last.
+    #[must_use]
+    pub fn applied(&self) -> &str {
+        self.applied.as_ref().map_or("", |revision| &revision.name)
+    }
+
     /// The name of the revision that is being rolled out, or was last.
     #[must_use]
     pub fn revision(&self) -> &str {

@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::cluster::Cluster;
 use crate::{
     cli::{self, Gates, OutputStyle},
     clock::Clock,
@@ -34,6 +35,8 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) struct World {
     /// The embedded Jira.
     pub jira: FakeJira,
+    /// What Flagger rolls out.
+    pub cluster: Cluster,
     /// Base URL for Flagger.
     pub gate: String,
     /// Base URL for people.
@@ -69,9 +72,12 @@ impl World {
         jira.webhook(&format!("http://{}/jira/webhook", at.webhook), Some(&secret), None);
         let config = home.path().join("config.toml");
         let database = format!("sqlite://{}", home.path().join("bridge.db").display());
-        fs::write(&config, at.config(&database, &url, &user, &token, &secret))?;
+        let (cluster, kubeconfig) =
+            Cluster::start(home.path()).await.context("no port for the API server")?;
+        let jira_section = JiraSection { url: &url, user: &user, token: &token, secret: &secret };
+        fs::write(&config, at.config(&database, &kubeconfig, &jira_section))?;
         let (gate, admin) = (format!("http://{}", at.gate), format!("http://{}", at.admin));
-        let mut world = Self { jira, gate, admin, user, token, config, bridge: None, home };
+        let mut world = Self { jira, cluster, gate, admin, user, token, config, bridge: None, home };
         world.run(Some(listeners)).await?;
         Ok(world)
     }
@@ -133,6 +139,14 @@ impl World {
     }
 }
 
+/// How the bridge reaches Jira.
+struct JiraSection<'a> {
+    url: &'a str,
+    user: &'a str,
+    token: &'a str,
+    secret: &'a str,
+}
+
 /// `127.0.0.1:PORT` of each listener.
 struct Addresses {
     gate: String,
@@ -151,9 +165,11 @@ impl Addresses {
     }
 
     /// A small configuration file, with short intervals for people who watch.
-    fn config(&self, database: &str, url: &str, user: &str, token: &str, secret: &str) -> String {
+    fn config(&self, database: &str, kubeconfig: &Path, jira: &JiraSection<'_>) -> String {
         let Self { gate, webhook, admin } = self;
+        let JiraSection { url, user, token, secret } = jira;
         let database = toml::Value::from(database);
+        let kubeconfig = toml::Value::from(kubeconfig.display().to_string());
         format!(
             r#"
 [server]
@@ -170,6 +186,10 @@ allow_network_volume = true
 
 [flagger]
 namespaces = ["shop"]
+
+[kubernetes]
+mode = "bind"
+kubeconfig_file = {kubeconfig}
 
 [jira]
 url = "{url}"

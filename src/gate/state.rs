@@ -12,6 +12,7 @@ use super::{
 use crate::{
     millis::Millis,
     policy::{Author, Fingerprint, PersonEntry, Statuses},
+    workload::Shows,
 };
 
 /// How far a gate has come.
@@ -96,6 +97,9 @@ pub struct Gate {
     /// recorded.
     #[serde(rename = "told", default)]
     pub notified: Vec<String>,
+    /// What its ticket shows that the rollout changes. None: the ticket does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<Shows>,
 }
 
 impl Gate {
@@ -115,6 +119,7 @@ impl Gate {
             judged_by: None,
             newest_move: None,
             notified: Vec::new(),
+            shows: None,
         }
     }
 

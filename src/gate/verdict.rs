@@ -19,6 +19,20 @@ pub struct Validity {
     pub valid_for: Duration,
     /// The settings by which approvals are judged today.
     pub judged_by: Fingerprint,
+    /// Whether what would start is what the ticket shows.
+    pub target: TargetProof,
+}
+
+/// Whether what would start when a question is answered open is what its ticket shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetProof {
+    /// An approval is not bound to what its ticket shows, or nothing starts by it, or nobody asks.
+    #[default]
+    NotNeeded,
+    /// It was read after the question came, and is the same.
+    Given,
+    /// It could not be read.
+    Missing,
 }
 
 /// The answer to Flagger, and the reason, in a word. Computed for each question; never stored.
@@ -121,6 +135,7 @@ impl Gate {
             {
                 Verdict::Expired
             }
+            TicketState::Approved { .. } if validity.target == TargetProof::Missing => Verdict::Stale,
             TicketState::Approved { .. } => Verdict::Approved,
         }
     }

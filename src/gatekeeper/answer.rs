@@ -6,7 +6,7 @@ use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Decision, Gate, GateName, GateState, InvalidReason, Stage, TicketState, Validity, Verdict},
     millis::{Millis, clock_time, config_notation},
-    rollout::{Canary, CanaryId, Progress, Rollout, TicketLimit},
+    rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, Rfc3339, RolloutView, TicketView},
 };
@@ -38,6 +38,15 @@ pub struct Answer {
     pub gate: GateView,
 }
 
+/// Why an answer may be closed besides what the gate itself says.
+#[derive(Clone, Copy)]
+pub(super) struct Doubts<'a> {
+    /// Since when and why the ticket cannot be read, if that is so.
+    pub(super) ticket: Option<&'a UnreadSince>,
+    /// What the API server shows.
+    pub(super) target: &'a Observed,
+}
+
 /// The links in answers.
 #[derive(Clone)]
 pub struct AnswerLinks {
@@ -48,13 +57,13 @@ pub struct AnswerLinks {
 }
 
 impl AnswerLinks {
-    /// The current answer at a gate. `unread` says since when and why its ticket cannot be read, if that is so.
+    /// The answer at a gate.
     pub(super) fn answer(
         &self,
         canary: &Canary,
         name: &GateName,
         validity: Validity,
-        unread: Option<&UnreadSince>,
+        doubts: Doubts<'_>,
         now: Millis,
     ) -> Answer {
         let gate = canary.gate(name);
@@ -62,7 +71,7 @@ impl AnswerLinks {
             None => (Verdict::Stale, UNKNOWN_REVISION.to_owned()),
             Some(gate) => {
                 let verdict = gate.verdict(now, validity);
-                (verdict, reason(gate, verdict, validity))
+                (verdict, reason(gate, verdict, validity, doubts.target, now))
             }
         };
         if name.stage == Stage::ConfirmRollout
@@ -70,13 +79,14 @@ impl AnswerLinks {
         {
             reason.push_str(UNTYPED);
         }
-        if let Some(unread) = unread {
+        if let Some(unread) = doubts.ticket {
             reason.push_str(&unread_suffix(verdict, unread));
         }
         let view = GateView {
             gate: name.approver.clone(),
             state: verdict,
             reason,
+            change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
@@ -205,6 +215,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         gate: None,
         state: Verdict::Waiting,
         reason: String::new(),
+        change: None,
         ticket: None,
         asked_at: None,
         rollout: rollout.map(rollout_view),
@@ -237,7 +248,7 @@ fn line(verdict: &str, view: &GateView) -> String {
 }
 
 /// Why a gate has this verdict.
-fn reason(gate: &Gate, verdict: Verdict, validity: Validity) -> String {
+fn reason(gate: &Gate, verdict: Verdict, validity: Validity, target: &Observed, now: Millis) -> String {
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
         GateState::Stuck { why } => {
@@ -262,6 +273,9 @@ fn reason(gate: &Gate, verdict: Verdict, validity: Validity) -> String {
                 decision_words("approved", decision),
                 config_notation(validity.valid_for)
             ),
+            Verdict::Stale if now.abs_diff(seen) <= validity.trust_for && gate.statuses.is_some() => {
+                format!("stale: {}, but {}", decision_words("approved", decision), target_doubt(target))
+            }
             Verdict::Stale => format!(
                 "stale: approved, but Jira last confirmed that at {}, which is too long ago",
                 clock_time(seen)
@@ -271,6 +285,18 @@ fn reason(gate: &Gate, verdict: Verdict, validity: Validity) -> String {
                 verdict.as_str().into()
             }
         },
+    }
+}
+
+/// Why it is not known whether what would start is what the ticket shows.
+fn target_doubt(target: &Observed) -> String {
+    let why = match target {
+        Observed::Watched { unread, .. } => unread.as_deref(),
+        Observed::Unread | Observed::Shown(_) | Observed::Read(_) => None,
+    };
+    match why {
+        Some(why) => format!("the bridge cannot read whether that is still what would start: {why}"),
+        None => "the bridge has not read yet whether that is still what would start".to_owned(),
     }
 }
 
@@ -363,12 +389,16 @@ mod tests {
 
     use super::*;
     use crate::{
-        gate::{GateId, Move, Ticket},
+        gate::{GateId, Move, TargetProof, Ticket},
         policy::{Fingerprint, Person, Status, Statuses},
     };
 
-    const VALIDITY: Validity =
-        Validity { trust_for: Duration::MAX, valid_for: Duration::MAX, judged_by: Fingerprint(1) };
+    const VALIDITY: Validity = Validity {
+        trust_for: Duration::MAX,
+        valid_for: Duration::MAX,
+        judged_by: Fingerprint(1),
+        target: TargetProof::NotNeeded,
+    };
 
     /// A gate that was approved at time 0.
     fn approved(judged_by: Option<Fingerprint>) -> Gate {
@@ -395,7 +425,7 @@ mod tests {
     fn an_approval_that_was_not_judged_by_these_settings_says_so() {
         let reason_of = |judged_by| {
             let gate = approved(judged_by);
-            reason(&gate, gate.verdict(Millis(1), VALIDITY), VALIDITY)
+            reason(&gate, gate.verdict(Millis(1), VALIDITY), VALIDITY, &Observed::Unread, Millis(1))
         };
         let approval = "approved by Mia at 1970-01-01T00:00:00Z";
         assert_eq!(reason_of(Some(VALIDITY.judged_by)), approval);

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{audit, handle::Gatekeeper, logging};
 use crate::{
-    gate::GateName,
+    gate::{GateName, Validity},
     millis::Millis,
-    rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event},
+    rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event, Observed},
     store::{self, WriteTx},
 };
 
@@ -32,7 +32,7 @@ impl Gatekeeper {
         audit_event: AuditEvent,
         now: Millis,
     ) -> Result<Applied, store::Error> {
-        tx.audit(&[self.entry(&audit_event, &canary, &canary, now)]).await?;
+        tx.audit(&[self.entry(&audit_event, &canary, &canary, &Observed::Unread, now)]).await?;
         Ok(Applied { canary, audit_events: vec![audit_event] })
     }
 
@@ -56,7 +56,7 @@ impl Gatekeeper {
                 tx.save(&canary, &commands, now).await?;
                 let entries: Vec<_> = audit_events
                     .iter()
-                    .map(|audit_event| self.entry(audit_event, &was, &canary, now))
+                    .map(|audit_event| self.entry(audit_event, &was, &canary, event.observed(), now))
                     .collect();
                 tx.audit(&entries).await?;
                 Ok(Applied { canary, audit_events })
@@ -69,10 +69,14 @@ impl Gatekeeper {
         audit_event: &AuditEvent,
         was: &Canary,
         is: &Canary,
+        observed: &Observed,
         now: Millis,
     ) -> store::audit::AuditEntry {
         let route = |gate: &GateName| self.route(&is.id, gate);
-        let answer = |gate: &GateName| self.answer(is, gate, self.validity(&is.id, gate), now).gate;
+        let answer = |gate: &GateName| {
+            let validity = Validity { target: observed.proof(gate.stage), ..self.validity(&is.id, gate) };
+            self.answer_with(is, gate, validity, observed, now).gate
+        };
         audit::entry(audit_event, was, is, route, answer, now)
     }
 
@@ -89,6 +93,7 @@ impl Gatekeeper {
             | Event::Reported { .. }
             | Event::Opened { .. }
             | Event::NotOpened { .. }
+            | Event::CanaryRead { .. }
             | Event::TimePassed { .. } => self.rules_of_no_gate(&canary.id),
         };
         canary.apply(event, now, &rules)

@@ -13,7 +13,7 @@ use super::{
     refused_gates::Novelty,
 };
 use crate::{
-    gate::{GateId, GateName, Pace},
+    gate::{GateId, GateName, Pace, Validity},
     millis::Millis,
     policy::Approval,
     rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
@@ -41,6 +41,7 @@ impl Gatekeeper {
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
         let last_message = self.store.last_message(id);
+        let observed = self.observe(id, Some(gate), now).await;
         let Approval { deny, .. } = &self.route(id, gate).approval;
         let (deny, denials) = match deny.as_slice() {
             [] => (Vec::new(), Vec::new()),
@@ -54,7 +55,7 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
-        let validity = self.validity(id, gate);
+        let validity = Validity { target: observed.proof(gate.stage), ..self.validity(id, gate) };
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
@@ -64,6 +65,7 @@ impl Gatekeeper {
             new_id: fresh_id(),
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
+            observed: observed.clone(),
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
@@ -71,7 +73,7 @@ impl Gatekeeper {
                 self.missing_checksum(id, gate, now)
             }
             Ok((canary, audit_events)) => {
-                let answer = self.answer(&canary, gate, validity, now);
+                let answer = self.answer_with(&canary, gate, validity, &observed, now);
                 match canary.gate(gate) {
                     Some(known) => {
                         self.store.question_answered(id, &known.id, answer.open, now);
@@ -94,7 +96,7 @@ impl Gatekeeper {
                 if let Some(canary) =
                     self.decided_from_cache(id, |known| event(known, silent_for(last_message, now)), now)
                 {
-                    let answer = self.answer(&canary, gate, validity, now);
+                    let answer = self.answer_with(&canary, gate, validity, &observed, now);
                     // A gate that this question would have created was not stored.
                     let is_known = canary.gate(gate).is_some_and(|gate| {
                         self.store.canary(id).is_some_and(|stored| stored.gate_by_id(&gate.id).is_some())
@@ -111,7 +113,9 @@ impl Gatekeeper {
     /// Answers a rollback question. Opens no ticket. Never fails.
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
         let last_message = self.store.last_message(id);
-        let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
+        let observed = self.observe(id, None, now).await;
+        let event =
+            |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for, observed: observed.clone() };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) => {
                 self.touch(id, now);

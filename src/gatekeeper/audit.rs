@@ -64,6 +64,10 @@ pub(super) fn entry<'a>(
             let asked = with(on(gate, ticket.as_ref()), "asked", json!(asked.0));
             ("other_revision", with(asked, "started", json!(started.0)))
         }
+        AuditEvent::Unapproved { gate, ticket, shown, started } => {
+            let shown = with(on(gate, ticket.as_ref()), "shown", json!(shown));
+            ("unapproved", with(shown, "started", json!(started)))
+        }
         AuditEvent::Unasked { revision, gates } => {
             let gates: Vec<_> = gates.iter().map(|gate| gate.0.as_str()).collect();
             let unasked = with(Map::new(), "revision", json!(revision.0));
@@ -73,7 +77,9 @@ pub(super) fn entry<'a>(
     };
     // One change may end a rollout and begin the next: all events except the end are about the new one.
     let rollout = match audit_event {
-        AuditEvent::Ended { .. } | AuditEvent::Bypassed { .. } => was.rollout.as_ref(),
+        AuditEvent::Ended { .. } | AuditEvent::Bypassed { .. } | AuditEvent::Unapproved { .. } => {
+            was.rollout.as_ref()
+        }
         AuditEvent::Began
         | AuditEvent::GateAsked { .. }
         | AuditEvent::TicketOpened { .. }

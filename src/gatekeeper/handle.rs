@@ -1,11 +1,14 @@
 //! The state of the gatekeeper, and the settings of each gate.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
 use super::{
-    answer::{Answer, AnswerLinks},
+    answer::{Answer, AnswerLinks, Doubts},
     recent_nudges::RecentNudges,
     refused_gates::RefusedGates,
     unread_tickets::UnreadTickets,
@@ -13,11 +16,12 @@ use super::{
 };
 use crate::{
     config::{Config, Limits, Rollout},
-    gate::{GateName, Validity},
+    gate::{GateName, TargetProof, Validity},
+    kubernetes::Clusters,
     metrics::Metrics,
     millis::Millis,
     policy::Route,
-    rollout::{Budget, Canary, CanaryId, Headroom, Rules},
+    rollout::{Budget, Canary, CanaryId, Headroom, Observed, Rules},
     store::Store,
 };
 
@@ -27,28 +31,40 @@ pub struct Gatekeeper {
     pub(super) config: Arc<Config>,
     pub(super) links: AnswerLinks,
     pub(super) metrics: Arc<Metrics>,
+    /// The clusters whose Canaries the bridge reads.
+    pub(super) clusters: Arc<Clusters>,
     pub(super) work: watch::Sender<()>,
     /// Gates whose questions were refused a ticket recently, for the page.
     pub(super) refused_gates: RefusedGates,
     pub(super) recent_nudges: RecentNudges,
     pub(super) unread_tickets: UnreadTickets,
     pub(super) unsaved_readings: UnsavedReadings,
+    /// When a Canary could not be read, if that was the last attempt.
+    pub(super) canaries_unread: Mutex<Option<Millis>>,
 }
 
 impl Gatekeeper {
     /// A gatekeeper over this store.
     #[must_use]
-    pub fn new(store: Store, config: Arc<Config>, links: AnswerLinks, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        store: Store,
+        config: Arc<Config>,
+        links: AnswerLinks,
+        metrics: Arc<Metrics>,
+        clusters: Arc<Clusters>,
+    ) -> Self {
         Self {
             store,
             config,
             links,
             metrics,
+            clusters,
             work: watch::Sender::new(()),
             refused_gates: RefusedGates::default(),
             recent_nudges: RecentNudges::default(),
             unread_tickets: UnreadTickets::default(),
             unsaved_readings: UnsavedReadings::default(),
+            canaries_unread: Mutex::default(),
         }
     }
 
@@ -92,7 +108,12 @@ impl Gatekeeper {
     pub fn validity(&self, canary: &CanaryId, gate: &GateName) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
-        Validity { trust_for: self.config.jira.trust_for, valid_for, judged_by }
+        Validity {
+            trust_for: self.config.jira.trust_for,
+            valid_for,
+            judged_by,
+            target: TargetProof::NotNeeded,
+        }
     }
 
     pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
@@ -101,7 +122,8 @@ impl Gatekeeper {
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
-        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by })
+        let target = TargetProof::NotNeeded;
+        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target })
     }
 
     fn rules_with(&self, canary: &CanaryId, validity: Validity) -> Rules {
@@ -120,8 +142,21 @@ impl Gatekeeper {
         Rules { validity, idle_after, abandon_after, budget }
     }
 
+    /// The current answer at a gate, whatever the API server shows.
     pub(super) fn answer(&self, canary: &Canary, gate: &GateName, validity: Validity, now: Millis) -> Answer {
+        self.answer_with(canary, gate, validity, &Observed::Unread, now)
+    }
+
+    /// The answer to a question, with what the API server shows.
+    pub(super) fn answer_with(
+        &self,
+        canary: &Canary,
+        gate: &GateName,
+        validity: Validity,
+        observed: &Observed,
+        now: Millis,
+    ) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
-        self.links.answer(canary, gate, validity, unread.as_ref(), now)
+        self.links.answer(canary, gate, validity, Doubts { ticket: unread.as_ref(), target: observed }, now)
     }
 }

@@ -107,6 +107,10 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             let (asked, started) = (asked.0.as_str(), started.0.as_str());
             tracing::warn!(canary = %id, %gate, ticket, asked, started, "another revision started than Flagger named when it asked; a comment on the ticket says so");
         }
+        AuditEvent::Unapproved { gate, ticket, shown, started } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
+            tracing::warn!(canary = %id, %gate, ticket, shown, started, "Flagger started another version than the one that was approved; a comment on the ticket says so");
+        }
         AuditEvent::Unasked { revision, .. } => {
             let revision = revision.0.as_str();
             tracing::warn!(canary = %id, revision, "a revision shipped without a question: it was pushed while an approved one ran");

@@ -26,7 +26,14 @@ impl Gatekeeper {
             return Ok(());
         }
         let last_message = self.store.last_message(id);
-        let event = |_: &Canary, silent_for| Event::Reported { report, message, event_message, silent_for };
+        let observed = self.observe(id, None, now).await;
+        let event = |_: &Canary, silent_for| Event::Reported {
+            report,
+            message,
+            event_message,
+            silent_for,
+            observed: observed.clone(),
+        };
         match self.apply_message(id, last_message, now, event).await {
             Ok(_) => self.store.message_received(id, now),
             Err(error) => {

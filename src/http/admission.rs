@@ -261,7 +261,11 @@ mod tests {
             tokens: vec![],
             clusters: clusters
                 .iter()
-                .map(|(name, token)| Cluster { name: (*name).into(), token: token.map(secret) })
+                .map(|(name, token)| Cluster {
+                    name: (*name).into(),
+                    token: token.map(secret),
+                    kubeconfig_file: None,
+                })
                 .collect(),
         }
     }

@@ -31,11 +31,26 @@ fn block(block: &Block) -> Option<Value> {
                 .collect();
             (!entries.is_empty()).then(|| json!({"type": "bulletList", "content": entries}))
         }
+        Block::Table { header, rows } => {
+            let rows: Vec<Value> = std::iter::once(row("tableHeader", header))
+                .chain(rows.iter().map(|cells| row("tableCell", cells)))
+                .collect();
+            (!header.is_empty()).then(|| json!({"type": "table", "content": rows}))
+        }
         Block::Verbatim(text) => {
             let content = node(&text::sanitize(text), &[])?;
             Some(json!({"type": "codeBlock", "content": [content]}))
         }
     }
+}
+
+/// A cell without text holds an empty paragraph.
+fn row(kind: &str, cells: &[String]) -> Value {
+    let cell = |text: &String| {
+        let content: Vec<Value> = node(&text::single_line(text), &[]).into_iter().collect();
+        json!({"type": kind, "content": [{"type": "paragraph", "content": content}]})
+    };
+    json!({"type": "tableRow", "content": cells.iter().map(cell).collect::<Vec<_>>()})
 }
 
 fn paragraph(spans: &[Span]) -> Option<Value> {

@@ -39,11 +39,27 @@ fn truncate_doc(doc: &Doc, mut budget: usize) -> Doc {
                     .map_while(|spans| (budget > 0).then(|| cut_spans(spans, &mut budget)))
                     .collect(),
             ),
+            Block::Table { header, rows } => Block::Table {
+                header: cut_row(header, &mut budget),
+                rows: rows
+                    .iter()
+                    .map_while(|cells| (budget > 0).then(|| cut_row(cells, &mut budget)))
+                    .collect(),
+            },
             Block::Verbatim(text) => Block::Verbatim(take(text, &mut budget)),
         });
     }
     kept.push(Block::Paragraph(vec![Span::Text(TRUNCATED.into())]));
     Doc(kept)
+}
+
+/// A row keeps all its cells, if only to be empty.
+fn cut_row(cells: &[String], budget: &mut usize) -> Vec<String> {
+    let cut = |cell: &String| {
+        *budget = budget.saturating_sub(8);
+        take(cell, budget)
+    };
+    cells.iter().map(cut).collect()
 }
 
 fn cut_spans(spans: &[Span], budget: &mut usize) -> Vec<Span> {

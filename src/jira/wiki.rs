@@ -41,11 +41,24 @@ fn block(block: &Block) -> Option<String> {
                 entries.iter().filter_map(|spans| Some(format!("* {}", paragraph(spans)?))).collect();
             (!entries.is_empty()).then(|| entries.join("\n"))
         }
+        Block::Table { header, rows } => {
+            let lines = std::iter::once(row("||", header)).chain(rows.iter().map(|cells| row("|", cells)));
+            (!header.is_empty()).then(|| lines.collect::<Vec<_>>().join("\n"))
+        }
         Block::Verbatim(text) => {
             let text = escape_noformat(&text::sanitize(text));
             (!text.is_empty()).then(|| format!("{{noformat}}\n{text}\n{{noformat}}"))
         }
     }
+}
+
+/// A cell without text needs a space, or its bars would be those of a header.
+fn row(bar: &str, cells: &[String]) -> String {
+    let mut line = bar.to_owned();
+    for cell in cells {
+        line.push_str(&format!(" {} {bar}", escape(text::single_line(cell).trim())));
+    }
+    line
 }
 
 /// Adjacent plain texts are escaped together: markup may begin in one and end in the next.

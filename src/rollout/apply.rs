@@ -1,10 +1,12 @@
 //! PURE: what an event does to a canary.
 
+mod canary_read;
 mod end;
 mod question;
 mod replaced;
 mod report;
 mod step;
+mod target;
 mod tickets;
 mod unasked;
 
@@ -26,22 +28,30 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step::new(self, now);
         match event {
-            Event::Asked { gate, message, metadata, deny, denials, new_id, silent_for, pace } => {
-                let asked =
-                    GateQuestion { name: gate, message, metadata, deny, denials, new_id, pace: *pace };
+            Event::Asked { gate, message, metadata, deny, denials, new_id, silent_for, pace, observed } => {
+                let asked = GateQuestion {
+                    name: gate,
+                    message,
+                    metadata,
+                    deny,
+                    denials,
+                    new_id,
+                    pace: *pace,
+                    observed,
+                };
                 step.question(&asked, *silent_for, rules);
             }
-            Event::RollbackAsked { message, silent_for } => {
-                if step.apply_message(Signal::Rollback, message, *silent_for, rules) {
+            Event::RollbackAsked { message, silent_for, observed } => {
+                if step.apply_message(Signal::Rollback, message, *silent_for, observed, rules) {
                     step.rollback_asked();
                 }
             }
-            Event::Reported { report, message, event_message, silent_for } => {
+            Event::Reported { report, message, event_message, silent_for, observed } => {
                 let signal = match report {
                     Report::PostRollout => Signal::PostRollout,
                     Report::Event => Signal::Event,
                 };
-                step.apply_message(signal, message, *silent_for, rules);
+                step.apply_message(signal, message, *silent_for, observed, rules);
                 step.comment_progress(*event_message);
             }
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
@@ -55,6 +65,7 @@ impl Canary {
                     gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
                 });
             }
+            Event::CanaryRead { was, status, observed } => step.canary_read(was, *status, observed),
             Event::TimePassed { silent_for } => step.end_if_silent(*silent_for, rules),
         }
         if step.canary == *self && step.commands.is_empty() && step.audit_events.is_empty() {

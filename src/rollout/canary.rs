@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    canary_status::CanarySeen,
     message::{CanaryId, Label, Message, Revision},
     progress::{Base, Progress, WaitStart},
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
@@ -75,6 +76,15 @@ pub struct Rollout {
     /// is seen again, the bridge comments on it, or uses it again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replaced: Vec<Gate>,
+    /// confirm-rollout was answered open for what its ticket shows, and what started has not been compared with that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start_unverified: bool,
+    /// What its Canary showed since it began, where the bridge reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_seen: Option<CanarySeen>,
+    /// Flagger started it although another version was approved: its tickets say so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unapproved: bool,
 }
 
 /// Whether a field has its default: then it is not written.
@@ -86,6 +96,26 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub const MOST_DENIALS: usize = 32;
 
 impl Rollout {
+    /// A rollout without gates.
+    #[must_use]
+    pub const fn new(began_at: Millis, label: Option<Label>, progress: Progress) -> Self {
+        Self {
+            began_at,
+            label,
+            progress,
+            gates: Vec::new(),
+            rollback_asked: false,
+            reports: Vec::new(),
+            denied: Vec::new(),
+            wait_start: WaitStart::Observed,
+            looks_untyped: false,
+            replaced: Vec::new(),
+            start_unverified: false,
+            canary_seen: None,
+            unapproved: false,
+        }
+    }
+
     /// Whether its questions ruled out so many accounts that no approval counts.
     #[must_use]
     pub const fn has_too_many_denials(&self) -> bool {

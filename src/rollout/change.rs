@@ -100,6 +100,17 @@ pub enum AuditEvent {
         /// The started revision.
         started: Revision,
     },
+    /// Flagger started another version than the one that was approved.
+    Unapproved {
+        /// At which gate.
+        gate: GateName,
+        /// Its ticket, if it had one.
+        ticket: Option<Ticket>,
+        /// The change that the ticket shows, on one line.
+        shown: Option<String>,
+        /// The change that started, on one line.
+        started: String,
+    },
     /// A newer revision that started in place of another, without a question, has shipped.
     Unasked {
         /// The newer revision.

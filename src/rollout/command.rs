@@ -100,6 +100,32 @@ impl Command {
     }
 }
 
+/// Something else would start, or started, than a ticket shows. The changes are on one line each; `shown` is none if the
+/// ticket does not say what changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherTarget {
+    /// Another version was pushed while the ticket waited.
+    Pushed {
+        /// What the ticket shows.
+        shown: Option<String>,
+        /// What would start now.
+        now: String,
+    },
+    /// What would start is what runs.
+    TakenBack {
+        /// What the ticket shows.
+        shown: Option<String>,
+    },
+    /// Flagger started another version.
+    Started {
+        /// What the ticket shows.
+        shown: Option<String>,
+        /// What started.
+        now: String,
+    },
+}
+
 /// What a comment on a ticket says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,6 +137,9 @@ pub enum Notice {
         outcome: TicketOutcome,
         /// At which gate.
         name: GateName,
+        /// Why another rollout took its place, if something else would start, or started, than the ticket shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other: Option<OtherTarget>,
     },
     /// Flagger reported something during the rollout: several messages make one comment.
     Progress {

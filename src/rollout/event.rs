@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    canary::Denials,
+    canary::{Denials, Rollout},
+    canary_status::CanaryStatus,
     limits::Budget,
     message::{Message, Report},
+    observed::Observed,
 };
 use crate::{
-    gate::{GateId, GateName, IssueSnapshot, Pace, Ticket, Validity},
+    gate::{GateId, GateName, IssueSnapshot, Pace, Stage, Ticket, Validity},
     millis::Millis,
     policy::{Author, Statuses},
 };
@@ -24,6 +26,29 @@ pub struct Rules {
     pub abandon_after: Duration,
     /// How many tickets may be opened.
     pub budget: Budget,
+}
+
+impl Rules {
+    /// The same for a question at this stage, with what the API server proves.
+    pub(super) fn proven_by(&self, observed: &Observed, stage: Stage) -> Self {
+        Self { validity: Validity { target: observed.proof(stage), ..self.validity }, ..*self }
+    }
+}
+
+impl Event<'_> {
+    /// What the API server showed when a message arrived.
+    #[must_use]
+    pub const fn observed(&self) -> &Observed {
+        match self {
+            Self::Asked { observed, .. }
+            | Self::RollbackAsked { observed, .. }
+            | Self::Reported { observed, .. } => observed,
+            Self::CanaryRead { observed, .. } => observed,
+            Self::Opened { .. } | Self::NotOpened { .. } | Self::Seen { .. } | Self::TimePassed { .. } => {
+                &Observed::Unread
+            }
+        }
+    }
 }
 
 /// Something that happened to a canary.
@@ -47,6 +72,8 @@ pub enum Event<'a> {
         denials: &'a [String],
         /// How often Flagger asked at this gate while it was closed.
         pace: Pace,
+        /// What the API server shows.
+        observed: Observed,
     },
     /// Flagger asks whether to roll back.
     RollbackAsked {
@@ -54,6 +81,8 @@ pub enum Event<'a> {
         message: &'a Message,
         /// As above.
         silent_for: Duration,
+        /// As above.
+        observed: Observed,
     },
     /// Flagger reports.
     Reported {
@@ -65,6 +94,8 @@ pub enum Event<'a> {
         event_message: Option<&'a str>,
         /// As above.
         silent_for: Duration,
+        /// As above.
+        observed: Observed,
     },
     /// The ticket of a gate was opened.
     Opened {
@@ -96,6 +127,15 @@ pub enum Event<'a> {
         denials: &'a Denials,
         /// When Jira answered, by the bridge's clock; the event's own time is when Jira was asked.
         arrived: Millis,
+    },
+    /// The Canary was read from the API server.
+    CanaryRead {
+        /// The rollout before that.
+        was: &'a Rollout,
+        /// What it says; `None` if there is no such Canary.
+        status: Option<&'a CanaryStatus>,
+        /// As above.
+        observed: &'a Observed,
     },
     /// Time passed without a message.
     TimePassed {

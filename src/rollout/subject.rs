@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    canary::is_default,
     message::{CanaryId, Message, Phase, Revision},
     progress::{Base, Progress, WaitStart},
 };
-use crate::gate::{GateName, Stage};
+use crate::{
+    gate::{GateName, Stage},
+    workload::Shown,
+};
 
 /// What a ticket is about: all that is known when Flagger first asks. Stored with the command to open it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,15 @@ pub struct Subject {
     /// The team's earlier label for the same checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called_before: Option<String>,
+    /// What the rollout would change. `None`: the bridge does not read the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Shown>,
+    /// Whether an approval is for that alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bound: bool,
+    /// Whether Flagger started it although another version was approved.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unapproved: bool,
 }
 
 impl Subject {
@@ -61,6 +74,9 @@ impl Subject {
             metadata,
             unclear_checksum: None,
             called_before: None,
+            change: None,
+            bound: false,
+            unapproved: false,
         }
     }
 

@@ -8,8 +8,8 @@ use std::{
 use super::*;
 use crate::{
     gate::{
-        Gate, GateId, GateName, GateState, InvalidReason, IssueSnapshot, Move, Pace, Stage, Ticket,
-        TicketState, Validity, Verdict,
+        Gate, GateId, GateName, GateState, InvalidReason, IssueSnapshot, Move, Pace, Stage, TargetProof,
+        Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
@@ -25,6 +25,7 @@ const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
+        target: TargetProof::NotNeeded,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -123,6 +124,7 @@ impl World {
             new_id: fresh,
             silent_for,
             pace,
+            observed: Observed::Unread,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -139,13 +141,19 @@ impl World {
 
     fn rolls_back(&mut self, message: &Message) -> bool {
         let silent_for = self.silent_for();
-        self.apply(&Event::RollbackAsked { message, silent_for });
+        self.apply(&Event::RollbackAsked { message, silent_for, observed: Observed::Unread });
         self.canary.rolls_back().is_some()
     }
 
     fn reports(&mut self, report: Report, message: &Message) {
         let silent_for = self.silent_for();
-        self.apply(&Event::Reported { report, message, event_message: None, silent_for });
+        self.apply(&Event::Reported {
+            report,
+            message,
+            event_message: None,
+            silent_for,
+            observed: Observed::Unread,
+        });
     }
 
     fn decides(&mut self, gate: &GateId, to: &str) {
@@ -353,6 +361,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         new_id: fresh,
         silent_for,
         pace,
+        observed: Observed::Unread,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
         panic!("the refusal is noted");

@@ -2,7 +2,7 @@
 //! line each. No secrets.
 
 use crate::{
-    config::{Config, Flagger, Jira},
+    config::{Config, Flagger, Jira, Kubernetes, KubernetesMode},
     jira::Kind,
     millis::config_notation,
     store,
@@ -24,8 +24,8 @@ pub(super) fn log_settings(config: &Config) {
     }
 }
 
-fn lines(config: &Config) -> [String; 7] {
-    let Config { server, store: database, flagger, jira, rollout, limits, policy } = config;
+fn lines(config: &Config) -> [String; 8] {
+    let Config { server, store: database, flagger, kubernetes, jira, rollout, limits, policy } = config;
     let retention = database.keep_for.map_or_else(|| "for ever".to_owned(), config_notation);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
@@ -42,6 +42,7 @@ fn lines(config: &Config) -> [String; 7] {
             }
         },
         flagger_line(flagger),
+        kubernetes_line(kubernetes, flagger),
         format!(
             "tickets: project {}, issue type {}; approvers: {approvers}; routes: {routes}",
             base.ticket.project, base.ticket.issue_type
@@ -72,6 +73,22 @@ fn jira_line(jira: &Jira) -> String {
         config_notation(jira.trust_for),
         client.requests_per_second
     )
+}
+
+fn kubernetes_line(kubernetes: &Kubernetes, flagger: &Flagger) -> String {
+    match kubernetes.mode {
+        KubernetesMode::Off => "Kubernetes: not read; a ticket does not say what changes".to_owned(),
+        KubernetesMode::Show | KubernetesMode::Bind => {
+            let further = flagger.clusters.iter().filter(|cluster| cluster.kubeconfig_file.is_some());
+            let mut names = vec![flagger.cluster.as_str()];
+            names.extend(further.map(|cluster| cluster.name.as_str()));
+            let binds = match kubernetes.mode {
+                KubernetesMode::Bind => ", and an approval at confirm-rollout is for that alone",
+                KubernetesMode::Off | KubernetesMode::Show => "",
+            };
+            format!("Kubernetes: tickets say what changes in clusters {}{binds}", names.join(", "))
+        }
+    }
 }
 
 fn flagger_line(flagger: &Flagger) -> String {

@@ -11,7 +11,7 @@ use super::{
     rows::{self, FORMAT},
 };
 use crate::{
-    gate::Validity,
+    gate::{TargetProof, Validity},
     millis::Millis,
     mutation::{changed, changes, garbled},
     policy::Fingerprint,
@@ -23,6 +23,7 @@ const VALIDITY: Validity = Validity {
     trust_for: Duration::from_secs(600),
     valid_for: Duration::from_secs(72 * 3600),
     judged_by: Fingerprint(1),
+    target: TargetProof::NotNeeded,
 };
 
 /// A canary with an approved gate, a rejected one and one that is being opened.

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{Milestone, Route},
-    rollout::{End, Notice, TicketOutcome},
+    rollout::{End, Notice, OtherTarget, TicketOutcome},
     text::one_line,
 };
 
@@ -21,7 +21,7 @@ const LONGEST_REASON: usize = 500;
 pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
     let words = match notice {
-        Notice::Ended { outcome, name } => ended(*outcome, name.stage),
+        Notice::Ended { outcome, name, other } => ended(*outcome, name.stage, other.as_ref()),
         Notice::Progress { lines } => return progress(lines),
         Notice::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger \
@@ -127,7 +127,10 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
 
 /// Each outcome has a word that no other outcome uses: `succeeded`, `failed`, `superseded`, `abandoned`, `WITHOUT this
 /// approval`.
-fn ended(outcome: TicketOutcome, stage: Stage) -> String {
+fn ended(outcome: TicketOutcome, stage: Stage, other: Option<&OtherTarget>) -> String {
+    if let (TicketOutcome::Ended(End::Superseded), Some(other)) = (outcome, other) {
+        return other_target(other);
+    }
     let (how, then) = match outcome {
         TicketOutcome::Ended(End::Succeeded) => {
             ("The rollout succeeded: the new version runs.".to_owned(), "The next rollout opens its own.")
@@ -142,7 +145,7 @@ fn ended(outcome: TicketOutcome, stage: Stage) -> String {
              this one is then linked.",
         ),
         TicketOutcome::Ended(End::Abandoned) => (
-            "The rollout was abandoned: Flagger stopped asking long ago, as it does when a canary is deleted.".to_owned(),
+            "The rollout was abandoned: Flagger stopped asking, as it does when a canary is deleted.".to_owned(),
             "If Flagger asks again, that opens a new one.",
         ),
         TicketOutcome::Ended(End::Recreated) => (
@@ -173,6 +176,41 @@ fn ended(outcome: TicketOutcome, stage: Stage) -> String {
         ),
     };
     format!("{how} This ticket opens nothing any more. {then}")
+}
+
+/// What a ticket shows is not what would start, or what is deployed since Flagger started it.
+fn other_target(other: &OtherTarget) -> String {
+    let shows = |shown: &Option<String>| match shown {
+        Some(shown) => format!("This ticket shows {}", one_line(shown, LONGEST_LINE)),
+        None => "This ticket does not show what changes".to_owned(),
+    };
+    match other {
+        OtherTarget::Pushed { shown: None, now } => format!(
+            "The rollout was superseded: this ticket does not show what changes. Now the bridge can read it: {}. This \
+             ticket opens nothing any more; another one shows the change, and this one is then linked to it.",
+            one_line(now, LONGEST_LINE)
+        ),
+        OtherTarget::Pushed { shown, now } => format!(
+            "The rollout was superseded: another version was pushed while this ticket waited. {}; now it is {}. This \
+             ticket opens nothing any more, and what was decided here is not carried over: the other version has a \
+             ticket of its own, to which this one is then linked.",
+            shows(shown),
+            one_line(now, LONGEST_LINE)
+        ),
+        OtherTarget::TakenBack { shown } => format!(
+            "The rollout was superseded: the change was taken back while this ticket waited. {}; now nothing differs \
+             from what runs. This ticket opens nothing any more. Flagger still asks, so another ticket says so.",
+            shows(shown)
+        ),
+        OtherTarget::Started { shown, now } => format!(
+            "The rollout was superseded: another version was pushed after the approval at confirm-rollout, and Flagger \
+             starts what is deployed. The ticket that was approved showed {}; now it is {}, which nobody approved. \
+             This ticket opens nothing any more. If Flagger asks before it promotes that version, the ticket for it \
+             says so.",
+            shown.as_deref().map_or_else(|| "no change".to_owned(), |shown| one_line(shown, LONGEST_LINE)),
+            one_line(now, LONGEST_LINE)
+        ),
+    }
 }
 
 /// Does not say how the rollout ended: another comment does, once.

@@ -13,6 +13,13 @@ pub enum Block {
     Paragraph(Vec<Span>),
     /// A bulleted list.
     Bullets(Vec<Vec<Span>>),
+    /// A table with a header.
+    Table {
+        /// The cells of the header.
+        header: Vec<String>,
+        /// The other rows, as long as the header.
+        rows: Vec<Vec<String>>,
+    },
     /// External text, shown verbatim in a separate box.
     Verbatim(String),
 }

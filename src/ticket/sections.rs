@@ -8,10 +8,11 @@ use super::{
     writer::{LONGEST_VALUE, denied},
 };
 use crate::{
-    gate::{GateName, Stage},
+    gate::Stage,
     policy::{Approval, PersonEntry, Route, TicketSettings, quote_entry},
     rollout::Subject,
     text::{TRUNCATED, beginning, one_line},
+    workload::Shown,
 };
 
 /// The longest metadata section, in characters. Jira's own limit for a description is 32,767.
@@ -32,6 +33,12 @@ pub(super) fn rollout_section(subject: &Subject) -> Vec<Block> {
         named("Cluster", &subject.canary.cluster),
         named("Stage", &subject.gate.to_string()),
     ];
+    if subject.unapproved {
+        lines.push(line(
+            "Not approved",
+            "Flagger started this version although another one was approved at confirm-rollout",
+        ));
+    }
     lines.extend(subject.label.as_deref().map(|label| named("Version (as the team says)", label)));
     lines.extend(subject.called_before.as_deref().map(|before| {
         let before = one_line(before, LONGEST_VALUE);
@@ -56,8 +63,14 @@ pub(super) fn rollout_section(subject: &Subject) -> Vec<Block> {
 }
 
 /// What moving the ticket does, and what it does not.
-pub(super) fn decision_section(gate: &GateName, settings: &TicketSettings) -> Vec<Block> {
+pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
+    let gate = &subject.gate;
     let (yes, no, limits) = match gate.stage {
+        Stage::ConfirmRollout if subject.bound => (
+            "Flagger starts this rollout.",
+            "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
+            bound_limits(subject),
+        ),
         Stage::ConfirmRollout => (
             "Flagger starts this rollout.",
             "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
@@ -95,6 +108,20 @@ pub(super) fn decision_section(gate: &GateName, settings: &TicketSettings) -> Ve
         ]);
     }
     vec![Block::Heading("What your decision does".into()), Block::Bullets(lines), Block::Paragraph(limits)]
+}
+
+/// What an approval at confirm-rollout is for, if it is bound to what the ticket shows.
+const fn bound_limits(subject: &Subject) -> &'static str {
+    match &subject.change {
+        Some(Shown::Change { .. }) => {
+            "This approves what this ticket shows, and nothing else: if another version is pushed before Flagger starts \
+             this one, it gets a ticket of its own."
+        }
+        Some(Shown::Unreadable { .. }) | None => {
+            "This ticket does not show what changes, so an approval here opens nothing. As soon as the bridge can read it, \
+             another ticket shows it."
+        }
+    }
 }
 
 /// Who may approve, and until when an approval can be used.
@@ -186,10 +213,10 @@ pub(super) fn metadata_section(metadata: &BTreeMap<String, String>) -> Vec<Block
     vec![Block::Heading("Sent by the application team, not checked".into()), Block::Verbatim(text)]
 }
 
-fn line(name: &str, value: &str) -> Vec<Span> {
+pub(super) fn line(name: &str, value: &str) -> Vec<Span> {
     vec![Span::Strong(format!("{name}: ")), text(value)]
 }
 
-fn text(words: &str) -> Span {
+pub(super) fn text(words: &str) -> Span {
     Span::Text(words.into())
 }

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
-use crate::{policy::PersonEntry, rollout::Subject, text::one_line};
+use crate::{
+    policy::PersonEntry,
+    rollout::Subject,
+    text::one_line,
+    workload::{Change, ContainerChange, Image, Shown},
+};
 
 /// The longest value that is put into a template, in characters.
 pub(super) const LONGEST_VALUE: usize = 500;
@@ -35,6 +40,13 @@ impl Writer {
         let known = |text: &Option<String>| text.as_deref().map(line).unwrap_or_default();
         let metadata: BTreeMap<String, String> =
             subject.metadata.iter().map(|(name, value)| (name.clone(), line(value))).collect();
+        let change = match &subject.change {
+            Some(Shown::Change { change, .. }) => Some(change),
+            Some(Shown::Unreadable { .. }) | None => None,
+        };
+        let annotations = change.into_iter().flat_map(|change| &change.annotations);
+        let annotations: BTreeMap<String, String> =
+            annotations.map(|it| (it.name.clone(), line(&it.value.to_string()))).collect();
         let values = Value::from_pairs([
             ("canary", Value::from(line(&subject.canary.name))),
             ("namespace", Value::from(line(&subject.canary.namespace))),
@@ -46,6 +58,17 @@ impl Writer {
             ("revision", Value::from(known(&subject.revision))),
             ("label", Value::from(known(&subject.label))),
             ("metadata", Value::from_pairs(metadata)),
+            ("images", Value::from(known(&change.map(Change::summary)))),
+            (
+                "old",
+                Value::from(known(&change.map(|it| images(it, |container| container.runs_now.as_ref())))),
+            ),
+            (
+                "new",
+                Value::from(known(&change.map(|it| images(it, |container| container.would_run.as_ref())))),
+            ),
+            ("changes", Value::from(known(&change.map(|change| change.sentences().join("; "))))),
+            ("annotations", Value::from_pairs(annotations)),
         ]);
         Self { environment, values }
     }
@@ -82,6 +105,12 @@ impl Writer {
             _ => Ok(value.clone()),
         }
     }
+}
+
+/// The images of the containers that change.
+fn images(change: &Change, image: impl Fn(&ContainerChange) -> Option<&Image>) -> String {
+    let changed = change.containers.iter().filter(|container| container.is_changed());
+    changed.filter_map(|container| image(container).map(ToString::to_string)).collect::<Vec<_>>().join(", ")
 }
 
 fn why(error: &minijinja::Error) -> String {

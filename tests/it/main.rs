@@ -16,7 +16,9 @@ mod stories {
     mod approval_binding;
     mod approvers;
     mod audit;
+    mod bound_approvals;
     mod browser;
+    mod canary_status;
     mod cluster_isolation;
     mod command_concurrency;
     mod flagger_edge_cases;
@@ -27,6 +29,7 @@ mod stories {
     mod rollout_endings;
     mod team_isolation;
     mod untrusted_text;
+    mod what_changes;
 }
 
 /// Failures and attacks: Jira, the database, callers and networks.

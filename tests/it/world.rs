@@ -2,6 +2,7 @@
 //!
 //! The worker runs only when a test calls [`World::run_worker`], so that nothing happens by itself.
 
+pub(crate) mod cluster;
 pub(crate) mod crash;
 pub(crate) mod database;
 mod invariants;
@@ -355,6 +356,14 @@ impl World {
         let mut looks = 0;
         self.restart_killed().await;
         self.repeat_last_question().await;
+        for process in self.workers() {
+            // `None` if it was killed, which the loop below notices.
+            drop(
+                process
+                    .run_on_worker(async |worker: Arc<Worker>| worker.read_canaries().await.unwrap())
+                    .await,
+            );
+        }
         for _ in 0..1_000 {
             let mut idle = false;
             for process in self.workers() {

@@ -27,6 +27,10 @@ fn node(value: &Value, out: &mut String) {
         "listItem" => "li",
         "codeBlock" => "pre",
         "blockquote" => "blockquote",
+        "table" => "table",
+        "tableRow" => "tr",
+        "tableHeader" => "th",
+        "tableCell" => "td",
         _ => "div",
     };
     element(tag, tag, out, |out| {

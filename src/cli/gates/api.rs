@@ -18,6 +18,9 @@ pub(super) struct Gate {
     pub(super) gate: Option<String>,
     pub(super) state: String,
     pub(super) reason: String,
+    /// Missing if an earlier version answers.
+    #[serde(default)]
+    pub(super) change: Option<String>,
     pub(super) ticket: Option<Ticket>,
     /// `None` if no gate was begun.
     #[serde(deserialize_with = "timestamp")]

@@ -27,6 +27,8 @@ pub(super) struct TableRow {
     pub(super) reason: String,
     /// The address of the ticket.
     pub(super) url: Option<String>,
+    /// What the rollout changes.
+    pub(super) change: Option<String>,
 }
 
 /// The lines for these gates. A reason is wrapped at blanks; a ticket's key and address are never broken.
@@ -48,11 +50,11 @@ pub(super) fn lines(rows: &[TableRow], style: &OutputStyle) -> Vec<String> {
         match room {
             Some(room) => {
                 lines.extend(side_by_side(&cells, widths, wrapped(&row.reason, room)));
-                lines.extend(address);
+                lines.extend(change(row, style).chain(address));
             }
             None => {
                 lines.extend(side_by_side(&cells, widths, Vec::new()));
-                lines.extend(address.into_iter().chain(indented(style, MARGIN, &row.reason)));
+                lines.extend(change(row, style).chain(address).chain(indented(style, MARGIN, &row.reason)));
             }
         }
     }
@@ -79,7 +81,7 @@ fn stacked(row: &TableRow, style: &OutputStyle) -> Vec<String> {
     let [state, stage, canary, ticket, since] = cells(row, style);
     let mut lines = vec![format!("{state}  {since}")];
     lines.extend([stage, canary, ticket].map(|cell| format!("{MARGIN}{cell}")));
-    lines.extend(address(row, style));
+    lines.extend(change(row, style).chain(address(row, style)));
     lines.extend(indented(style, MARGIN, &row.reason));
     lines
 }
@@ -92,6 +94,11 @@ fn cells(row: &TableRow, style: &OutputStyle) -> [String; 5] {
         Some(_) | None => ticket,
     };
     [style.paint(colour(&state), &state), stage, canary, ticket, since]
+}
+
+/// What changes, on lines of its own.
+fn change(row: &TableRow, style: &OutputStyle) -> impl Iterator<Item = String> {
+    row.change.iter().flat_map(|change| indented(style, MARGIN, change))
 }
 
 /// The address on a line of its own, if it is shown in full.
@@ -177,7 +184,7 @@ mod tests {
     fn row(state: &str, canary: &str, key: &str, reason: &str) -> TableRow {
         let cells = [state, "confirm-promotion (qa)", canary, key, "12m5s"].map(str::to_owned);
         let url = (key != "-").then(|| format!("https://jira.example.com/browse/{key}"));
-        TableRow { cells, reason: reason.to_owned(), url }
+        TableRow { cells, reason: reason.to_owned(), url, change: None }
     }
 
     fn three() -> [TableRow; 3] {

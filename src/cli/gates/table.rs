@@ -51,6 +51,7 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
         cells: cells.map(|cell| one_line(&cell, MAX_CHARS)),
         reason: one_line(&gate.reason, MAX_CHARS),
         url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, MAX_CHARS)),
+        change: gate.change.as_ref().map(|change| one_line(change, MAX_CHARS)),
     }
 }
 

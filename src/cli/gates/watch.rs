@@ -147,6 +147,7 @@ mod tests {
             gate: None,
             state: "waiting".into(),
             reason: "waiting for a decision".into(),
+            change: None,
             ticket: None,
             asked_at: Timestamp::from_millisecond(NOW.0 - 65_000).ok(),
         };

@@ -63,6 +63,7 @@ impl<'a> Story<'a> {
     ) -> StoryResult<Self> {
         let flagger = FakeFlagger::new(&world.gate, NAMESPACE, canary)
             .map_err(|error| Mismatch::new("a client for Flagger", error.to_string()))?;
+        world.cluster.show(&flagger);
         let mut story = Self { world, commentary, flagger, canary, opened: HashSet::new() };
         story.check_until_phase(Phase::Initialized).await?;
         Ok(story)
@@ -72,6 +73,7 @@ impl<'a> Story<'a> {
     pub(super) fn push(&mut self, revision: &str) {
         self.commentary.say(&format!("A developer pushes {revision} of {}", self.flagger.canary()));
         self.flagger.push(revision);
+        self.world.cluster.show(&self.flagger);
     }
 
     /// The canary's phase.
@@ -86,6 +88,7 @@ impl<'a> Story<'a> {
 
     async fn check(&mut self) -> Tick {
         let tick = self.flagger.tick(Clock::System.now()).await;
+        self.world.cluster.show(&self.flagger);
         self.commentary.jira(&self.world.jira);
         self.commentary.flagger(&self.flagger, &tick);
         let opened = tick.calls.iter().filter(|call| call.answered.is_open()).filter_map(Call::question);

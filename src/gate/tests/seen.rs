@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use crate::{
     gate::{
-        Browse, Gate, GateId, GateName, GateState, IssueSnapshot, Move, Stage, Ticket, TicketState, Validity,
+        Browse, Gate, GateId, GateName, GateState, IssueSnapshot, Move, Stage, TargetProof, Ticket,
+        TicketState, Validity,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
 };
 
-const VALIDITY: Validity =
-    Validity { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
+const VALIDITY: Validity = Validity {
+    trust_for: Duration::from_mins(10),
+    valid_for: Duration::MAX,
+    judged_by: Fingerprint(0),
+    target: TargetProof::NotNeeded,
+};
 
 /// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not
 /// browse the project either.

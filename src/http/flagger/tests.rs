@@ -282,6 +282,7 @@ async fn an_answer_is_a_line_or_an_object() {
         gate: None,
         state: crate::gate::Verdict::Waiting,
         reason: "waiting: no decision yet".into(),
+        change: None,
         ticket: None,
         asked_at: None,
         rollout: None,

@@ -100,6 +100,7 @@ fn parts(subject: &Subject) -> Vec<String> {
         Block::Heading(text) => text.clone(),
         Block::Paragraph(spans) => format!("paragraph of {}", spans.len()),
         Block::Bullets(entries) => format!("{} bullets", entries.len()),
+        Block::Table { header, rows } => format!("table of {} × {}", header.len(), rows.len()),
         Block::Verbatim(_) => "box".into(),
     };
     draft.description.0.iter().map(part).collect()

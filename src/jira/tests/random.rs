@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, GateState, Stage, Ticket, TicketState, Validity, decisive},
+    gate::{Gate, GateName, GateState, Stage, TargetProof, Ticket, TicketState, Validity, decisive},
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -89,7 +89,12 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     gate.state =
         GateState::Watched { ticket, seen: NOW, ticket_state: TicketState::Waiting { status: None } };
     let day = Duration::from_secs(86_400);
-    let trust = Validity { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
+    let trust = Validity {
+        trust_for: day,
+        valid_for: day,
+        judged_by: Fingerprint(1),
+        target: TargetProof::NotNeeded,
+    };
     let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
         return false;
     };

@@ -6,7 +6,7 @@ use crate::{
     policy::Milestone,
     rollout::{
         change::AuditEvent,
-        command::{Command, Notice},
+        command::{Command, Notice, OtherTarget},
         progress::{End, TicketOutcome},
         revisions::SupersededRevision,
     },
@@ -20,6 +20,11 @@ impl Step {
 
     /// The same; `used` is the outcome for gates that were opened.
     pub(super) fn end_as(&mut self, how: End, used: TicketOutcome) {
+        self.end_with(how, used, None);
+    }
+
+    /// The same; `other` says that something else would start, or started, than the tickets show.
+    pub(super) fn end_with(&mut self, how: End, used: TicketOutcome, other: Option<&OtherTarget>) {
         let Some(rollout) = self.canary.rollout.take() else { return };
         // Tickets that still wait for a successor get one only if the next rollout supersedes this one.
         self.canary.superseded.retain(|_| how == End::Superseded);
@@ -38,7 +43,7 @@ impl Step {
                 // The issue with its id may belong to another team, so the bridge does not comment on it.
                 continue;
             }
-            let notice = Notice::Ended { outcome, name: gate.name.clone() };
+            let notice = Notice::Ended { outcome, name: gate.name.clone(), other: other.cloned() };
             self.retire_ticket(gate, notice, Some(outcome.into()));
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
@@ -48,13 +53,18 @@ impl Step {
             let outcome = TicketOutcome::Ended(how);
             // The ticket moves to the status for success only if its approval let Flagger pass.
             let milestone = (how != End::Succeeded || gate.used.is_some()).then(|| outcome.into());
-            self.retire_ticket(gate, Notice::Ended { outcome, name: gate.name.clone() }, milestone);
+            self.retire_ticket(
+                gate,
+                Notice::Ended { outcome, name: gate.name.clone(), other: other.cloned() },
+                milestone,
+            );
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }
         }
         if let (End::Superseded, Some(checksum)) = (how, rollout.checksum())
             && !rollout.gates.is_empty()
+            && other.is_none()
         {
             SupersededRevision::record(&mut self.canary.superseded_revisions, checksum, self.now);
         }

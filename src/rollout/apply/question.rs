@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::step::{Step, notify_once};
+use super::{
+    step::{Step, notify_once},
+    target::shown_by,
+};
 use crate::{
     gate::{Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
     policy::DENY_LIST_GREW,
@@ -13,6 +16,7 @@ use crate::{
         event::Rules,
         limits::HOUR,
         message::{Message, Phase},
+        observed::Observed,
         progress::Progress,
         revisions::RevisionLabel,
         subject::Subject,
@@ -29,6 +33,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) denials: &'a [String],
     pub(super) new_id: &'a GateId,
     pub(super) pace: Pace,
+    pub(super) observed: &'a Observed,
 }
 
 impl Canary {
@@ -54,9 +59,11 @@ impl Step {
         if self.canary.misses_checksum(asked.message) {
             return self.end_if_silent(silent_for, rules);
         }
+        let rules = &rules.proven_by(asked.observed, asked.name.stage);
         let signal = self.canary.signal(asked.name, asked.pace, rules);
         self.note_untyped_hook(asked);
-        if self.apply_message(signal, asked.message, silent_for, rules) {
+        if self.apply_message(signal, asked.message, silent_for, asked.observed, rules) {
+            self.supersede_changed_target(asked.name.stage, asked.observed);
             self.add_denials(asked);
             if self.ensure_gate(asked, rules) {
                 self.record_first_use(asked, rules);
@@ -131,6 +138,7 @@ impl Step {
             self.audit_events.push(AuditEvent::Began);
         }
         let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
+        gate.shows = shown_by(asked.observed);
         if let Some(at) = known {
             // For Flagger it is the same gate: if the last answer was open, the answer changes now.
             let spent = rollout.gates.remove(at);
@@ -147,6 +155,9 @@ impl Step {
         let revision = rollout.revision().cloned();
         let mut subject =
             Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
+        subject.change = asked.observed.shown().cloned();
+        subject.bound = asked.observed.is_bound();
+        subject.unapproved = rollout.unapproved;
         if asked.name.stage == Stage::ConfirmRollout {
             subject.refine(&rollout.progress, rollout.wait_start);
         }
@@ -196,6 +207,7 @@ impl Step {
         }
         rollout.progress = match (rollout.progress.clone(), asked.name.stage) {
             (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
+                rollout.start_unverified = asked.observed.is_bound();
                 Progress::Admitted(base)
             }
             (progress, _) => progress,

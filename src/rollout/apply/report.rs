@@ -9,7 +9,8 @@ use crate::rollout::{
     command::{Command, Notice},
     event::Rules,
     message::{Message, Phase},
-    progress::{End, Progress, WaitStart},
+    observed::Observed,
+    progress::{End, Progress, TicketOutcome, WaitStart},
     transitions::{self, Signal, Transition},
 };
 
@@ -23,18 +24,21 @@ impl Step {
         signal: Signal,
         message: &Message,
         silent_for: Duration,
+        observed: &Observed,
         rules: &Rules,
     ) -> bool {
         self.end_if_silent(silent_for, rules);
         self.canary.sends_checksums |= message.checksum.is_some();
         let before = self.canary.rollout.as_ref().map(|rollout| rollout.progress.clone());
         self.update_unasked(signal, message);
+        let mut unapproved = false;
         if let Some(rollout) = &mut self.canary.rollout {
             match transitions::between(rollout, signal, message, silent_for) {
                 Transition::Stays => {
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
                     }
+                    self.supersede_started(signal, observed);
                     return true;
                 }
                 Transition::Moves(progress) => {
@@ -43,35 +47,33 @@ impl Step {
                         rollout.label.clone_from(&message.label);
                     }
                     self.check_started_revision(before.as_ref());
+                    self.supersede_started(signal, observed);
                     return true;
                 }
                 Transition::Ignored => return false,
-                Transition::Ends(how) => self.end_by_message(how, signal, message),
+                Transition::Ends(how) => match self.other_started(signal, observed) {
+                    Some(other) => {
+                        unapproved = true;
+                        self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
+                    }
+                    None => self.end_by_message(how, signal, message),
+                },
             }
         }
         let Some(progress) = transitions::begins(signal, message) else { return false };
-        self.canary.rollout = Some(Rollout {
-            began_at: self.now,
-            label: message.label.clone(),
-            progress,
-            gates: Vec::new(),
-            rollback_asked: false,
-            reports: Vec::new(),
-            denied: Vec::new(),
-            wait_start: match (signal, message.phase) {
-                (Signal::ConfirmRollout { .. }, Phase::Waiting) => WaitStart::Missed,
-                (
-                    Signal::ConfirmRollout { .. }
-                    | Signal::OtherGate { .. }
-                    | Signal::Rollback
-                    | Signal::PostRollout
-                    | Signal::Event,
-                    _,
-                ) => WaitStart::Observed,
-            },
-            looks_untyped: false,
-            replaced: Vec::new(),
-        });
+        let wait_start = match (signal, message.phase) {
+            (Signal::ConfirmRollout { .. }, Phase::Waiting) => WaitStart::Missed,
+            (
+                Signal::ConfirmRollout { .. }
+                | Signal::OtherGate { .. }
+                | Signal::Rollback
+                | Signal::PostRollout
+                | Signal::Event,
+                _,
+            ) => WaitStart::Observed,
+        };
+        let rollout = Rollout::new(self.now, message.label.clone(), progress);
+        self.canary.rollout = Some(Rollout { wait_start, unapproved, ..rollout });
         true
     }
 

@@ -71,6 +71,7 @@ impl One {
             new_id: GateId("g".into()),
             silent_for: Duration::ZERO,
             pace: Pace::default(),
+            observed: Observed::Unread,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
     }
@@ -206,6 +207,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             new_id: GateId("g".into()),
             silent_for: Duration::ZERO,
             pace: Pace::default(),
+            observed: Observed::Unread,
         });
     };
     asks_empty(&mut one);

@@ -53,12 +53,13 @@ async fn the_startup_log() {
         shown += &port.map_or_else(|| words.to_owned(), |port| words.replace(&format!(":{port}"), ":PORT"));
         shown.push('\n');
     }
-    insta::assert_snapshot!(shown, @"
+    insta::assert_snapshot!(shown, @r"
     flagger-jira-bridge VERSION starts
     store: PLACE; the record is kept for ever
     Jira: JIRA, kind auto, as bridge@example.com; read every 300ms, trusted for 10m, at most 50 requests a second
     webhook: on, because jira.webhook_secret is set
     Flagger: clusters default; tokens: 1
+    Kubernetes: not read; a ticket does not say what changes
     tickets: project OPS, issue type Change; approvers: any person who may move the ticket in Jira; routes: 0
     rollouts: end after 168h of silence; at most 12 rollouts of a canary open tickets within an hour; at most 100 tickets are open for a namespace, and 500 in all
     status page: tickets do not link to it, because server.public_url is missing

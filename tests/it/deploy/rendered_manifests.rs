@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use flagger_jira_bridge::config::{self, Config};
+use flagger_jira_bridge::config::{self, Config, KubernetesMode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -17,12 +17,13 @@ use crate::{deploy::image::Facts, world::yaml};
 
 /// The expected renderings: name, replicas, and the kinds of objects with their numbers.
 #[rustfmt::skip]
-const RENDERED: [(&str, u64, &str); 7] = [
-    ("helm-everything", 3, "2 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 3 Service, 1 ServiceAccount, 1 ServiceMonitor"),
+const RENDERED: [(&str, u64, &str); 8] = [
+    ("helm-everything", 3, "1 ClusterRole, 1 ClusterRoleBinding, 2 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 3 Service, 1 ServiceAccount, 1 ServiceMonitor"),
     ("helm-minimal", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 1 Secret, 2 Service, 1 ServiceAccount"),
     ("helm-openshift", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
-    ("helm-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 Secret, 3 Service, 1 ServiceAccount"),
+    ("helm-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 2 Role, 2 RoleBinding, 1 Secret, 3 Service, 1 ServiceAccount"),
     ("helm-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
+    ("kustomize-kubernetes", 1, "1 ClusterRole, 1 ClusterRoleBinding, 1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
     ("kustomize-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 3 Service, 1 ServiceAccount"),
     ("kustomize-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
 ];
@@ -160,14 +161,23 @@ fn every_object_is_there() {
         let mut names = BTreeSet::new();
         for object in &it.objects {
             assert!(object["apiVersion"].is_string());
-            assert_eq!(object["metadata"]["namespace"], "flagger", "{}: {object}", it.name);
-            *counts.entry(text(&object["kind"])).or_default() += 1;
-            assert!(names.insert((text(&object["kind"]), text(&object["metadata"]["name"]))), "{object}");
+            let kind = text(&object["kind"]);
+            match kind {
+                "ClusterRole" | "ClusterRoleBinding" => {
+                    assert!(object["metadata"].get("namespace").is_none())
+                }
+                "Role" | "RoleBinding" => {}
+                _ => assert_eq!(object["metadata"]["namespace"], "flagger", "{}: {object}", it.name),
+            }
+            *counts.entry(kind).or_default() += 1;
+            let (namespace, name) = (&object["metadata"]["namespace"], text(&object["metadata"]["name"]));
+            assert!(names.insert((kind, namespace.to_string(), name)), "{object}");
         }
         let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         assert_eq!(counts.join(", "), kinds, "{}", it.name);
         assert_eq!(it.deployment()["spec"]["replicas"], replicas);
-        let sqlite = ["helm-minimal", "helm-openshift", "helm-sqlite", "kustomize-sqlite"];
+        let sqlite =
+            ["helm-minimal", "helm-openshift", "helm-sqlite", "kustomize-kubernetes", "kustomize-sqlite"];
         assert_eq!(it.is_postgres(), !sqlite.contains(&it.name.as_str()));
     });
 }
@@ -178,7 +188,8 @@ fn pods_have_minimal_rights() {
     each(|it| {
         let (pod, container) = (&it.pod()["spec"], it.container());
         assert_eq!(items(&pod["containers"]).count(), 1);
-        assert_eq!(pod["automountServiceAccountToken"], false);
+        let reads = it.config().kubernetes.mode != KubernetesMode::Off;
+        assert_eq!(pod["automountServiceAccountToken"], reads, "{}", it.name);
         assert_eq!(pod["enableServiceLinks"], false);
         assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
         let (user, group) = Facts::read().user;
@@ -197,6 +208,42 @@ fn pods_have_minimal_rights() {
         assert!(container["resources"]["limits"]["memory"].is_string());
         let account = it.named("ServiceAccount", &pod["serviceAccountName"]);
         assert_eq!(account["automountServiceAccountToken"], false);
+    });
+}
+
+/// The bridge gets the rights that kubernetes.mode needs, only where it is asked for, and no others.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn roles_have_minimal_rights() {
+    each(|it| {
+        let roles: Vec<&Value> = it.all("ClusterRole").chain(it.all("Role")).collect();
+        let config = it.config();
+        assert_eq!(roles.is_empty(), config.kubernetes.mode == KubernetesMode::Off, "{}", it.name);
+        for role in roles {
+            assert_eq!(
+                role["rules"],
+                json!([
+                    { "apiGroups": ["flagger.app"], "resources": ["canaries"], "verbs": ["get", "list", "watch"] },
+                    { "apiGroups": ["apps"], "resources": ["deployments", "daemonsets"], "verbs": ["get", "list", "watch"] },
+                ])
+            );
+            let kind = text(&role["kind"]);
+            let binding = if kind == "Role" { "RoleBinding" } else { "ClusterRoleBinding" };
+            let namespace = &role["metadata"]["namespace"];
+            let binding = it.all(binding).find(|it| it["metadata"]["namespace"] == *namespace).unwrap();
+            assert_eq!(
+                binding["roleRef"],
+                json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role["metadata"]["name"] })
+            );
+            let account = &it.pod()["spec"]["serviceAccountName"];
+            assert_eq!(
+                binding["subjects"],
+                json!([{ "kind": "ServiceAccount", "name": account, "namespace": "flagger" }])
+            );
+        }
+        let places: BTreeSet<&str> = it.all("Role").map(|it| text(&it["metadata"]["namespace"])).collect();
+        let names: BTreeSet<&str> = config.flagger.namespace_globs.iter().map(String::as_str).collect();
+        assert!(places.is_empty() || places == names, "{}", it.name);
     });
 }
 
@@ -382,7 +429,7 @@ fn selectors_and_ports_match_the_pods() {
     });
 }
 
-/// The network policy allows each listener its own clients, and the bridge only DNS, Jira and its database.
+/// The network policy allows each listener its own clients, and the bridge only DNS, Jira, its database and API servers.
 #[test]
 #[ignore = "run by .ci/deploy"]
 fn the_network_policy_allows_only_what_is_needed() {
@@ -417,8 +464,9 @@ fn the_network_policy_allows_only_what_is_needed() {
             .flat_map(|rule| items(&rule["ports"]).map(|port| port["port"].as_u64().unwrap()))
             .collect();
         let expected: &[u64] = match it.name.as_str() {
-            "helm-everything" => &[53, 53, 5353, 5353, 443, 3128, 6432, 3128],
-            "helm-postgres" => &[53, 53, 5353, 5353, 8443, 5432],
+            "helm-everything" => &[53, 53, 5353, 5353, 443, 3128, 6432, 6443, 3128],
+            "helm-postgres" => &[53, 53, 5353, 5353, 8443, 5432, 443, 6443],
+            "kustomize-kubernetes" => &[53, 53, 5353, 5353, 443, 443, 6443],
             "kustomize-postgres" => &[53, 53, 5353, 5353, 443, 5432],
             _ => &[53, 53, 5353, 5353, 443],
         };

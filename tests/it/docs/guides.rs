@@ -385,7 +385,8 @@ fn is_setting(variable: &str) -> bool {
 
 #[test]
 fn keys_and_variables_are_real() {
-    let sections = ["server", "store", "flagger", "jira", "rollout", "limits", "ticket", "approval"];
+    let sections =
+        ["server", "store", "flagger", "kubernetes", "jira", "rollout", "limits", "ticket", "approval"];
     let mut checked = 0;
     for page in pages() {
         for code in page.inline() {

@@ -17,19 +17,25 @@ app.kubernetes.io/name: {{ include "bridge.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* The labels of an object: a list of the context and further labels. */}}
+{{- define "bridge.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "bridge.selector" $root }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- with merge (dict) (index . 1) $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- /* The metadata of an object: a list of the context, what is appended to the name, and further labels and annotations. */}}
 {{- define "bridge.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ include "bridge.fullname" $root }}{{ index . 1 }}
 namespace: {{ $root.Release.Namespace }}
 labels:
-  {{- include "bridge.selector" $root | nindent 2 }}
-  app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
-  app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-  helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
-  {{- with merge (dict) (index . 2) $root.Values.commonLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "bridge.labels" (list $root (index . 2)) | nindent 2 }}
 {{- with merge (dict) (index . 3) $root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -90,6 +96,7 @@ annotations:
 {{- range .Values.clusters }}
 {{- $cluster := dict "name" .name }}
 {{- if .secret }}{{ $_ := set $cluster "token_file" (printf "/secrets/clusters/%s" .name) }}{{ end }}
+{{- if .kubeconfig }}{{ $_ := set $cluster "kubeconfig_file" (printf "/secrets/kubeconfigs/%s" .name) }}{{ end }}
 {{- $clusters = append $clusters $cluster }}
 {{- end }}
 {{- $_ := set $flagger "clusters" $clusters }}
@@ -124,6 +131,42 @@ annotations:
 {{- $url := urlParse (dig "jira" "url" "" .Values.config) }}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
 {{- default (ternary "80" "443" (eq $url.scheme "http")) $port }}
+{{- end }}
+
+{{- /* The name of a role: a list of the context and its namespace, empty for a ClusterRole. Those of two releases must
+differ, also across namespaces. */}}
+{{- define "bridge.rbacName" -}}
+{{- $root := index . 0 -}}
+{{- printf "%s-%s" (include "bridge.fullname" $root) $root.Release.Namespace }}
+{{- end }}
+
+{{- define "bridge.rbacMetadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "bridge.rbacName" . }}
+{{- with index . 1 }}
+namespace: {{ . }}
+{{- end }}
+labels:
+  {{- include "bridge.labels" (list $root (dict)) | nindent 2 }}
+{{- with $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* "true" if the bridge reads the API server of the cluster that it runs in. */}}
+{{- define "bridge.readsCluster" -}}
+{{- if ne (dig "kubernetes" "mode" "off" .Values.config) "off" }}true{{ end }}
+{{- end }}
+
+{{- /* The namespaces that the bridge reads, as JSON, if config.flagger.namespaces names them all in full. Otherwise it reads
+all, with one watch for each kind. */}}
+{{- define "bridge.readNamespaces" -}}
+{{- $names := list }}
+{{- range dig "flagger" "namespaces" (list "*") .Values.config }}
+{{- if not (regexMatch "[*?\\[{\\\\]" .) }}{{ $names = append $names . }}{{ end }}
+{{- end }}
+{{- if eq (len $names) (len (dig "flagger" "namespaces" (list "*") .Values.config)) }}{{ toJson (uniq $names) }}{{ end }}
 {{- end }}
 
 {{- define "bridge.namespaces" -}}

@@ -17,6 +17,7 @@ fn hostile() -> GateView {
         gate: Some(evil("gate")),
         state: Verdict::NotAllowed,
         reason: evil("reason"),
+        change: Some(evil("cart 6.4.0 → 6.5.0")),
         ticket: Some(TicketView {
             key: evil("OPS-1"),
             url: "https://jira.example/browse/OPS-1?\"onmouseover=\"alert(1)".into(),
@@ -42,6 +43,7 @@ fn plain() -> GateView {
         gate: None,
         state: Verdict::Opening,
         reason: "opening: the ticket is being opened".into(),
+        change: None,
         ticket: None,
         asked_at: None,
         rollout: None,
@@ -97,7 +99,7 @@ fn hostile_words_stay_words() {
     insta::assert_snapshot!(rows(&html), @r#"
     <tr role="row">
     <td role="cell" class="narrow" data-is="State"><div><span class="state not_allowed">not allowed</span></div></td>
-    <th role="rowheader" scope="row" data-is="Canary"><div>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></th>
+    <th role="rowheader" scope="row" data-is="Canary"><div>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span><br>cart 6.4.0 → 6.5.0&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</div></th>
     <td role="cell" data-is="Stage"><div>confirm-promotion<br><span class="dim">gate&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
     <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-1?&quot;onmouseover=&quot;alert(1)">OPS-1&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</a><br><span class="dim">Approved&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
     <td role="cell" class="narrow" data-is="First asked"><div><time datetime="2026-09-21T12:13:20.000Z">2 h ago<br><span class="dim">2026-09-21 12:13 UTC</span></time></div></td>

@@ -25,15 +25,18 @@ fn comments_at_the_end_of_a_rollout() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
     for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
-            for text in both(&ticket::comment(&Notice::Ended { outcome, name: name(stage) }, &route(""))) {
+            for text in
+                both(&ticket::comment(&Notice::Ended { outcome, name: name(stage), other: None }, &route("")))
+            {
                 let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
                 assert_eq!(text.matches("This ticket opens nothing any more").count(), 1, "{text}");
             }
         }
     }
-    let all =
-        OUTCOMES.map(|(outcome, _)| said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion) }));
+    let all = OUTCOMES.map(|(outcome, _)| {
+        said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion), other: None })
+    });
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 
@@ -41,7 +44,7 @@ fn comments_at_the_end_of_a_rollout() {
 
     The rollout was superseded: another one of this canary took its place. This ticket opens nothing any more. What was decided here is not carried over: if the other one asks, it opens a ticket of its own, to which this one is then linked.
 
-    The rollout was abandoned: Flagger stopped asking long ago, as it does when a canary is deleted. This ticket opens nothing any more. If Flagger asks again, that opens a new one.
+    The rollout was abandoned: Flagger stopped asking, as it does when a canary is deleted. This ticket opens nothing any more. If Flagger asks again, that opens a new one.
 
     The rollout shipped WITHOUT this approval: Flagger reports that the new version runs, and confirm-promotion was never opened for it. This ticket opens nothing any more. Ask the team how that came about: the hook may have been removed or skipped, or the approval came too late.
     ");
@@ -128,9 +131,9 @@ fn what_flagger_did_without_a_question() {
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name() },
-        Notice::Ended { outcome: TicketOutcome::Recreated, name: name() },
-        Notice::Ended { outcome: TicketOutcome::Ended(End::Recreated), name: name() },
+        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name(), other: None },
+        Notice::Ended { outcome: TicketOutcome::Recreated, name: name(), other: None },
+        Notice::Ended { outcome: TicketOutcome::Ended(End::Recreated), name: name(), other: None },
         Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
         Notice::OtherLabel { label: label("v2"), before: label("v1") },
         Notice::Unasked { revision: revision("7f8d6c5b94") },

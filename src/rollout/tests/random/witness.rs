@@ -126,7 +126,11 @@ impl Witness {
             170..190 => Stage::ConfirmTrafficIncrease,
             190..210 => {
                 let silent_for = self.silent_for();
-                self.apply(&Event::RollbackAsked { message: &read.message, silent_for });
+                self.apply(&Event::RollbackAsked {
+                    message: &read.message,
+                    silent_for,
+                    observed: Observed::Unread,
+                });
                 return self.rolls_back();
             }
             210.. => {
@@ -138,6 +142,7 @@ impl Witness {
                     message: &read.message,
                     event_message: words,
                     silent_for,
+                    observed: Observed::Unread,
                 });
                 return;
             }
@@ -160,6 +165,7 @@ impl Witness {
             new_id: fresh.clone(),
             silent_for,
             pace,
+            observed: Observed::Unread,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };

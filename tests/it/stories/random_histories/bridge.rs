@@ -7,10 +7,12 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Ticket, Validity},
+    gate::{GateId, GateName, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Headroom, Message, Report, Rules},
+    rollout::{
+        Budget, Canary, CanaryId, Change, Command, Denials, Event, Headroom, Message, Observed, Report, Rules,
+    },
 };
 
 /// The defaults, but approvals are valid for longer: histories do not test expiry.
@@ -19,6 +21,7 @@ pub(super) const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
+        target: TargetProof::NotNeeded,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
@@ -158,6 +161,7 @@ impl Bridge {
             deny: &[],
             denials: &[],
             pace: pace.unwrap_or_default(),
+            observed: Observed::Unread,
         };
         let opens = |command: Command| match command {
             Command::Open { gate, .. } => Some(gate),
@@ -198,7 +202,7 @@ impl Bridge {
     /// Flagger asks whether to roll back.
     pub(super) fn asked_to_roll_back(&mut self, message: &Message, now: Millis) -> bool {
         let silent_for = self.receives(now);
-        self.apply(&Event::RollbackAsked { message, silent_for }, now);
+        self.apply(&Event::RollbackAsked { message, silent_for, observed: Observed::Unread }, now);
         self.canary.rolls_back().is_some()
     }
 
@@ -208,7 +212,10 @@ impl Bridge {
             return;
         }
         let silent_for = self.receives(now);
-        self.apply(&Event::Reported { report, message, event_message: None, silent_for }, now);
+        self.apply(
+            &Event::Reported { report, message, event_message: None, silent_for, observed: Observed::Unread },
+            now,
+        );
     }
 
     /// A person moves a ticket. The bridge has not read that yet.

@@ -1,0 +1,67 @@
+//! Whether the bridge can read the clusters, and whether their Canaries ask it as they should.
+
+use super::{
+    canaries::{Hooks, hooks},
+    finding::Finding,
+};
+use crate::{
+    config::Config,
+    kubernetes::{ClusterView, Clusters, Probe},
+    text::one_line,
+};
+
+/// More Canaries than this are counted, not named.
+const MOST_NAMED: usize = 10;
+
+pub(super) async fn kubernetes(config: &Config) -> Vec<Finding> {
+    let clusters = Clusters::new(&config.kubernetes, &config.flagger);
+    let probes = clusters.probe().await;
+    probes.iter().flat_map(|probe| findings(probe, config)).collect()
+}
+
+fn findings(Probe { cluster, shown }: &Probe, config: &Config) -> Vec<Finding> {
+    let key = match config.flagger.clusters.iter().position(|further| further.name == *cluster) {
+        Some(nth) => format!("flagger.clusters[{nth}].kubeconfig_file"),
+        None => "kubernetes.kubeconfig_file".to_owned(),
+    };
+    match shown {
+        Err(why) => vec![Finding::fail(key, format!("cluster {cluster} cannot be read: {why}"))],
+        Ok(ClusterView { denied, .. }) if !denied.is_empty() => vec![Finding::fail(
+            key,
+            format!(
+                "in cluster {cluster} the bridge may not {}; give it these rights (docs/kubernetes.md)",
+                denied.join(", nor ")
+            ),
+        )],
+        Ok(ClusterView { canaries, .. }) => {
+            let mut asking = 0;
+            let (mut silent, mut wrong) = (Vec::new(), Vec::new());
+            for canary in canaries {
+                let text = |name: &str| one_line(canary["metadata"][name].as_str().unwrap_or_default(), 100);
+                let name = format!("{}/{}", text("namespace"), text("name"));
+                match hooks(canary, cluster, &config.flagger) {
+                    Hooks::AskNobody => silent.push(name),
+                    Hooks::Ask(problems) => {
+                        asking += 1;
+                        let problems =
+                            problems.iter().map(|what| Finding::warn(format!("canary {name}"), what));
+                        wrong.extend(problems);
+                    }
+                }
+            }
+            let total = canaries.len();
+            let mut what =
+                format!("cluster {cluster} can be read; {asking} of {total} Canaries ask the bridge");
+            if !silent.is_empty() {
+                let more = silent.len().saturating_sub(MOST_NAMED);
+                silent.truncate(MOST_NAMED);
+                what.push_str(&format!("; these do not: {}", silent.join(", ")));
+                if more > 0 {
+                    what.push_str(&format!(" and {more} more"));
+                }
+            }
+            wrong.insert(0, Finding::ok("kubernetes.mode", what));
+            wrong
+        }
+    }
+}

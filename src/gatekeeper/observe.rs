@@ -1,0 +1,38 @@
+//! What the API server shows of a canary when a message of Flagger arrives.
+
+use super::handle::Gatekeeper;
+use crate::{
+    config::KubernetesMode,
+    gate::GateName,
+    millis::Millis,
+    rollout::{CanaryId, Observed},
+    workload::Shown,
+};
+
+impl Gatekeeper {
+    /// What the API server shows when a question at this gate arrives, or another message. From memory, unless the
+    /// message may open what a ticket shows, or tell what was started: then the API server is asked, for a second at
+    /// most.
+    pub(super) async fn observe(&self, id: &CanaryId, gate: Option<&GateName>, now: Millis) -> Observed {
+        match self.config.kubernetes.mode {
+            KubernetesMode::Off => Observed::Unread,
+            KubernetesMode::Show => self.clusters.change(id, now).map_or(Observed::Unread, Observed::Shown),
+            KubernetesMode::Bind => {
+                let Some(watched) = self.clusters.change(id, now) else { return Observed::Unread };
+                let known = self.store.canary(id).map(|known| self.unsaved_readings.as_read(known));
+                let is_needed =
+                    known.map_or(gate.is_some(), |known| known.needs_target(gate, watched.change()));
+                if !is_needed {
+                    return Observed::Watched { shown: watched, unread: None };
+                }
+                let Some(read) = self.clusters.read(id).await else { return Observed::Unread };
+                match &*read {
+                    Shown::Change { .. } => Observed::Read(read),
+                    Shown::Unreadable { why } => {
+                        Observed::Watched { shown: watched, unread: Some(why.clone()) }
+                    }
+                }
+            }
+        }
+    }
+}

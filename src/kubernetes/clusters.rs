@@ -1,0 +1,110 @@
+//! All clusters that the bridge reads.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use globset::GlobSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::{Cluster, UnknownCanary};
+use crate::{
+    clock::Clock,
+    config::{Flagger, Kubernetes, KubernetesMode},
+    millis::Millis,
+    rollout::{CanaryId, CanaryStatus},
+    workload::Shown,
+};
+
+/// How long questions wait at the start for what changes.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The clusters that the bridge reads.
+pub struct Clusters {
+    clusters: Vec<Arc<Cluster>>,
+    annotations: GlobSet,
+}
+
+impl Clusters {
+    /// The clusters of this configuration: none if its mode is `off`; otherwise `flagger.cluster`, and those of
+    /// `[[flagger.clusters]]` that have a kubeconfig. Reads nothing before [`Clusters::start`].
+    #[must_use]
+    pub fn new(kubernetes: &Kubernetes, flagger: &Flagger) -> Self {
+        let clusters = match kubernetes.mode {
+            KubernetesMode::Off => Vec::new(),
+            KubernetesMode::Show | KubernetesMode::Bind => {
+                let namespaces = literal_namespaces(&flagger.namespace_globs);
+                let cluster = |name: &String, kubeconfig| {
+                    Arc::new(Cluster::new(name.clone(), kubeconfig, namespaces.as_deref()))
+                };
+                let further = flagger.clusters.iter().filter_map(|further| {
+                    Some(cluster(&further.name, Some(further.kubeconfig_file.clone()?)))
+                });
+                let usual = cluster(&flagger.cluster, kubernetes.kubeconfig_file.clone());
+                std::iter::once(usual)
+                    .chain(further.filter(|further| further.name() != flagger.cluster))
+                    .collect()
+            }
+        };
+        Self { clusters, annotations: kubernetes.annotations.clone() }
+    }
+
+    /// Starts to read them, until `stop`, and waits for a while until each was read or could not be: so that the first
+    /// tickets, too, say what changes.
+    pub async fn start(&self, clock: &Clock, stop: &CancellationToken) {
+        for cluster in &self.clusters {
+            let (cluster, clock, stop) = (Arc::clone(cluster), clock.clone(), stop.clone());
+            drop(tokio::spawn(async move { cluster.run(&clock, &stop).await }));
+        }
+        let all = async {
+            for cluster in &self.clusters {
+                cluster.answered().await;
+            }
+        };
+        // Whoever has not answered by then may never do so.
+        drop(timeout(START_TIMEOUT, all).await);
+    }
+
+    /// What a rollout of this canary would change, as far as known. `None` if the bridge does not read its cluster.
+    #[must_use]
+    pub fn change(&self, canary: &CanaryId, now: Millis) -> Option<Arc<Shown>> {
+        let cluster = self.clusters.iter().find(|cluster| cluster.name() == canary.cluster)?;
+        Some(cluster.change(&canary.namespace, &canary.name, &self.annotations, now))
+    }
+
+    /// The same as it is now: read from the API server, within a second.
+    pub async fn read(&self, canary: &CanaryId) -> Option<Arc<Shown>> {
+        let cluster = self.clusters.iter().find(|cluster| cluster.name() == canary.cluster)?;
+        Some(cluster.read(&canary.namespace, &canary.name, &self.annotations).await)
+    }
+
+    /// Each cluster's name, kubeconfig, and namespaces: `None` for all.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, Option<&PathBuf>, Vec<Option<&str>>)> {
+        self.clusters.iter().map(|cluster| (cluster.name(), cluster.kubeconfig(), cluster.namespaces()))
+    }
+
+    /// What the watch shows of a Canary: `None` if there is no such Canary. The error says that this is not known.
+    ///
+    /// # Errors
+    /// If the bridge does not read its cluster, or cannot at present.
+    pub fn canary(&self, id: &CanaryId, now: Millis) -> Result<Option<CanaryStatus>, UnknownCanary> {
+        let cluster =
+            self.clusters.iter().find(|cluster| cluster.name() == id.cluster).ok_or(UnknownCanary)?;
+        cluster.canary(&id.namespace, &id.name, now)
+    }
+
+    /// The same, as it is now.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn read_canary(&self, id: &CanaryId) -> Result<Option<CanaryStatus>, UnknownCanary> {
+        let cluster =
+            self.clusters.iter().find(|cluster| cluster.name() == id.cluster).ok_or(UnknownCanary)?;
+        cluster.read_canary(&id.namespace, &id.name).await
+    }
+}
+
+/// The namespaces, if they are all named in full: then the bridge needs no right to read others.
+fn literal_namespaces(globs: &[String]) -> Option<Vec<String>> {
+    let is_name = |glob: &String| !glob.contains(['*', '?', '[', '{', '\\']);
+    globs.iter().all(is_name).then(|| globs.to_vec())
+}

@@ -1,0 +1,125 @@
+//! PURE: an approval is for what its ticket shows.
+
+use super::step::Step;
+use crate::{
+    gate::{Gate, GateName, Stage},
+    millis::Millis,
+    rollout::{
+        canary::{Canary, Rollout},
+        change::AuditEvent,
+        command::OtherTarget,
+        observed::Observed,
+        progress::{End, Progress, TicketOutcome},
+        transitions::Signal,
+    },
+    workload::{Change, Shows},
+};
+
+impl Canary {
+    /// Whether a question at this gate, or another message, has to be compared with what would start now: read after
+    /// it arrived, not as a watch showed it some time before.
+    #[must_use]
+    pub fn needs_target(&self, gate: Option<&GateName>, watched: Option<&Change>) -> bool {
+        let Some(rollout) = &self.rollout else { return gate.is_some() };
+        if rollout.start_unverified {
+            return true;
+        }
+        let Some(name) = gate else { return false };
+        let Some(known) = self.gate(name) else { return true };
+        name.stage == Stage::ConfirmRollout
+            && (known.approval().is_some() || watched.is_some_and(|change| !shows(known, change)))
+    }
+}
+
+/// Whether the ticket of a gate shows this change.
+fn shows(gate: &Gate, change: &Change) -> bool {
+    gate.shows.as_ref().is_some_and(|shows| shows.digest == change.digest)
+}
+
+fn summary(gate: &Gate) -> Option<String> {
+    gate.shows.as_ref().map(|shows| shows.summary.clone())
+}
+
+impl Step {
+    /// Ends a rollout that waits at confirm-rollout if a ticket of it does not show what would start now. Another
+    /// rollout waits in its place.
+    pub(super) fn supersede_changed_target(&mut self, stage: Stage, observed: &Observed) {
+        let (Stage::ConfirmRollout, Some(change)) = (stage, observed.proven()) else { return };
+        let Some(rollout) = &self.canary.rollout else { return };
+        let progress = match &rollout.progress {
+            Progress::Asked(base) => Progress::Asked(base.clone()),
+            // Flagger asks again although it was answered, so it has not started anything.
+            Progress::Waiting(base) | Progress::Admitted(base) => Progress::Waiting(base.clone()),
+            Progress::Running(_) | Progress::Failing(_) => return,
+        };
+        let mut confirmed = rollout.gates.iter().filter(|gate| gate.name.stage == Stage::ConfirmRollout);
+        let Some(outdated) = confirmed.find(|gate| !shows(gate, change)) else { return };
+        let shown = summary(outdated);
+        let other = if change.is_empty() {
+            OtherTarget::TakenBack { shown }
+        } else {
+            OtherTarget::Pushed { shown, now: change.summary() }
+        };
+        let next = successor(rollout, self.now, progress);
+        self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
+        self.canary.rollout = Some(next);
+    }
+
+    /// If something else runs than the ticket of confirm-rollout shows: ends the rollout, and another one runs in its
+    /// place, which nobody approved. A rollout that was rejected stays, so that it is rolled back.
+    pub(super) fn supersede_started(&mut self, signal: Signal, observed: &Observed) {
+        let Some(other) = self.other_started(signal, observed) else { return };
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        rollout.unapproved = true;
+        if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
+            return;
+        }
+        let next = successor(rollout, self.now, rollout.progress.clone());
+        self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
+        self.canary.rollout = Some(next);
+    }
+
+    /// Compares what is deployed with what the ticket of confirm-rollout shows, once after it was answered open: with
+    /// the first message that is not another question at confirm-rollout. Records it if that is something else.
+    pub(super) fn other_started(&mut self, signal: Signal, observed: &Observed) -> Option<OtherTarget> {
+        match signal {
+            Signal::ConfirmRollout { .. } => None,
+            Signal::OtherGate { .. } | Signal::Rollback | Signal::PostRollout | Signal::Event => {
+                self.other_deployed(observed)
+            }
+        }
+    }
+
+    /// The same, whatever the occasion.
+    pub(super) fn other_deployed(&mut self, observed: &Observed) -> Option<OtherTarget> {
+        let (change, rollout) = (observed.proven()?, self.canary.rollout.as_mut()?);
+        if !std::mem::replace(&mut rollout.start_unverified, false) {
+            return None;
+        }
+        let used = |gate: &&Gate| gate.name.stage == Stage::ConfirmRollout && gate.used.is_some();
+        let approved = rollout.gates.iter().find(used).filter(|gate| !shows(gate, change))?;
+        let (shown, now) = (summary(approved), change.summary());
+        let (gate, ticket) = (approved.name.clone(), approved.ticket().cloned());
+        let (before, started) = (shown.clone(), now.clone());
+        self.audit_events.push(AuditEvent::Unapproved { gate, ticket, shown: before, started });
+        Some(OtherTarget::Started { shown, now })
+    }
+}
+
+/// The rollout that takes the place of another, in the same wait or analysis of Flagger: it keeps what holds for that.
+fn successor(rollout: &Rollout, now: Millis, progress: Progress) -> Rollout {
+    Rollout {
+        wait_start: rollout.wait_start,
+        denied: rollout.denied.clone(),
+        rollback_asked: rollout.rollback_asked,
+        looks_untyped: rollout.looks_untyped,
+        canary_seen: rollout.canary_seen.clone(),
+        unapproved: rollout.unapproved,
+        ..Rollout::new(now, rollout.label.clone(), progress)
+    }
+}
+
+/// What the ticket of a new gate shows, to be stored with it.
+pub(super) fn shown_by(observed: &Observed) -> Option<Shows> {
+    observed.shown().and_then(crate::workload::Shown::shows)
+}

@@ -1,0 +1,34 @@
+//! PURE: how far Flagger is, as the Canary itself says.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::message::Phase;
+
+/// What the API server shows of a Canary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryStatus {
+    /// `metadata.uid`: another one if it was deleted and created again.
+    pub uid: String,
+    /// `status.phase`
+    pub phase: Phase,
+}
+
+impl CanaryStatus {
+    /// Reads the object. `None` if it has no uid, as every stored object has.
+    #[must_use]
+    pub fn of(canary: &Value) -> Option<Self> {
+        let uid = canary["metadata"]["uid"].as_str()?.to_owned();
+        let phase = canary["status"]["phase"].as_str().map_or(Phase::Other, Phase::named);
+        Some(Self { uid, phase })
+    }
+}
+
+/// What a Canary showed since a rollout began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanarySeen {
+    /// Its uid.
+    pub uid: String,
+    /// Whether it was in a phase that is neither the end of a rollout nor before one: then a later end is this one's.
+    pub under_way: bool,
+}

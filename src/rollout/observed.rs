@@ -1,0 +1,69 @@
+//! PURE: what the API server shows of a canary when a message of Flagger arrives.
+
+use std::sync::Arc;
+
+use crate::{
+    gate::{Stage, TargetProof},
+    workload::{Change, Shown},
+};
+
+/// What the API server shows of a canary when a message of Flagger arrives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Observed {
+    /// Nothing: the bridge does not read the cluster.
+    #[default]
+    Unread,
+    /// For the ticket only: approvals are not bound to it.
+    Shown(Arc<Shown>),
+    /// An approval is for this alone. It is as a watch showed it, perhaps late.
+    Watched {
+        /// What it showed.
+        shown: Arc<Shown>,
+        /// Why it could not be read after the message arrived. `None`: there was no need.
+        unread: Option<String>,
+    },
+    /// An approval is for this alone. It was read after the message arrived.
+    Read(Arc<Shown>),
+}
+
+impl Observed {
+    /// What a ticket shows.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Shown> {
+        match self {
+            Self::Unread => None,
+            Self::Shown(shown) | Self::Watched { shown, .. } | Self::Read(shown) => Some(shown),
+        }
+    }
+
+    /// Whether approvals are bound to what their tickets show.
+    #[must_use]
+    pub const fn is_bound(&self) -> bool {
+        match self {
+            Self::Unread | Self::Shown(_) => false,
+            Self::Watched { .. } | Self::Read(_) => true,
+        }
+    }
+
+    /// What would start now, if an approval is bound to it and it was read just now.
+    pub(super) fn proven(&self) -> Option<&Change> {
+        match self {
+            Self::Read(shown) => shown.change(),
+            Self::Unread | Self::Shown(_) | Self::Watched { .. } => None,
+        }
+    }
+
+    /// Whether a question at this stage may be answered open. Only confirm-rollout starts what was pushed last; the
+    /// questions after it name their revision.
+    #[must_use]
+    pub fn proof(&self, stage: Stage) -> TargetProof {
+        match (stage, self.is_bound()) {
+            (Stage::ConfirmRollout, true) if self.proven().is_some() => TargetProof::Given,
+            (Stage::ConfirmRollout, true) => TargetProof::Missing,
+            (Stage::ConfirmRollout, false)
+            | (Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate, _) => {
+                TargetProof::NotNeeded
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! PURE: what the Kubernetes API shows of a Flagger target: what a rollout would change, in words for a ticket, and the
+//! digest that an approval is bound to.
+//!
+//! [`change()`] is the entry point. It reads objects as raw JSON, exactly as the API server stores them, so that fields
+//! which the bridge does not know count, too. What is known of Flagger here was read in its source, version 1.44.0
+//! (`pkg/canary`), and seen in the recordings of `fixtures/kubernetes`.
+
+mod annotations;
+mod change;
+mod compare;
+mod config_refs;
+mod containers;
+mod difference;
+mod digest;
+mod json;
+mod origin;
+mod pairs;
+mod running;
+mod shown;
+mod strategy;
+mod target;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use self::{
+    annotations::{Annotation, AnnotationValue, Withheld},
+    change::{Change, MOST_ANNOTATIONS, MOST_CONTAINERS, MOST_DIFFERENCES, change},
+    containers::{ContainerChange, Image},
+    difference::{Difference, How, What},
+    digest::{Digest, digest},
+    origin::{Owner, Push},
+    shown::{Shown, Shows},
+    target::{Target, TargetKind},
+};

@@ -1,0 +1,132 @@
+//! PURE: how Flagger would roll out, in a sentence.
+
+use serde_json::Value;
+
+use super::json::items;
+use crate::text::one_line;
+
+/// The longest name of a metric, in characters.
+const LONGEST_METRIC: usize = 60;
+/// More metrics or steps than this are counted, not named.
+const MOST_NAMED: usize = 10;
+/// Flagger's default interval, and its shortest one, in seconds.
+const DEFAULT_INTERVAL: f64 = 60.0;
+const SHORTEST_INTERVAL: f64 = 10.0;
+/// How often Flagger checks with the provider `kubernetes`, which cannot shift traffic, if the Canary does not say.
+const KUBERNETES_ITERATIONS: u64 = 10;
+
+/// The sentence for a Canary. `None` if it has no `spec`.
+pub(super) fn strategy(canary: &Value) -> Option<String> {
+    let spec = &canary["spec"];
+    if !spec.is_object() {
+        return None;
+    }
+    let analysis = if spec["analysis"].is_object() { &spec["analysis"] } else { &spec["canaryAnalysis"] };
+    if !analysis.is_object() || spec["skipAnalysis"].as_bool() == Some(true) {
+        return Some("No analysis: Flagger promotes at once.".to_owned());
+    }
+    let course = course(analysis, spec["provider"].as_str() == Some("kubernetes"));
+    let threshold = number(&analysis["threshold"]).unwrap_or(1);
+    let checks = if threshold == 1 { "check" } else { "checks" };
+    let metrics: Vec<String> = items(&analysis["metrics"])
+        .iter()
+        .filter_map(|metric| Some(one_line(metric["name"].as_str()?, LONGEST_METRIC)))
+        .collect();
+    let metrics = match &*metrics {
+        [] => "no metrics".to_owned(),
+        [metric] => format!("metric {metric}"),
+        metrics => format!("metrics {}", listed(metrics)),
+    };
+    Some(format!("{course}; rolled back after {threshold} failed {checks}; {metrics}."))
+}
+
+/// How the new version is tried, and how often that is checked.
+fn course(analysis: &Value, is_kubernetes: bool) -> String {
+    let every = every(analysis["interval"].as_str());
+    let is_mirrored = analysis["mirror"].as_bool() == Some(true) && !is_kubernetes;
+    let default = is_kubernetes.then_some(KUBERNETES_ITERATIONS);
+    if let Some(iterations) = number(&analysis["iterations"]).or(default) {
+        let conditions = if is_kubernetes { 0 } else { items(&analysis["match"]).len() };
+        let times =
+            if iterations == 1 { "1 check".to_owned() } else { format!("{iterations} checks, {every}") };
+        return match conditions {
+            0 if is_mirrored => format!("Blue/green with mirrored traffic: {times}"),
+            0 => format!("Blue/green: {times}"),
+            1 => format!("A/B test of requests that match a condition: {times}"),
+            _ => format!("A/B test of requests that match one of {conditions} conditions: {times}"),
+        };
+    }
+    let weights: Vec<u64> = items(&analysis["stepWeights"])
+        .iter()
+        .filter_map(Value::as_u64)
+        .map(|weight| weight.min(100))
+        .collect();
+    let most = weights.last().copied().or(number(&analysis["maxWeight"])).unwrap_or(100);
+    let steps = match (number(&analysis["stepWeight"]), &*weights) {
+        (Some(step), _) => format!("traffic in steps of {step} % up to {most} %"),
+        (None, []) => "without steps of traffic".to_owned(),
+        (None, weights) if weights.len() > MOST_NAMED => {
+            format!("traffic in {} steps up to {most} %", weights.len())
+        }
+        (None, weights) => format!("traffic raised to {} %", listed(weights)),
+    };
+    let mirrored = if is_mirrored { "mirrored traffic, then " } else { "" };
+    let promotion =
+        number(&analysis["stepWeightPromotion"]).map(|step| format!(", promoted in steps of {step} %"));
+    format!("Canary: {mirrored}{steps}, {every}{}", promotion.unwrap_or_default())
+}
+
+/// A number above zero: zero and absent mean the same to Flagger.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|number| *number > 0)
+}
+
+/// `a, b and c`
+fn listed<T: ToString>(all: &[T]) -> String {
+    let mut named: Vec<String> = all.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if let Some(more) = all.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        named.push(format!("{more} more"));
+    }
+    match &*named {
+        [] => String::new(),
+        [only] => only.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}
+
+/// An interval in words, read as Flagger does (`GetAnalysisInterval`).
+fn every(interval: Option<&str>) -> String {
+    let seconds = interval.and_then(seconds).unwrap_or(DEFAULT_INTERVAL).max(SHORTEST_INTERVAL);
+    // The cast saturates.
+    let seconds = seconds.round() as u64;
+    let (count, unit) = match seconds {
+        _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
+        _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
+        _ => (seconds, "second"),
+    };
+    if count == 1 { format!("every {unit}") } else { format!("every {count} {unit}s") }
+}
+
+/// A duration as Go writes it, such as `1m30s`, in seconds.
+fn seconds(text: &str) -> Option<f64> {
+    let mut rest = text;
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (count, behind) = rest.split_at(digits);
+        let letters = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(letters);
+        let unit = match unit {
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            "us" | "µs" | "μs" => 0.000_001,
+            "ns" => 0.000_000_001,
+            _ => return None,
+        };
+        total += count.parse::<f64>().ok()? * unit;
+        rest = behind;
+    }
+    (!text.is_empty()).then_some(total)
+}

@@ -1,0 +1,81 @@
+//! A cluster with one canary, on an API server of the tests.
+
+use fake_kubernetes::FakeKubernetes;
+use serde_json::{Value, json};
+
+/// An API server on which `shop/cart` runs version 6.4.0, and a kubeconfig for it.
+pub(crate) struct Cluster {
+    pub(crate) api: FakeKubernetes,
+    home: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let api = FakeKubernetes::new();
+        api.start().await.unwrap();
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("kubeconfig"), api.kubeconfig()).unwrap();
+        let cluster = Self { api, home };
+        cluster.api.apply(canary());
+        cluster.api.apply(deployment("cart-primary", "6.4.0"));
+        cluster.pushes("6.5.0");
+        cluster
+    }
+
+    /// Somebody deploys this version of `shop/cart`.
+    pub(crate) fn pushes(&self, version: &str) {
+        self.api.apply(deployment("cart", version));
+    }
+
+    /// Flagger sets the phase of the Canary.
+    pub(crate) fn is_in_phase(&self, phase: &str) {
+        self.api.patch("Canary", "shop", "cart", &json!({ "status": { "phase": phase } })).unwrap();
+    }
+
+    /// Flagger promotes what is deployed.
+    pub(crate) fn promotes(&self, version: &str) {
+        self.api.apply(deployment("cart-primary", version));
+    }
+
+    /// The settings of a bridge that reads it in this mode.
+    pub(crate) fn settings(&self, mode: &str) -> String {
+        let kubeconfig = self.home.path().join("kubeconfig");
+        format!("kubernetes.mode = {mode:?}\nkubernetes.kubeconfig_file = \"{}\"", kubeconfig.display())
+    }
+}
+
+fn canary() -> Value {
+    json!({
+        "apiVersion": "flagger.app/v1beta1", "kind": "Canary",
+        "metadata": { "name": "cart", "namespace": "shop" },
+        "spec": {
+            "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "cart" },
+            "analysis": {
+                "interval": "1m", "threshold": 5, "maxWeight": 50, "stepWeight": 10,
+                "metrics": [{ "name": "request-success-rate" }],
+            },
+        },
+    })
+}
+
+fn deployment(name: &str, version: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {
+            "name": name, "namespace": "shop",
+            "annotations": { "kubernetes.io/change-cause": format!("https://git.example.com/shop/cart/v{version}") },
+        },
+        "spec": {
+            "replicas": 2,
+            "selector": { "matchLabels": { "app": name } },
+            "template": {
+                "metadata": { "labels": { "app": name } },
+                "spec": { "containers": [{
+                    "name": "cart",
+                    "image": format!("registry.example.com/shop/cart:{version}"),
+                    "env": [{ "name": "PAYMENT_PASSWORD", "value": format!("hunter-{version}") }],
+                }] },
+            },
+        },
+    })
+}
