@@ -51,7 +51,7 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
     let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
     let words = writer.text(&route.key_of("description"), &settings.description)?;
     let mut description = spans::blocks(&words);
-    description.extend(change::change_section(subject.change.as_ref()));
+    description.extend(change::change_section(subject.change.as_ref(), subject.bound));
     description.extend(sections::rollout_section(subject));
     description.extend(sections::decision_section(subject, settings));
     description.extend(sections::approvers_section(subject, route));

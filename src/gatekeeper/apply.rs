@@ -166,7 +166,8 @@ impl Gatekeeper {
             read.push(self.apply(&mut tx, id, &reading.event(), reading.at).await?);
         }
         let known = read.last().map_or(&stored, |applied| &applied.canary);
-        let applied = self.apply(&mut tx, id, &event(known, silent_for), now).await?;
+        let event = event(known, silent_for);
+        let applied = self.apply(&mut tx, id, &event, now).await?;
         if stored == Canary::new(id.clone())
             && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
         {
@@ -176,7 +177,9 @@ impl Gatekeeper {
         if !read.is_empty() || !applied.audit_events.is_empty() || applied.canary != stored {
             // Stores the time of the message in the same write: after a crash Flagger must not seem to have been
             // silent.
-            tx.store_last_message(id, now).await?;
+            if !event.is_of_canary() {
+                tx.store_last_message(id, now).await?;
+            }
             tx.commit().await?;
         }
         for (applied, reading) in read.iter().zip(&unsaved) {

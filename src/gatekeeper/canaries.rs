@@ -20,25 +20,30 @@ impl Gatekeeper {
     /// # Errors
     /// If the database fails.
     pub async fn read_canaries(&self, now: Millis) -> Result<(), store::Error> {
-        if lock(&self.canaries_unread).is_some_and(|at| now.abs_diff(at) < RETRY) {
-            return Ok(());
-        }
         for canary in self.store.live() {
             let Some(was) = &canary.rollout else { continue };
+            let cluster = &canary.id.cluster;
+            if lock(&self.canaries_unread).get(cluster).is_some_and(|at| now.abs_diff(*at) < RETRY) {
+                continue;
+            }
             let Ok(watched) = self.clusters.canary(&canary.id, now) else { continue };
             let event = Event::CanaryRead { was, status: watched.as_ref(), observed: &Observed::Unread };
             if matches!(self.preview(&canary, &event, now), Change::Unchanged) {
                 continue;
             }
             let Ok(read) = self.clusters.read_canary(&canary.id).await else {
-                // It would be tried at once, and for each of them.
-                *lock(&self.canaries_unread) = Some(now);
-                return Ok(());
+                // Otherwise it would be tried again at once, and for each canary of this cluster.
+                lock(&self.canaries_unread).insert(cluster.clone(), now);
+                continue;
             };
             if read.is_some() != watched.is_some() {
                 continue;
             }
             let observed = self.observe(&canary.id, None, now).await;
+            if was.start_unverified && observed.is_unread() {
+                lock(&self.canaries_unread).insert(cluster.clone(), now);
+                continue;
+            }
             let last_message = self.store.last_message(&canary.id);
             let event = |_: &Canary, _| Event::CanaryRead { was, status: read.as_ref(), observed: &observed };
             match self.apply_message(&canary.id, last_message, now, event).await {

@@ -1,6 +1,7 @@
 //! The state of the gatekeeper, and the settings of each gate.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -39,8 +40,8 @@ pub struct Gatekeeper {
     pub(super) recent_nudges: RecentNudges,
     pub(super) unread_tickets: UnreadTickets,
     pub(super) unsaved_readings: UnsavedReadings,
-    /// When a Canary could not be read, if that was the last attempt.
-    pub(super) canaries_unread: Mutex<Option<Millis>>,
+    /// The clusters in which a Canary could not be read, and when that was.
+    pub(super) canaries_unread: Mutex<HashMap<String, Millis>>,
 }
 
 impl Gatekeeper {

@@ -58,6 +58,8 @@ pub(super) struct Cluster {
 /// A Canary, its target and what runs now.
 struct Triple {
     canary: Arc<Value>,
+    /// Of the target.
+    kind: Kind,
     target: Arc<Value>,
     primary: Option<Arc<Value>>,
 }
@@ -151,7 +153,8 @@ impl Cluster {
             Ok(objects) => objects,
             Err(why) => return Arc::new(Shown::Unreadable { why }),
         };
-        let as_of = self.failure(namespace, now).map(|failure| failure.since);
+        let kinds = [Kind::Canary, objects.kind];
+        let as_of = self.failure(&kinds, namespace, now).map(|failure| failure.since);
         let key = (namespace.to_owned(), name.to_owned());
         let mut known = lock(&self.known);
         if let Some(known) =
@@ -159,7 +162,7 @@ impl Cluster {
         {
             return Arc::clone(&known.shown);
         }
-        let Triple { canary, target, primary } = &objects;
+        let Triple { canary, target, primary, kind: _ } = &objects;
         let change = workload::change(canary, target, primary.as_deref(), &|name| annotations.is_match(name));
         let shown = Arc::new(Shown::Change { change, as_of });
         if known.len() >= MOST_KNOWN {
@@ -195,7 +198,7 @@ impl Cluster {
         name: &str,
         now: Millis,
     ) -> Result<Option<CanaryStatus>, UnknownCanary> {
-        if self.failure(namespace, now).is_some() {
+        if self.failure(&[Kind::Canary], namespace, now).is_some() {
             return Err(UnknownCanary);
         }
         let found = self.find(Kind::Canary, namespace, name, now).map_err(|_| UnknownCanary)?;
@@ -239,7 +242,7 @@ impl Cluster {
         let (kind, target_name) = target(&canary, namespace, name)?;
         let target = self.object(kind, namespace, target_name, now)?;
         let primary = self.find(kind, namespace, &format!("{target_name}-primary"), now)?;
-        Ok(Triple { canary, target, primary })
+        Ok(Triple { canary, kind, target, primary })
     }
 
     /// An object that must exist.
@@ -272,12 +275,10 @@ impl Cluster {
         })
     }
 
-    /// Why one of the watches of a namespace fails, if one does.
-    fn failure(&self, namespace: &str, now: Millis) -> Option<Failure> {
-        let watches = self
-            .watches
-            .iter()
-            .filter(|watch| Kind::ALL.into_iter().any(|kind| watch.shows(kind, namespace)));
+    /// Why the watch of one of these kinds fails, if one does.
+    fn failure(&self, kinds: &[Kind], namespace: &str, now: Millis) -> Option<Failure> {
+        let watches =
+            kinds.iter().filter_map(|kind| self.watches.iter().find(|it| it.shows(*kind, namespace)));
         watches.filter_map(|watch| watch.objects.failure(now)).min_by_key(|failure| failure.since)
     }
 }

@@ -39,7 +39,10 @@ impl Clusters {
                 let further = flagger.clusters.iter().filter_map(|further| {
                     Some(cluster(&further.name, Some(further.kubeconfig_file.clone()?)))
                 });
-                let usual = cluster(&flagger.cluster, kubernetes.kubeconfig_file.clone());
+                // The usual cluster may be one of the list, too.
+                let listed = flagger.clusters.iter().find(|further| further.name == flagger.cluster);
+                let listed = listed.and_then(|usual| usual.kubeconfig_file.clone());
+                let usual = cluster(&flagger.cluster, kubernetes.kubeconfig_file.clone().or(listed));
                 std::iter::once(usual)
                     .chain(further.filter(|further| further.name() != flagger.cluster))
                     .collect()

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use kube::{Error, config::KubeconfigError, core::Status, runtime::watcher};
+use kube::{Error, client::AuthError, config::KubeconfigError, core::Status, runtime::watcher};
 
 use crate::text::one_line;
 
@@ -15,9 +15,15 @@ const LONGEST: usize = 300;
     reason = "not our enum, and most of its variants cannot occur here"
 )]
 pub(super) fn of_request(error: &Error) -> String {
+    // What a program of the kubeconfig printed may hold a token, and a proxy's address a password: neither is quoted.
+    if chain(error).any(|cause| cause.is::<AuthError>()) {
+        return "the credentials of the kubeconfig or of the service account cannot be used".into();
+    }
     match error {
         Error::Api(status) => of_status(status),
-        Error::Auth(_) => format!("there are no credentials for the API server: {}", innermost(error)),
+        Error::ProxyProtocolUnsupported { .. } | Error::ProxyProtocolDisabled { .. } => {
+            "the proxy-url of the kubeconfig is no address of an HTTP proxy".into()
+        }
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
             format!("the API server cannot be reached: {}", innermost(error))
         }
@@ -71,10 +77,16 @@ pub(super) fn of_kubeconfig(error: &KubeconfigError) -> String {
 }
 
 /// The error at the end of the chain, on one line.
-fn innermost(error: &dyn StdError) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    one_line(&innermost.to_string(), LONGEST)
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().map(|cause| one_line(&cause.to_string(), LONGEST)).unwrap_or_default()
+}
+
+/// An error and its causes.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
 }

@@ -115,7 +115,7 @@ pub enum OtherTarget {
     /// What would start is what runs.
     TakenBack {
         /// What the ticket shows.
-        shown: Option<String>,
+        shown: String,
     },
     /// Flagger started another version.
     Started {

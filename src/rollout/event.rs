@@ -36,6 +36,21 @@ impl Rules {
 }
 
 impl Event<'_> {
+    /// Whether it is not Flagger's: then it breaks no silence.
+    #[must_use]
+    pub const fn is_of_canary(&self) -> bool {
+        match self {
+            Self::CanaryRead { .. } => true,
+            Self::Asked { .. }
+            | Self::RollbackAsked { .. }
+            | Self::Reported { .. }
+            | Self::Opened { .. }
+            | Self::NotOpened { .. }
+            | Self::Seen { .. }
+            | Self::TimePassed { .. } => false,
+        }
+    }
+
     /// What the API server showed when a message arrived.
     #[must_use]
     pub const fn observed(&self) -> &Observed {

@@ -45,6 +45,12 @@ impl Observed {
         }
     }
 
+    /// Whether an approval is bound to it, and it could not be read.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.is_bound() && self.proven().is_none()
+    }
+
     /// What would start now, if an approval is bound to it and it was read just now.
     pub(super) fn proven(&self) -> Option<&Change> {
         match self {

@@ -10,23 +10,36 @@ use crate::{
 };
 
 /// What a rollout changes, or why that is not known. Nothing if the bridge does not read the cluster.
-pub(super) fn change_section(shown: Option<&Shown>) -> Vec<Block> {
+pub(super) fn change_section(shown: Option<&Shown>, bound: bool) -> Vec<Block> {
     let Some(shown) = shown else { return Vec::new() };
     let mut blocks = vec![Block::Heading("What changes".into())];
     match shown {
         Shown::Change { change, as_of } => {
             blocks.extend(containers(change));
-            blocks.extend(bullets(difference_lines(change)));
-            blocks.extend(bullets(context_lines(change)));
+            let differences = difference_lines(change);
+            if !differences.is_empty() {
+                let lead = if has_new_image(change) {
+                    "Also changes:"
+                } else {
+                    "No image changes. These settings of the workload do:"
+                };
+                blocks.extend([paragraph(lead), Block::Bullets(differences)]);
+            }
+            blocks.extend([paragraph("About this rollout:"), Block::Bullets(context_lines(change))]);
             blocks.extend(as_of.map(|since| {
                 let since = clock_time(since);
                 paragraph(&format!(
-                    "This is what the cluster showed before {since}. Since then the bridge cannot read it."
+                    "This is what the cluster showed before {since}. The bridge has not been able to read it since."
                 ))
             }));
         }
         Shown::Unreadable { why } => {
             blocks.push(paragraph(&format!("The bridge could not read what changes: {why}.")));
+            if !bound {
+                blocks.push(paragraph(
+                    "You can decide all the same: ask the team what changes. And tell the team that runs the bridge.",
+                ));
+            }
         }
     }
     blocks
@@ -38,16 +51,14 @@ fn containers(change: &Change) -> Vec<Block> {
     let row = |container: &ContainerChange| {
         vec![container.title(), image(container.runs_now.as_ref()), image(container.would_run.as_ref())]
     };
-    let header = ["Container", "Runs now", "Would run"].map(str::to_owned).to_vec();
+    let header = ["Container", "Runs now", "After the rollout"].map(str::to_owned).to_vec();
     let rows = change.containers.iter().map(row).collect();
     let mut blocks = Vec::new();
     if let Some(sentence) = summary(change) {
         blocks.push(paragraph(sentence));
     }
     blocks.push(Block::Table { header, rows });
-    if change.containers_cut > 0 {
-        blocks.push(paragraph(&format!("And {} more containers.", change.containers_cut)));
-    }
+    blocks.extend(more(change.containers_cut, "container").map(|more| paragraph(&more)));
     blocks
 }
 
@@ -62,8 +73,20 @@ fn summary(change: &Change) -> Option<&'static str> {
              the bridge does not read it.",
         );
     }
-    let has_new_image = change.containers.iter().any(ContainerChange::is_changed);
-    (!has_new_image).then_some("The images stay the same; only configuration changes.")
+    None
+}
+
+fn has_new_image(change: &Change) -> bool {
+    change.containers.iter().any(ContainerChange::is_changed)
+}
+
+/// How many were cut, in words.
+fn more(cut: usize, what: &str) -> Option<String> {
+    match cut {
+        0 => None,
+        1 => Some(format!("And 1 more {what}.")),
+        cut => Some(format!("And {cut} more {what}s.")),
+    }
 }
 
 fn difference_lines(change: &Change) -> Vec<Vec<Span>> {
@@ -74,11 +97,9 @@ fn difference_lines(change: &Change) -> Vec<Vec<Span>> {
 fn context_lines(change: &Change) -> Vec<Vec<Span>> {
     let mut lines = vec![line("Target", &change.target.to_string())];
     lines.extend(change.annotations.iter().map(annotation));
-    if change.annotations_cut > 0 {
-        lines.push(vec![text(&format!("And {} more annotations.", change.annotations_cut))]);
-    }
+    lines.extend(more(change.annotations_cut, "annotation").map(|more| vec![text(&more)]));
     lines.extend(change.owner.as_ref().map(|owner| line("Deployed by", &owner.to_string())));
-    lines.extend(change.pushed.as_ref().map(|push| line("Pushed by", &push.to_string())));
+    lines.extend(change.pushed.as_ref().map(|push| line("Last pushed with", &push.to_string())));
     lines.extend(change.strategy.as_deref().map(|strategy| line("Strategy", strategy)));
     lines
 }
@@ -93,10 +114,6 @@ fn annotation(annotation: &Annotation) -> Vec<Span> {
             line(&annotation.name, &value.to_string())
         }
     }
-}
-
-fn bullets(lines: Vec<Vec<Span>>) -> Option<Block> {
-    (!lines.is_empty()).then_some(Block::Bullets(lines))
 }
 
 fn paragraph(sentence: &str) -> Block {

@@ -180,35 +180,37 @@ fn ended(outcome: TicketOutcome, stage: Stage, other: Option<&OtherTarget>) -> S
 
 /// What a ticket shows is not what would start, or what is deployed since Flagger started it.
 fn other_target(other: &OtherTarget) -> String {
-    let shows = |shown: &Option<String>| match shown {
-        Some(shown) => format!("This ticket shows {}", one_line(shown, LONGEST_LINE)),
-        None => "This ticket does not show what changes".to_owned(),
-    };
+    let line = |change: &String| one_line(change, LONGEST_LINE);
     match other {
         OtherTarget::Pushed { shown: None, now } => format!(
-            "The rollout was superseded: this ticket does not show what changes. Now the bridge can read it: {}. This \
-             ticket opens nothing any more; another one shows the change, and this one is then linked to it.",
-            one_line(now, LONGEST_LINE)
+            "The rollout was superseded: this ticket could not show what changes. The bridge can read it now: {}. This \
+             ticket opens nothing any more. Another one shows the change: decide there.",
+            line(now)
         ),
-        OtherTarget::Pushed { shown, now } => format!(
-            "The rollout was superseded: another version was pushed while this ticket waited. {}; now it is {}. This \
-             ticket opens nothing any more, and what was decided here is not carried over: the other version has a \
-             ticket of its own, to which this one is then linked.",
-            shows(shown),
-            one_line(now, LONGEST_LINE)
+        OtherTarget::Pushed { shown: Some(shown), now } => format!(
+            "The rollout was superseded: another version was pushed before Flagger started the one that this ticket \
+             shows. It showed: {}. What would start now: {}.{} This ticket opens nothing any more, and an approval given \
+             here does not count. Another ticket shows what would start: decide there.",
+            line(shown),
+            line(now),
+            if shown == now {
+                " They differ in what these words do not tell; compare the two tickets."
+            } else {
+                ""
+            }
         ),
         OtherTarget::TakenBack { shown } => format!(
-            "The rollout was superseded: the change was taken back while this ticket waited. {}; now nothing differs \
-             from what runs. This ticket opens nothing any more. Flagger still asks, so another ticket says so.",
-            shows(shown)
+            "The rollout was superseded: the pod template was changed back before it started. This ticket showed: {}. What \
+             would start now is what already runs, except perhaps for the content of ConfigMaps and Secrets. This ticket \
+             opens nothing any more. Flagger still waits, so there is another ticket: decide there.",
+            line(shown)
         ),
         OtherTarget::Started { shown, now } => format!(
-            "The rollout was superseded: another version was pushed after the approval at confirm-rollout, and Flagger \
-             starts what is deployed. The ticket that was approved showed {}; now it is {}, which nobody approved. \
-             This ticket opens nothing any more. If Flagger asks before it promotes that version, the ticket for it \
-             says so.",
-            shown.as_deref().map_or_else(|| "no change".to_owned(), |shown| one_line(shown, LONGEST_LINE)),
-            one_line(now, LONGEST_LINE)
+            "The rollout was superseded: after the approval at confirm-rollout another version was pushed, and Flagger starts \
+             what is deployed. Approved was: {}. Deployed is: {}, which nobody approved. This ticket opens nothing any \
+             more. If that is wrong, reject the next ticket of this rollout, or have the team deploy the approved version.",
+            shown.as_ref().map_or_else(|| "not known".to_owned(), line),
+            line(now)
         ),
     }
 }

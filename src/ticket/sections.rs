@@ -66,11 +66,7 @@ pub(super) fn rollout_section(subject: &Subject) -> Vec<Block> {
 pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
     let gate = &subject.gate;
     let (yes, no, limits) = match gate.stage {
-        Stage::ConfirmRollout if subject.bound => (
-            "Flagger starts this rollout.",
-            "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
-            bound_limits(subject),
-        ),
+        Stage::ConfirmRollout if subject.bound => bound_words(subject),
         Stage::ConfirmRollout => (
             "Flagger starts this rollout.",
             "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
@@ -110,17 +106,23 @@ pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> 
     vec![Block::Heading("What your decision does".into()), Block::Bullets(lines), Block::Paragraph(limits)]
 }
 
-/// What an approval at confirm-rollout is for, if it is bound to what the ticket shows.
-const fn bound_limits(subject: &Subject) -> &'static str {
+/// What a decision at confirm-rollout does if an approval is for what the ticket shows: yes, no, and what it does not
+/// cover.
+const fn bound_words(subject: &Subject) -> (&'static str, &'static str, &'static str) {
     match &subject.change {
-        Some(Shown::Change { .. }) => {
-            "This approves what this ticket shows, and nothing else: if another version is pushed before Flagger starts \
-             this one, it gets a ticket of its own."
-        }
-        Some(Shown::Unreadable { .. }) | None => {
-            "This ticket does not show what changes, so an approval here opens nothing. As soon as the bridge can read it, \
-             another ticket shows it."
-        }
+        Some(Shown::Change { .. }) => (
+            "Flagger starts this rollout.",
+            "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
+            "This approves the images and pod settings shown above. If another version is pushed before Flagger starts \
+             this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of \
+             replicas, and the strategy.",
+        ),
+        Some(Shown::Unreadable { .. }) | None => (
+            "nothing starts yet: this ticket does not show what changes, so approving it has no effect.",
+            "nothing starts, either.",
+            "Do not decide here. Once the bridge can read what changes, another ticket shows it. If that does not happen, \
+             tell the team that runs the bridge.",
+        ),
     }
 }
 

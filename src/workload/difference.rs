@@ -167,7 +167,7 @@ impl fmt::Display for Difference {
 
 fn reference(kind: &str, name: &str, how: How) -> String {
     match how {
-        How::Added => format!("{kind} {name} is referenced anew"),
+        How::Added => format!("{kind} {name} is now referenced"),
         How::Removed => format!("{kind} {name} is no longer referenced"),
         How::Changed => format!("the reference to {kind} {name} changed"),
     }

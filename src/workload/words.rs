@@ -16,11 +16,11 @@ impl Change {
     #[must_use]
     pub fn summary(&self) -> String {
         if self.is_empty() {
-            return "nothing differs from what runs now".to_owned();
+            return "no change".to_owned();
         }
         let changed: Vec<&ContainerChange> = self.containers.iter().filter(|it| it.is_changed()).collect();
         if changed.is_empty() {
-            return "only configuration changed".to_owned();
+            return self.summary_without_images();
         }
         let named: Vec<String> = changed.iter().take(MOST_IN_SUMMARY).map(ToString::to_string).collect();
         let named = named.join(", ");
@@ -28,9 +28,18 @@ impl Change {
             0 => named,
             // Those that were cut may have changed as well.
             more if changed.len() == self.containers.len() && self.containers_cut > 0 => {
-                format!("{named} and more than {more} more")
+                format!("{named} and at least {more} more")
             }
             more => format!("{named} and {more} more"),
+        }
+    }
+
+    /// The change on one line if the images stay the same.
+    fn summary_without_images(&self) -> String {
+        match (self.differences.as_slice(), self.differences.len() + self.differences_cut) {
+            (_, 0) => "no new image".to_owned(),
+            ([only], 1) => format!("no new image; {only}"),
+            (_, several) => format!("no new image, {several} other changes"),
         }
     }
 

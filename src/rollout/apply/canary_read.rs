@@ -51,7 +51,7 @@ impl Step {
             Progress::Failing(_) if how == End::Failed => return,
             Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) | Progress::Failing(_) => {}
         }
-        match self.other_deployed(observed) {
+        match self.other_deployed(*phase, observed) {
             Some(other) => {
                 self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
             }

@@ -38,7 +38,7 @@ impl Step {
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
                     }
-                    self.supersede_started(signal, observed);
+                    self.supersede_started(signal, message.phase, observed);
                     return true;
                 }
                 Transition::Moves(progress) => {
@@ -47,11 +47,11 @@ impl Step {
                         rollout.label.clone_from(&message.label);
                     }
                     self.check_started_revision(before.as_ref());
-                    self.supersede_started(signal, observed);
+                    self.supersede_started(signal, message.phase, observed);
                     return true;
                 }
                 Transition::Ignored => return false,
-                Transition::Ends(how) => match self.other_started(signal, observed) {
+                Transition::Ends(how) => match self.other_started(signal, message.phase, observed) {
                     Some(other) => {
                         unapproved = true;
                         self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));

@@ -8,6 +8,7 @@ use crate::{
         canary::{Canary, Rollout},
         change::AuditEvent,
         command::OtherTarget,
+        message::Phase,
         observed::Observed,
         progress::{End, Progress, TicketOutcome},
         transitions::Signal,
@@ -55,10 +56,9 @@ impl Step {
         let mut confirmed = rollout.gates.iter().filter(|gate| gate.name.stage == Stage::ConfirmRollout);
         let Some(outdated) = confirmed.find(|gate| !shows(gate, change)) else { return };
         let shown = summary(outdated);
-        let other = if change.is_empty() {
-            OtherTarget::TakenBack { shown }
-        } else {
-            OtherTarget::Pushed { shown, now: change.summary() }
+        let other = match shown {
+            Some(shown) if change.is_empty() => OtherTarget::TakenBack { shown },
+            shown => OtherTarget::Pushed { shown, now: change.summary() },
         };
         let next = successor(rollout, self.now, progress);
         self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
@@ -67,8 +67,8 @@ impl Step {
 
     /// If something else runs than the ticket of confirm-rollout shows: ends the rollout, and another one runs in its
     /// place, which nobody approved. A rollout that was rejected stays, so that it is rolled back.
-    pub(super) fn supersede_started(&mut self, signal: Signal, observed: &Observed) {
-        let Some(other) = self.other_started(signal, observed) else { return };
+    pub(super) fn supersede_started(&mut self, signal: Signal, phase: Phase, observed: &Observed) {
+        let Some(other) = self.other_started(signal, phase, observed) else { return };
         let Some(rollout) = &mut self.canary.rollout else { return };
         rollout.unapproved = true;
         if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
@@ -81,23 +81,34 @@ impl Step {
 
     /// Compares what is deployed with what the ticket of confirm-rollout shows, once after it was answered open: with
     /// the first message that is not another question at confirm-rollout. Records it if that is something else.
-    pub(super) fn other_started(&mut self, signal: Signal, observed: &Observed) -> Option<OtherTarget> {
+    pub(super) fn other_started(
+        &mut self,
+        signal: Signal,
+        phase: Phase,
+        observed: &Observed,
+    ) -> Option<OtherTarget> {
         match signal {
             Signal::ConfirmRollout { .. } => None,
             Signal::OtherGate { .. } | Signal::Rollback | Signal::PostRollout | Signal::Event => {
-                self.other_deployed(observed)
+                self.other_deployed(phase, observed)
             }
         }
     }
 
-    /// The same, whatever the occasion.
-    pub(super) fn other_deployed(&mut self, observed: &Observed) -> Option<OtherTarget> {
+    /// The same, whatever the occasion. After a success it may also be what was promoted: what is deployed then may
+    /// already be the next version.
+    pub(super) fn other_deployed(&mut self, phase: Phase, observed: &Observed) -> Option<OtherTarget> {
         let (change, rollout) = (observed.proven()?, self.canary.rollout.as_mut()?);
         if !std::mem::replace(&mut rollout.start_unverified, false) {
             return None;
         }
         let used = |gate: &&Gate| gate.name.stage == Stage::ConfirmRollout && gate.used.is_some();
-        let approved = rollout.gates.iter().find(used).filter(|gate| !shows(gate, change))?;
+        let was_promoted = |gate: &Gate| {
+            let shown = gate.shows.as_ref().map(|shows| &shows.digest);
+            phase == Phase::Succeeded && shown.is_some() && shown == change.running.as_ref()
+        };
+        let is_other = |gate: &&Gate| !shows(gate, change) && !was_promoted(gate);
+        let approved = rollout.gates.iter().find(used).filter(is_other)?;
         let (shown, now) = (summary(approved), change.summary());
         let (gate, ticket) = (approved.name.clone(), approved.ticket().cloned());
         let (before, started) = (shown.clone(), now.clone());

@@ -21,8 +21,8 @@ fn only_those_that_are_configured() {
     } });
     let is_shown = |name: &str| name != "app";
     let change = change(&canary(), &target, None, &is_shown);
-    insta::assert_snapshot!(text(&Change { strategy: None, ..change }), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(text(&Change { strategy: None, ..change }), @r"
+    Deployment cart: no new image
     app.kubernetes.io/version: 6.5.0
     ci/run: https://ci.shop/runs/12?view=log#end (link)
     kubernetes.io/change-cause: CART-12: raise the timeout

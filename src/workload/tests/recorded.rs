@@ -47,8 +47,8 @@ fn a_promoted_target_is_what_runs() {
     let change = change_of(&canary, &target, Some(&primary));
     assert_eq!(change.running.as_ref(), Some(&change.digest));
     assert!(change.is_empty());
-    insta::assert_snapshot!(text(&change), @"
-    Deployment podinfo: nothing differs from what runs now
+    insta::assert_snapshot!(text(&change), @r"
+    Deployment podinfo: no change
     | podinfod | ghcr.io/stefanprodan/podinfo:6.6.0 | ghcr.io/stefanprodan/podinfo:6.6.0 |
     app: podinfo
     Canary: traffic in steps of 10 % up to 50 %, every 11 minutes; rolled back after 5 failed checks; metric request-success-rate.
@@ -58,24 +58,24 @@ fn a_promoted_target_is_what_runs() {
 
 #[test]
 fn each_push_has_its_digest() {
-    insta::assert_snapshot!(course("pushed-after-the-approval"), @"
+    insta::assert_snapshot!(course("pushed-after-the-approval"), @r"
      2.15                  a39e7e none   podinfod 6.4.0 (new)
      2.32 Initializing     a39e7e none   podinfod 6.4.0 (new)
-     3.36 Initializing     a39e7e a39e7e nothing differs from what runs now
-     4.35 Initializing     a39e7e a39e7e nothing differs from what runs now
-     4.39 Initialized      a39e7e a39e7e nothing differs from what runs now
+     3.36 Initializing     a39e7e a39e7e no change
+     4.35 Initializing     a39e7e a39e7e no change
+     4.39 Initialized      a39e7e a39e7e no change
      5.63 Initialized      788e29 a39e7e podinfod 6.4.0 → 6.5.0
      6.35 Waiting          788e29 a39e7e podinfod 6.4.0 → 6.5.0
     10.33 Waiting          6c6fb2 a39e7e podinfod 6.4.0 → 6.6.0
     11.36 Waiting          6c6fb2 a39e7e podinfod 6.4.0 → 6.6.0
     11.38 Progressing      6c6fb2 a39e7e podinfod 6.4.0 → 6.6.0
     ");
-    insta::assert_snapshot!(course("failed-then-pushed-while-waiting"), @"
+    insta::assert_snapshot!(course("failed-then-pushed-while-waiting"), @r"
      2.08                  a39e7e none   podinfod 6.4.0 (new)
      2.26 Initializing     a39e7e none   podinfod 6.4.0 (new)
-     3.31 Initializing     a39e7e a39e7e nothing differs from what runs now
-     4.31 Initializing     a39e7e a39e7e nothing differs from what runs now
-     4.38 Initialized      a39e7e a39e7e nothing differs from what runs now
+     3.31 Initializing     a39e7e a39e7e no change
+     4.31 Initializing     a39e7e a39e7e no change
+     4.38 Initialized      a39e7e a39e7e no change
      5.59 Initialized      9e0a1d a39e7e podinfod 6.4.0 → 1
      6.31 Waiting          9e0a1d a39e7e podinfod 6.4.0 → 1
      9.32 Waiting          9e0a1d a39e7e podinfod 6.4.0 → 1
@@ -89,11 +89,11 @@ fn each_push_has_its_digest() {
     22.32 Waiting          fd606e a39e7e podinfod 6.4.0 → 3
     22.34 Progressing      fd606e a39e7e podinfod 6.4.0 → 3
     35.32 WaitingPromotion fd606e a39e7e podinfod 6.4.0 → 3
-    37.33 WaitingPromotion fd606e fd606e nothing differs from what runs now
-    37.34 Promoting        fd606e fd606e nothing differs from what runs now
-    39.29 Finalising       fd606e fd606e nothing differs from what runs now
-    40.29 Finalising       fd606e fd606e nothing differs from what runs now
-     40.3 Succeeded        fd606e fd606e nothing differs from what runs now
+    37.33 WaitingPromotion fd606e fd606e no change
+    37.34 Promoting        fd606e fd606e no change
+    39.29 Finalising       fd606e fd606e no change
+    40.29 Finalising       fd606e fd606e no change
+     40.3 Succeeded        fd606e fd606e no change
     ");
 }
 

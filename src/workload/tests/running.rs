@@ -106,7 +106,7 @@ fn without_config_tracking_names_are_names() {
     canary["status"].as_object_mut().unwrap().remove("trackedConfigs");
     assert_eq!(
         differs(&canary, &target, &primary),
-        ["ConfigMap settings-primary is no longer referenced", "ConfigMap settings is referenced anew"]
+        ["ConfigMap settings-primary is no longer referenced", "ConfigMap settings is now referenced"]
     );
     // Nothing is known before Flagger has applied anything.
     canary["status"] = json!({ "phase": "Initializing" });

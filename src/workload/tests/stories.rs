@@ -105,8 +105,8 @@ fn nothing() {
     let target = cart(&json!([container("cart", "cart:6.5.0")]));
     let change = change_of(&canary(), &target, Some(&promoted(&target)));
     assert_eq!(change.running.as_ref(), Some(&change.digest));
-    insta::assert_snapshot!(told(&canary(), &target, &promoted(&target)), @"
-    Deployment cart: nothing differs from what runs now
+    insta::assert_snapshot!(told(&canary(), &target, &promoted(&target)), @r"
+    Deployment cart: no change
     | cart | cart:6.5.0 | cart:6.5.0 |
     ");
 }
@@ -149,20 +149,20 @@ fn only_a_config_map() {
     set(spec, "/containers/0/envFrom/0/configMapRef/name", copy.clone());
     set(spec, "/containers/0/env/1/valueFrom/configMapKeyRef/name", copy);
     assert!(change_of(&canary(), &old, Some(&primary)).is_empty());
-    insta::assert_snapshot!(told(&canary(), &new, &primary), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told(&canary(), &new, &primary), @r"
+    Deployment cart: no new image, 2 other changes
     | cart | cart:6.5.0 | cart:6.5.0 |
     - ConfigMap cart-config-8h2k is no longer referenced
-    - ConfigMap cart-config-t9m4 is referenced anew
+    - ConfigMap cart-config-t9m4 is now referenced
     ");
 
     // With another key as well, the variable itself is named.
     let new = with(&new, "/spec/containers/0/env/1/valueFrom/configMapKeyRef/key", json!("log-level"));
-    insta::assert_snapshot!(told(&canary(), &new, &primary), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told(&canary(), &new, &primary), @r"
+    Deployment cart: no new image, 3 other changes
     | cart | cart:6.5.0 | cart:6.5.0 |
     - ConfigMap cart-config-8h2k is no longer referenced
-    - ConfigMap cart-config-t9m4 is referenced anew
+    - ConfigMap cart-config-t9m4 is now referenced
     - Container cart: environment variable LEVEL changed
     ");
 }
@@ -173,8 +173,8 @@ fn only_an_environment_variable() {
     let new = with(&old, "/spec/containers/0/env/0/value", json!("https://evil.example"));
     let told = told(&canary(), &new, &promoted(&old));
     assert!(!told.contains("evil"), "{told}");
-    insta::assert_snapshot!(told, @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told, @r"
+    Deployment cart: no new image; Container cart: environment variable PAYMENT_URL changed
     | cart | cart:6.5.0 | cart:6.5.0 |
     - Container cart: environment variable PAYMENT_URL changed
     ");
@@ -185,8 +185,8 @@ fn only_replicas() {
     let old = cart(&json!([container("cart", "cart:6.5.0")]));
     let mut new = old.clone();
     new["spec"]["replicas"] = json!(4);
-    insta::assert_snapshot!(told(&canary(), &new, &promoted(&old)), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told(&canary(), &new, &promoted(&old)), @r"
+    Deployment cart: no new image; Replicas: 2 → 4
     | cart | cart:6.5.0 | cart:6.5.0 |
     - Replicas: 2 → 4
     ");
@@ -276,12 +276,12 @@ fn everything_else() {
         set(template, pointer, value);
     }
     set(&mut new, "/spec/strategy/type", json!("Recreate"));
-    insta::assert_snapshot!(told(&canary(), &new, &promoted(&old)), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told(&canary(), &new, &promoted(&old)), @r"
+    Deployment cart: no new image, 24 other changes
     | cart | cart:6.5.0 | cart:6.5.0 |
     | proxy | envoy:1.2 | envoy:1.2 |
     - Update strategy changed
-    - Secret cart-tls is referenced anew
+    - Secret cart-tls is now referenced
     - spec.template.metadata.ownedBy added
     - spec.template.spec.affinity.nodeAffinity.required added
     - Container cart: arguments changed
@@ -323,8 +323,8 @@ fn an_order() {
     for list in ["/initContainers", "/containers/0/env"] {
         spec.pointer_mut(list).unwrap().as_array_mut().unwrap().reverse();
     }
-    insta::assert_snapshot!(told(&canary(), &new, &promoted(&old)), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told(&canary(), &new, &promoted(&old)), @r"
+    Deployment cart: no new image, 2 other changes
     | cart | cart:6.5.0 | cart:6.5.0 |
     | migrate (init) | i:2 | i:2 |
     | lock (init) | i:1 | i:1 |
@@ -358,7 +358,7 @@ fn two_hundred_changes_are_cut() {
     };
     let change = change_of(&canary(), &cart(&containers("2")), Some(&promoted(&cart(&containers("1")))));
     assert_eq!((change.containers.len(), change.containers_cut), (50, 10));
-    insta::assert_snapshot!(change.summary(), @"c0 1 → 2, c1 1 → 2 and more than 48 more");
+    insta::assert_snapshot!(change.summary(), @r"c0 1 → 2, c1 1 → 2 and at least 48 more");
 }
 
 /// The API server refuses such an image, but a digest that differs must not look like nothing.
@@ -366,8 +366,8 @@ fn two_hundred_changes_are_cut() {
 fn an_image_that_is_no_text() {
     let target =
         |image: u8| with(&cart(&json!([container("cart", "")])), "/spec/containers/0/image", json!(image));
-    insta::assert_snapshot!(told(&canary(), &target(2), &promoted(&target(1))), @"
-    Deployment cart: only configuration changed
+    insta::assert_snapshot!(told(&canary(), &target(2), &promoted(&target(1))), @r"
+    Deployment cart: no new image; Container cart: image changed
     | cart | (no image) | (no image) |
     - Container cart: image changed
     ");

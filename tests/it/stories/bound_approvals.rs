@@ -68,7 +68,7 @@ async fn another_version_needs_another_approval() {
     let second = world.newest();
     world.decides(&first, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 403, "{first} is about another version");
-    assert!(comments(&world, &first).contains("another version was pushed while this ticket waited"));
+    assert!(comments(&world, &first).contains("another version was pushed before Flagger started"));
     assert!(fake_jira::text(&world.jira.issue(&second).unwrap().description).contains("6.6.0"));
     world.decides(&second, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);
@@ -93,7 +93,10 @@ async fn an_approval_is_not_for_what_is_pushed_after_it() {
     let second = world.newest();
     assert_ne!(first, second);
     let said = comments(&world, &first);
-    assert!(said.contains("This ticket shows cart 6.4.0 → 6.5.0; now it is cart 6.4.0 → 6.6.0"), "{said}");
+    assert!(
+        said.contains("It showed: cart 6.4.0 → 6.5.0. What would start now: cart 6.4.0 → 6.6.0."),
+        "{said}"
+    );
     world.decides(&second, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);
     cluster.api.release();
@@ -111,7 +114,7 @@ async fn a_version_that_is_taken_back() {
     cluster.pushes("6.4.0");
     assert_eq!(asks(&world, "Waiting").await.status, 403);
     world.run_worker().await;
-    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: the change was taken back while this ticket waited. This ticket shows cart 6.4.0 → 6.5.0; now nothing differs from what runs. This ticket opens nothing any more. Flagger still asks, so another ticket says so.");
+    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: the pod template was changed back before it started. This ticket showed: cart 6.4.0 → 6.5.0. What would start now is what already runs, except perhaps for the content of ConfigMaps and Secrets. This ticket opens nothing any more. Flagger still waits, so there is another ticket: decide there.");
     world.finish().await;
 }
 
@@ -134,7 +137,7 @@ async fn a_version_that_starts_unapproved_is_recorded() {
             .contains("Not approved: Flagger started")
     );
     let said = comments(&world, &first);
-    assert!(said.contains("now it is cart 6.4.0 → 6.6.0, which nobody approved"), "{said}");
+    assert!(said.contains("Deployed is: cart 6.4.0 → 6.6.0, which nobody approved"), "{said}");
     assert_eq!(world.count("audit WHERE kind = 'unapproved'").await, 1);
     world.decides(&second, "Approved").await;
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
@@ -204,7 +207,7 @@ async fn a_ticket_that_shows_nothing_is_replaced() {
         tries += 1;
         assert!(tries < 10_000, "the watch never recovers");
     }
-    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: this ticket does not show what changes. Now the bridge can read it: cart 6.4.0 → 6.5.0. This ticket opens nothing any more; another one shows the change, and this one is then linked to it.");
+    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: this ticket could not show what changes. The bridge can read it now: cart 6.4.0 → 6.5.0. This ticket opens nothing any more. Another one shows the change: decide there.");
     let second = world.newest();
     world.decides(&second, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);

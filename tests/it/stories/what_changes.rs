@@ -25,11 +25,13 @@ async fn a_ticket_says_what_changes() {
             What changes
             Container
             Runs now
-            Would run
+            After the rollout
             cart
             registry.example.com/shop/cart:6.4.0
             registry.example.com/shop/cart:6.5.0
+            Also changes:
             • Container cart: environment variable PAYMENT_PASSWORD changed
+            About this rollout:
             • Target: Deployment cart
             • kubernetes.io/change-cause: https://git.example.com/shop/cart/v6.5.0
             • Strategy: Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metric request-success-rate.
@@ -40,10 +42,14 @@ async fn a_ticket_says_what_changes() {
 
             h3. What changes
 
-            || Container || Runs now || Would run ||
+            || Container || Runs now || After the rollout ||
             | cart | registry.example.com/shop/cart:6.4.0 | registry.example.com/shop/cart:6.5.0 |
 
+            Also changes:
+
             * Container cart: environment variable PAYMENT\_PASSWORD changed
+
+            About this rollout:
 
             * {*}Target:{*} Deployment cart
             * {*}kubernetes.io/change-cause:{*} [https\://git.example.com/shop/cart/v6.5.0|https://git.example.com/shop/cart/v6.5.0]
@@ -73,6 +79,7 @@ async fn a_ticket_says_why_it_does_not_say_what_changes() {
     Flagger is about to replace what is running with the new revision of cart in namespace shop on cluster default. It waits for this ticket.
     What changes
     The bridge could not read what changes: deployments.apps cannot be read since 2026-09-21T14:13:20Z: the API server forbids it: deployments.apps is forbidden: User "system:serviceaccount:flagger:bridge" cannot list resource "deployments" in API group "apps" at the cluster scope.
+    You can decide all the same: ask the team what changes. And tell the team that runs the bridge.
     "#);
     let key = world.newest();
     world.decides(&key, "Approved").await;
