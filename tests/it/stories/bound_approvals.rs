@@ -2,7 +2,7 @@
 
 use fake_jira::Flavour;
 
-use crate::world::{Answer, World, cluster::Cluster};
+use crate::world::{Answer, World, cluster::Cluster, program::until};
 
 crate::world::crash::crash_tests!(
     another_version_needs_another_approval,
@@ -57,14 +57,13 @@ async fn another_version_needs_another_approval() {
     world.run_worker().await;
     let first = world.newest();
     cluster.pushes("6.6.0");
-    loop {
-        // The watch tells it a moment later.
+    // The watch tells it a moment later.
+    until("a second ticket", async || {
         assert_eq!(asks(&world, "Waiting").await.status, 403);
         world.run_worker().await;
-        if world.tickets().len() == 2 {
-            break;
-        }
-    }
+        world.tickets().len() == 2
+    })
+    .await;
     let second = world.newest();
     world.decides(&first, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 403, "{first} is about another version");
@@ -200,13 +199,12 @@ async fn a_ticket_that_shows_nothing_is_replaced() {
     world.decides(&first, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 403);
     cluster.api.unavailable(false);
-    let mut tries = 0;
-    while world.tickets().len() == 1 {
+    until("a second ticket", async || {
         assert_eq!(asks(&world, "Waiting").await.status, 403);
         world.run_worker().await;
-        tries += 1;
-        assert!(tries < 10_000, "the watch never recovers");
-    }
+        world.tickets().len() == 2
+    })
+    .await;
     insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: this ticket could not show what changes. The bridge can read it now: cart 6.4.0 → 6.5.0. This ticket opens nothing any more. Another one shows the change: decide there.");
     let second = world.newest();
     world.decides(&second, "Approved").await;

@@ -3,7 +3,7 @@
 use fake_jira::Flavour;
 use serde_json::json;
 
-use crate::world::{World, cluster::Cluster};
+use crate::world::{World, cluster::Cluster, program::until};
 
 crate::world::crash::crash_tests!(a_success_is_not_reported, a_canary_is_created_again);
 
@@ -17,17 +17,14 @@ async fn waits_for_promotion(cluster: &Cluster) -> (World, String) {
     (world, key)
 }
 
-/// Runs the worker until the ticket is labelled as ended: the watch tells it a moment later.
+/// Runs the worker until the ticket is labelled as ended: the watch tells it a moment later. Returns the last comment.
 async fn ends(world: &World, key: &str) -> String {
-    for _ in 0..10_000 {
+    until("the ticket is labelled as ended", async || {
         world.run_worker().await;
-        let ticket = world.jira.issue(key).unwrap();
-        if ticket.labels.iter().any(|label| label == LABEL) {
-            return fake_jira::text(&ticket.comments.last().unwrap().body);
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("{key} never ended");
+        world.jira.issue(key).unwrap().labels.iter().any(|label| label == LABEL)
+    })
+    .await;
+    fake_jira::text(&world.jira.issue(key).unwrap().comments.last().unwrap().body)
 }
 
 #[tokio::test]
