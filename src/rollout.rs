@@ -20,7 +20,7 @@ mod tests;
 mod transitions;
 
 pub use self::{
-    canary::{Canary, Denials, MOST_DENIALS, Rollout},
+    canary::{Canary, Denials, MOST_DENIALS, Rollout, Start},
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
     command::{Command, Notice, OtherTarget},

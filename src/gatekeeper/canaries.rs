@@ -6,7 +6,7 @@ use super::handle::Gatekeeper;
 use crate::{
     lock::lock,
     millis::Millis,
-    rollout::{Canary, Change, Event, Observed},
+    rollout::{Canary, Change, Event, Observed, Start},
     store,
 };
 
@@ -40,7 +40,7 @@ impl Gatekeeper {
                 continue;
             }
             let observed = self.observe(&canary.id, None, now).await;
-            if was.start_unverified && observed.is_unread() {
+            if was.start == Start::Unverified && observed.is_unread() {
                 lock(&self.canaries_unread).insert(cluster.clone(), now);
                 continue;
             }

@@ -76,15 +76,25 @@ pub struct Rollout {
     /// is seen again, the bridge comments on it, or uses it again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replaced: Vec<Gate>,
-    /// confirm-rollout was answered open for what its ticket shows, and what started has not been compared with that.
+    /// Whether what started is what was approved at confirm-rollout.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub start_unverified: bool,
+    pub start: Start,
     /// What its Canary showed since it began, where the bridge reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_seen: Option<CanarySeen>,
-    /// Flagger started it although another version was approved: its tickets say so.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub unapproved: bool,
+}
+
+/// Whether what started is what was approved at confirm-rollout, where an approval is for what its ticket shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// It is, or there is nothing to compare.
+    #[default]
+    Settled,
+    /// confirm-rollout was answered open, and what started has not been compared with what its ticket shows.
+    Unverified,
+    /// It is not: Flagger started it although another version was approved. The rollout's tickets say so.
+    Unapproved,
 }
 
 /// Whether a field has its default: then it is not written.
@@ -110,9 +120,8 @@ impl Rollout {
             wait_start: WaitStart::Observed,
             looks_untyped: false,
             replaced: Vec::new(),
-            start_unverified: false,
+            start: Start::Settled,
             canary_seen: None,
-            unapproved: false,
         }
     }
 

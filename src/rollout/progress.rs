@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Revision;
+use super::message::{Phase, Revision};
 use crate::policy::Milestone;
 
 /// How far a rollout is, as far as its messages show.
@@ -108,6 +108,22 @@ pub enum End {
 }
 
 impl End {
+    /// How a rollout ended by this phase of Flagger, if it did.
+    pub(super) const fn by_phase(phase: Phase) -> Option<Self> {
+        match phase {
+            Phase::Succeeded => Some(Self::Succeeded),
+            Phase::Failed => Some(Self::Failed),
+            Phase::Initializing
+            | Phase::Initialized
+            | Phase::Waiting
+            | Phase::Progressing
+            | Phase::WaitingPromotion
+            | Phase::Promoting
+            | Phase::Finalising
+            | Phase::Other => None,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -111,17 +111,9 @@ pub(super) fn between(
             | Progress::Running(_)
             | Progress::Failing(_) => names_revision(&rollout.progress, message),
         },
-        Signal::PostRollout => match message.phase {
-            Phase::Succeeded => post_rollout(&rollout.progress, message, End::Succeeded),
-            Phase::Failed => post_rollout(&rollout.progress, message, End::Failed),
-            Phase::Initializing
-            | Phase::Initialized
-            | Phase::Waiting
-            | Phase::Progressing
-            | Phase::WaitingPromotion
-            | Phase::Promoting
-            | Phase::Finalising
-            | Phase::Other => Transition::Ignored,
+        Signal::PostRollout => match End::by_phase(message.phase) {
+            Some(how) => post_rollout(&rollout.progress, message, how),
+            None => Transition::Ignored,
         },
         Signal::Event if names_revision_late && is_under_way(message.phase) => {
             Transition::Ends(end_of(&rollout.progress))

@@ -31,18 +31,7 @@ impl Step {
         let was_under_way = before.is_some_and(|seen| seen.under_way);
         let under_way = was_under_way || is_under_way(*phase);
         rollout.canary_seen = Some(CanarySeen { uid: uid.clone(), under_way });
-        let how = match phase {
-            Phase::Succeeded => End::Succeeded,
-            Phase::Failed => End::Failed,
-            Phase::Initializing
-            | Phase::Initialized
-            | Phase::Waiting
-            | Phase::Progressing
-            | Phase::WaitingPromotion
-            | Phase::Promoting
-            | Phase::Finalising
-            | Phase::Other => return,
-        };
+        let Some(how) = End::by_phase(*phase) else { return };
         match rollout.progress {
             // Flagger asks for the first time in the phase in which the previous rollout ended.
             Progress::Asked(_) => return,

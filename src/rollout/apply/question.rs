@@ -10,7 +10,7 @@ use crate::{
     gate::{Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
     policy::DENY_LIST_GREW,
     rollout::{
-        canary::{Canary, Rollout},
+        canary::{Canary, Rollout, Start},
         change::AuditEvent,
         command::{Command, Notice},
         event::Rules,
@@ -157,7 +157,7 @@ impl Step {
             Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
         subject.change = asked.observed.shown().cloned();
         subject.bound = asked.observed.is_bound();
-        subject.unapproved = rollout.unapproved;
+        subject.unapproved = rollout.start == Start::Unapproved;
         if asked.name.stage == Stage::ConfirmRollout {
             subject.refine(&rollout.progress, rollout.wait_start);
         }
@@ -207,7 +207,7 @@ impl Step {
         }
         rollout.progress = match (rollout.progress.clone(), asked.name.stage) {
             (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
-                rollout.start_unverified = asked.observed.is_bound();
+                rollout.start = if asked.observed.is_bound() { Start::Unverified } else { Start::Settled };
                 Progress::Admitted(base)
             }
             (progress, _) => progress,

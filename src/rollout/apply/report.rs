@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::step::Step;
 use crate::rollout::{
-    canary::Rollout,
+    canary::{Rollout, Start},
     change::AuditEvent,
     command::{Command, Notice},
     event::Rules,
@@ -31,7 +31,7 @@ impl Step {
         self.canary.sends_checksums |= message.checksum.is_some();
         let before = self.canary.rollout.as_ref().map(|rollout| rollout.progress.clone());
         self.update_unasked(signal, message);
-        let mut unapproved = false;
+        let mut start = Start::Settled;
         if let Some(rollout) = &mut self.canary.rollout {
             match transitions::between(rollout, signal, message, silent_for) {
                 Transition::Stays => {
@@ -53,7 +53,7 @@ impl Step {
                 Transition::Ignored => return false,
                 Transition::Ends(how) => match self.other_started(signal, message.phase, observed) {
                     Some(other) => {
-                        unapproved = true;
+                        start = Start::Unapproved;
                         self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
                     }
                     None => self.end_by_message(how, signal, message),
@@ -73,7 +73,7 @@ impl Step {
             ) => WaitStart::Observed,
         };
         let rollout = Rollout::new(self.now, message.label.clone(), progress);
-        self.canary.rollout = Some(Rollout { wait_start, unapproved, ..rollout });
+        self.canary.rollout = Some(Rollout { wait_start, start, ..rollout });
         true
     }
 

@@ -5,7 +5,7 @@ use crate::{
     gate::{Gate, GateName, Stage},
     millis::Millis,
     rollout::{
-        canary::{Canary, Rollout},
+        canary::{Canary, Rollout, Start},
         change::AuditEvent,
         command::OtherTarget,
         message::Phase,
@@ -22,7 +22,7 @@ impl Canary {
     #[must_use]
     pub fn needs_target(&self, gate: Option<&GateName>, watched: Option<&Change>) -> bool {
         let Some(rollout) = &self.rollout else { return gate.is_some() };
-        if rollout.start_unverified {
+        if rollout.start == Start::Unverified {
             return true;
         }
         let Some(name) = gate else { return false };
@@ -70,7 +70,7 @@ impl Step {
     pub(super) fn supersede_started(&mut self, signal: Signal, phase: Phase, observed: &Observed) {
         let Some(other) = self.other_started(signal, phase, observed) else { return };
         let Some(rollout) = &mut self.canary.rollout else { return };
-        rollout.unapproved = true;
+        rollout.start = Start::Unapproved;
         if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
             return;
         }
@@ -99,9 +99,10 @@ impl Step {
     /// already be the next version.
     pub(super) fn other_deployed(&mut self, phase: Phase, observed: &Observed) -> Option<OtherTarget> {
         let (change, rollout) = (observed.proven()?, self.canary.rollout.as_mut()?);
-        if !std::mem::replace(&mut rollout.start_unverified, false) {
+        if rollout.start != Start::Unverified {
             return None;
         }
+        rollout.start = Start::Settled;
         let used = |gate: &&Gate| gate.name.stage == Stage::ConfirmRollout && gate.used.is_some();
         let was_promoted = |gate: &Gate| {
             let shown = gate.shows.as_ref().map(|shows| &shows.digest);
@@ -125,7 +126,11 @@ fn successor(rollout: &Rollout, now: Millis, progress: Progress) -> Rollout {
         rollback_asked: rollout.rollback_asked,
         looks_untyped: rollout.looks_untyped,
         canary_seen: rollout.canary_seen.clone(),
-        unapproved: rollout.unapproved,
+        start: match rollout.start {
+            // What started, if something did, is not this.
+            Start::Settled | Start::Unverified => Start::Settled,
+            Start::Unapproved => Start::Unapproved,
+        },
         ..Rollout::new(now, rollout.label.clone(), progress)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 48] = [
+const SOURCES: [&str; 49] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -17,6 +17,7 @@ const SOURCES: [&str; 48] = [
     "gate/after_snapshot.rs",
     "gate/interpret.rs",
     "gatekeeper/answer.rs",
+    "gatekeeper/answer/reason.rs",
     "gatekeeper/overview.rs",
     "http/app.rs",
     "http/body.rs",

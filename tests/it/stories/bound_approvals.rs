@@ -19,6 +19,23 @@ async fn asks(world: &World, phase: &str) -> Answer {
     world.asks("confirm-rollout", phase, "old").await
 }
 
+/// A bridge of which Flagger asked at confirm-rollout, with the key of its ticket.
+async fn waits() -> (Cluster, World, String) {
+    let cluster = Cluster::start().await;
+    let world = bound(&cluster).await;
+    asks(&world, "Succeeded").await;
+    world.run_worker().await;
+    let key = world.newest();
+    (cluster, world, key)
+}
+
+/// The same, and the ticket is approved.
+async fn approved() -> (Cluster, World, String) {
+    let (cluster, world, key) = waits().await;
+    world.decides(&key, "Approved").await;
+    (cluster, world, key)
+}
+
 /// The comments of the bridge on a ticket, one below the other.
 fn comments(world: &World, key: &str) -> String {
     let ticket = world.jira.issue(key).unwrap();
@@ -27,11 +44,7 @@ fn comments(world: &World, key: &str) -> String {
 
 #[tokio::test]
 async fn the_approved_version_starts() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let key = world.newest();
+    let (cluster, world, key) = waits().await;
     assert_eq!(asks(&world, "Waiting").await.status, 403);
     world.decides(&key, "Approved").await;
     let answer = asks(&world, "Waiting").await;
@@ -51,11 +64,7 @@ async fn the_approved_version_starts() {
 /// Another version is pushed before anybody decides: the ticket that shows the first one is over.
 #[tokio::test]
 async fn another_version_needs_another_approval() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let first = world.newest();
+    let (cluster, world, first) = waits().await;
     cluster.pushes("6.6.0");
     // The watch tells it a moment later.
     until("a second ticket", async || {
@@ -77,12 +86,7 @@ async fn another_version_needs_another_approval() {
 /// The ticket is approved, and then another version is pushed, just before Flagger asks.
 #[tokio::test]
 async fn an_approval_is_not_for_what_is_pushed_after_it() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let first = world.newest();
-    world.decides(&first, "Approved").await;
+    let (cluster, world, first) = approved().await;
     // The watches tell nothing any more: what counts is what is read when Flagger asks.
     cluster.api.hold();
     cluster.pushes("6.6.0");
@@ -104,12 +108,7 @@ async fn an_approval_is_not_for_what_is_pushed_after_it() {
 
 #[tokio::test]
 async fn a_version_that_is_taken_back() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let first = world.newest();
-    world.decides(&first, "Approved").await;
+    let (cluster, world, first) = approved().await;
     cluster.pushes("6.4.0");
     assert_eq!(asks(&world, "Waiting").await.status, 403);
     world.run_worker().await;
@@ -120,12 +119,7 @@ async fn a_version_that_is_taken_back() {
 /// It is pushed after the answer and before Flagger acts on it.
 #[tokio::test]
 async fn a_version_that_starts_unapproved_is_recorded() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let first = world.newest();
-    world.decides(&first, "Approved").await;
+    let (cluster, world, first) = approved().await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);
     cluster.pushes("6.6.0");
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
@@ -146,12 +140,7 @@ async fn a_version_that_starts_unapproved_is_recorded() {
 /// While the API server cannot be asked, confirm-rollout stays closed, and only that.
 #[tokio::test]
 async fn the_api_server_is_away() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let key = world.newest();
-    world.decides(&key, "Approved").await;
+    let (cluster, world, _) = approved().await;
     cluster.api.unavailable(true);
     let answer = asks(&world, "Waiting").await;
     assert_eq!(answer.status, 403, "{}", answer.body);
@@ -169,12 +158,7 @@ async fn the_api_server_is_away() {
 
 #[tokio::test]
 async fn an_api_server_that_hangs_or_forbids_keeps_it_closed() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let key = world.newest();
-    world.decides(&key, "Approved").await;
+    let (cluster, world, _) = approved().await;
     cluster.api.hang(true);
     let answer = asks(&world, "Waiting").await;
     insta::assert_snapshot!(answer.body.split_once("stale").unwrap().1, @r": approved by Mia Change at 2026-09-21T14:13:20Z, but the bridge cannot read whether that is still what would start: the API server did not answer within a second");
@@ -215,11 +199,7 @@ async fn a_ticket_that_shows_nothing_is_replaced() {
 /// The watch must list again, and the API server is started again: neither opens nor loses anything.
 #[tokio::test]
 async fn watches_that_end() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let key = world.newest();
+    let (cluster, world, key) = waits().await;
     cluster.api.expire_watches();
     assert_eq!(asks(&world, "Waiting").await.status, 403);
     cluster.api.close_watches();
@@ -253,12 +233,7 @@ async fn tickets_from_before_are_not_bound() {
 /// Flagger starts another version than the approved one, and somebody says no to that: it is rolled back.
 #[tokio::test]
 async fn a_rejection_of_what_started_instead_rolls_back() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let key = world.newest();
-    world.decides(&key, "Approved").await;
+    let (cluster, world, key) = approved().await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);
     cluster.pushes("6.6.0");
     world.decides(&key, "Rejected").await;
@@ -270,12 +245,7 @@ async fn a_rejection_of_what_started_instead_rolls_back() {
 /// There is no other hook than the report of the end: it is compared then.
 #[tokio::test]
 async fn what_started_is_compared_at_the_end_at_the_latest() {
-    let cluster = Cluster::start().await;
-    let world = bound(&cluster).await;
-    asks(&world, "Succeeded").await;
-    world.run_worker().await;
-    let key = world.newest();
-    world.decides(&key, "Approved").await;
+    let (cluster, world, key) = approved().await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);
     cluster.pushes("6.6.0");
     assert_eq!(world.posts("/post-rollout", &crate::world::question("Succeeded", "new")).await.status, 200);
