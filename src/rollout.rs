@@ -5,6 +5,7 @@
 
 mod apply;
 mod canary;
+mod canary_event;
 mod canary_status;
 mod change;
 mod command;
@@ -13,6 +14,7 @@ mod limits;
 mod message;
 mod observed;
 mod progress;
+mod publish;
 mod revisions;
 mod subject;
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod transitions;
 
 pub use self::{
     canary::{Canary, Denials, MOST_DENIALS, Rollout, Start},
+    canary_event::{CanaryEvent, NotCounted},
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
     command::{Command, Notice, OtherTarget},
@@ -29,6 +32,7 @@ pub use self::{
     message::{CanaryId, Label, Message, Phase, Report, Revision},
     observed::Observed,
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
+    publish::publish,
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
     subject::Subject,
 };

@@ -32,7 +32,7 @@ pub use handle::{LastLeader, Store};
 pub use lease::{LEASE, LeaseOutcome};
 pub use location::{describe, probe};
 pub use nudges::Nudge;
-pub use outbox::{AttemptOutcome, Backlog, OutboxRow, Parked};
+pub use outbox::{AttemptOutcome, Backlog, OutboxRow, Parked, Take};
 pub use tickets::TicketRecord;
 pub use volume::AllowedVolumes;
 pub use write_tx::WriteTx;

@@ -6,6 +6,7 @@
 mod change;
 mod comment;
 mod doc;
+mod event_note;
 mod sections;
 mod spans;
 mod writer;
@@ -20,6 +21,7 @@ use crate::{policy::Route, rollout::Subject, text::one_line};
 pub use self::{
     comment::comment,
     doc::{Block, Doc, Span},
+    event_note::event_note,
     writer::{Unrenderable, denied},
 };
 

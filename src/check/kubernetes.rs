@@ -15,7 +15,7 @@ const MOST_NAMED: usize = 10;
 
 pub(super) async fn kubernetes(config: &Config) -> Vec<Finding> {
     let clusters = Clusters::new(&config.kubernetes, &config.flagger);
-    let probes = clusters.probe().await;
+    let probes = clusters.probe(config.kubernetes.events).await;
     probes.iter().flat_map(|probe| findings(probe, config)).collect()
 }
 

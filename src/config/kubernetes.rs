@@ -15,8 +15,9 @@ pub(super) fn kubernetes(s: &Section<'_>) -> Option<Kubernetes> {
         known
     });
     let kubeconfig_file = s.optional("kubeconfig_file", Section::file);
+    let events = s.flag("events");
     let annotations = s.globs("annotations");
     s.report_unknown_keys();
     let (annotations, _) = annotations?;
-    Some(Kubernetes { mode: mode?, kubeconfig_file, annotations })
+    Some(Kubernetes { mode: mode?, kubeconfig_file, events: events?, annotations })
 }

@@ -137,6 +137,8 @@ pub struct Kubernetes {
     /// How to reach the API server of `flagger.cluster`. `None`: as the pod's service account or, outside of a cluster,
     /// by `KUBECONFIG` or `~/.kube/config`.
     pub kubeconfig_file: Option<PathBuf>,
+    /// Whether Kubernetes Events on a Canary name its tickets, if it reads them.
+    pub events: bool,
     /// The annotations and labels of a target that its ticket shows.
     pub annotations: GlobSet,
 }

@@ -6,7 +6,7 @@ use super::{audit, handle::Gatekeeper, logging};
 use crate::{
     gate::{GateName, Validity},
     millis::Millis,
-    rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event, Observed},
+    rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event, Observed, publish},
     store::{self, WriteTx},
 };
 
@@ -53,6 +53,9 @@ impl Gatekeeper {
             Change::Unchanged => Ok(Applied { canary: was, audit_events: Vec::new() }),
             Change::To { canary, mut commands, audit_events } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
+                if self.publishes_events(&canary.id) {
+                    commands.extend(publish(&audit_events, &was, now));
+                }
                 tx.save(&canary, &commands, now).await?;
                 let entries: Vec<_> = audit_events
                     .iter()
@@ -109,8 +112,15 @@ impl Gatekeeper {
             | Command::FindDuplicates { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
-            | Command::Link { .. } => true,
+            | Command::Link { .. }
+            | Command::Publish { .. } => true,
         }
+    }
+
+    /// Whether Events are published on this Canary.
+    #[must_use]
+    pub fn publishes_events(&self, id: &CanaryId) -> bool {
+        self.config.kubernetes.events && self.clusters.includes(&id.cluster)
     }
 
     /// Logs and counts what was committed, and wakes the worker.

@@ -81,6 +81,12 @@ impl Gatekeeper {
         &self.links
     }
 
+    /// The clusters whose Canaries the bridge reads.
+    #[must_use]
+    pub fn clusters(&self) -> &Clusters {
+        &self.clusters
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {

@@ -108,6 +108,11 @@ impl Cluster {
         self.kubeconfig.as_ref()
     }
 
+    /// Sends requests, once there are credentials.
+    pub(super) fn client(&self) -> Option<Client> {
+        lock(&self.client).clone()
+    }
+
     /// The namespaces that it watches: `None` for all.
     pub(super) fn namespaces(&self) -> Vec<Option<&str>> {
         let canaries = self.watches.iter().filter(|watch| watch.kind == Kind::Canary);
@@ -216,6 +221,12 @@ impl Cluster {
         found.map(|canary| CanaryStatus::of(&canary).ok_or(UnknownCanary)).transpose()
     }
 
+    /// The uid of a Canary as it is now. `None` if there is no such Canary.
+    pub(super) async fn uid(&self, namespace: &str, name: &str) -> Result<Option<String>, String> {
+        let canary = self.get_opt(Kind::Canary, namespace, name).await?;
+        Ok(canary.and_then(|canary| Some(canary["metadata"]["uid"].as_str()?.to_owned())))
+    }
+
     /// An object as it is now. It must exist.
     async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Value, String> {
         self.get_opt(kind, namespace, name).await?.ok_or_else(|| self.missing(kind, namespace, name))
@@ -223,8 +234,7 @@ impl Cluster {
 
     /// An object as it is now.
     async fn get_opt(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>, String> {
-        let client = lock(&self.client).clone();
-        let client = client.ok_or_else(|| format!("cluster {} cannot be reached yet", self.name))?;
+        let client = self.client().ok_or_else(|| format!("cluster {} cannot be reached yet", self.name))?;
         let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &kind.api_resource());
         let object = api.get_opt(name).await.map_err(|error| error::of_request(&error))?;
         let Some(object) = object else { return Ok(None) };

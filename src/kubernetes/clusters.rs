@@ -67,16 +67,26 @@ impl Clusters {
         drop(timeout(START_TIMEOUT, all).await);
     }
 
+    /// Whether the bridge reads the cluster of this name.
+    #[must_use]
+    pub fn includes(&self, name: &str) -> bool {
+        self.cluster(name).is_some()
+    }
+
+    pub(super) fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.clusters.iter().map(Arc::as_ref).find(|cluster| cluster.name() == name)
+    }
+
     /// What a rollout of this canary would change, as far as known. `None` if the bridge does not read its cluster.
     #[must_use]
     pub fn change(&self, canary: &CanaryId, now: Millis) -> Option<Arc<Shown>> {
-        let cluster = self.clusters.iter().find(|cluster| cluster.name() == canary.cluster)?;
+        let cluster = self.cluster(&canary.cluster)?;
         Some(cluster.change(&canary.namespace, &canary.name, &self.annotations, now))
     }
 
     /// The same as it is now: read from the API server, within a second.
     pub async fn read(&self, canary: &CanaryId) -> Option<Arc<Shown>> {
-        let cluster = self.clusters.iter().find(|cluster| cluster.name() == canary.cluster)?;
+        let cluster = self.cluster(&canary.cluster)?;
         Some(cluster.read(&canary.namespace, &canary.name, &self.annotations).await)
     }
 
@@ -90,8 +100,7 @@ impl Clusters {
     /// # Errors
     /// If the bridge does not read its cluster, or cannot at present.
     pub fn canary(&self, id: &CanaryId, now: Millis) -> Result<Option<CanaryStatus>, UnknownCanary> {
-        let cluster =
-            self.clusters.iter().find(|cluster| cluster.name() == id.cluster).ok_or(UnknownCanary)?;
+        let cluster = self.cluster(&id.cluster).ok_or(UnknownCanary)?;
         cluster.canary(&id.namespace, &id.name, now)
     }
 
@@ -100,8 +109,7 @@ impl Clusters {
     /// # Errors
     /// As above.
     pub async fn read_canary(&self, id: &CanaryId) -> Result<Option<CanaryStatus>, UnknownCanary> {
-        let cluster =
-            self.clusters.iter().find(|cluster| cluster.name() == id.cluster).ok_or(UnknownCanary)?;
+        let cluster = self.cluster(&id.cluster).ok_or(UnknownCanary)?;
         cluster.read_canary(&id.namespace, &id.name).await
     }
 }

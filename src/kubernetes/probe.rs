@@ -18,6 +18,8 @@ use super::{clusters::Clusters, connect::connect, error, kind::Kind};
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const VERBS: [&str; 3] = ["get", "list", "watch"];
+/// The Events that it creates.
+const EVENTS: &str = "events.events.k8s.io";
 
 /// What was found out about one cluster.
 #[derive(Clone, Debug)]
@@ -38,42 +40,55 @@ pub struct ClusterView {
 }
 
 impl Clusters {
-    /// Asks each cluster what the bridge may do, and lists its Canaries.
-    pub async fn probe(&self) -> Vec<Probe> {
+    /// Asks each cluster what the bridge may do, and lists its Canaries. With `events` it has to create Events, too.
+    pub async fn probe(&self, events: bool) -> Vec<Probe> {
         let mut probes = Vec::new();
         for (cluster, kubeconfig, namespaces) in self.places() {
-            let shown = view(kubeconfig, &namespaces).await;
+            let shown = view(kubeconfig, &namespaces, events).await;
             probes.push(Probe { cluster: cluster.to_owned(), shown });
         }
         probes
     }
 }
 
-async fn view(kubeconfig: Option<&PathBuf>, namespaces: &[Option<&str>]) -> Result<ClusterView, String> {
+async fn view(
+    kubeconfig: Option<&PathBuf>,
+    namespaces: &[Option<&str>],
+    events: bool,
+) -> Result<ClusterView, String> {
     let client = connect(kubeconfig.map(PathBuf::as_path)).await?;
     let mut view = ClusterView::default();
     for namespace in namespaces {
-        for kind in Kind::ALL {
-            for verb in VERBS {
-                if !may(&client, kind, verb, *namespace).await? {
-                    let place =
-                        namespace.map_or("in all namespaces".into(), |name| format!("in namespace {name}"));
-                    view.denied.push(format!("{verb} {} {place}", kind.resource()));
-                }
+        let reads = Kind::ALL.iter().flat_map(|kind| VERBS.map(|verb| (verb, kind.resource())));
+        let mut denied = Vec::new();
+        for (verb, resource) in reads {
+            if !may(&client, verb, resource, *namespace).await? {
+                denied.push(right(verb, resource, *namespace));
             }
         }
-        if view.denied.is_empty() {
+        if denied.is_empty() {
             view.canaries.extend(canaries(&client, *namespace).await?);
         }
+        if events && !may(&client, "create", EVENTS, *namespace).await? {
+            denied.push(right("create", EVENTS, *namespace));
+        }
+        view.denied.extend(denied);
     }
     Ok(view)
 }
 
-async fn may(client: &Client, kind: Kind, verb: &str, namespace: Option<&str>) -> Result<bool, String> {
-    let resource = kind.api_resource();
+/// A right in words.
+fn right(verb: &str, resource: &str, namespace: Option<&str>) -> String {
+    let place = namespace.map_or("in all namespaces".into(), |name| format!("in namespace {name}"));
+    format!("{verb} {resource} {place}")
+}
+
+/// Whether the bridge has this right. `resource` is as RBAC names it, with its group.
+async fn may(client: &Client, verb: &str, resource: &str, namespace: Option<&str>) -> Result<bool, String> {
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
     let attributes = ResourceAttributes {
-        group: Some(resource.group),
-        resource: Some(resource.plural),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
         verb: Some(verb.to_owned()),
         namespace: namespace.map(str::to_owned),
         ..ResourceAttributes::default()

@@ -1,9 +1,10 @@
-//! PURE: commands for Jira, and the notices that they write to tickets.
+//! PURE: commands for Jira and for the API server, and the notices that they write to tickets.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     canary::is_default,
+    canary_event::CanaryEvent,
     message::{Label, Revision},
     progress::TicketOutcome,
     subject::Subject,
@@ -14,8 +15,8 @@ use crate::{
     policy::Milestone,
 };
 
-/// A command for Jira, stored before it is performed. Each may be performed twice: because of a label, a property or
-/// Jira itself, the second time changes nothing.
+/// A command for Jira or the API server, stored before it is performed. Each may be performed twice: because of a label,
+/// a property, a name or Jira itself, the second time changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
@@ -69,6 +70,17 @@ pub enum Command {
         /// The gate that took its place.
         successor: GateId,
     },
+    /// Publish a Kubernetes Event about a gate on its Canary.
+    Publish {
+        /// Which gate.
+        gate: GateId,
+        /// Its name.
+        name: GateName,
+        /// What happened.
+        event: CanaryEvent,
+        /// When.
+        at: Millis,
+    },
 }
 
 impl Command {
@@ -81,7 +93,8 @@ impl Command {
             | Self::Comment { gate, .. }
             | Self::Label { gate }
             | Self::Move { gate, .. }
-            | Self::Link { gate, .. } => gate,
+            | Self::Link { gate, .. }
+            | Self::Publish { gate, .. } => gate,
         }
     }
 
@@ -96,6 +109,7 @@ impl Command {
             Self::Move { .. } => "move the ticket",
             Self::Link { .. } => "link the ticket to its successor",
             Self::FindDuplicates { .. } => "look for a second ticket of the same gate",
+            Self::Publish { .. } => "publish an Event on the Canary",
         }
     }
 }

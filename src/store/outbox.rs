@@ -61,6 +61,17 @@ pub enum AttemptOutcome {
     },
 }
 
+/// Which commands to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// Those that open tickets.
+    Opening,
+    /// All others.
+    Others,
+    /// All others, without those that publish Kubernetes Events.
+    OthersButEvents,
+}
+
 /// The size of the outbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -101,7 +112,8 @@ const fn initial_delay(command: &Command) -> Duration {
         | Command::Comment { .. }
         | Command::Label { .. }
         | Command::Move { .. }
-        | Command::Link { .. } => Duration::ZERO,
+        | Command::Link { .. }
+        | Command::Publish { .. } => Duration::ZERO,
     }
 }
 
@@ -110,8 +122,9 @@ const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::Comment { notice: Notice::Progress { .. }, .. } => "progress",
-        // A kind of its own: no other command waits for it.
+        // Kinds of their own: no other command waits for them.
         Command::FindDuplicates { .. } => "recount",
+        Command::Publish { .. } => "event",
         Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
             "tell"
         }
@@ -121,20 +134,19 @@ const fn kind(command: &Command) -> &'static str {
 const SELECT_ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
 
 impl Store {
-    /// The commands that are due, longest first: only those that open tickets if `opening`, otherwise only the others.
-    /// At most `most`, the first of each gate, without the gates `held`. Each comes with its number, also if it cannot
+    /// The commands of these kinds that are due, longest first. At most `most`, the first of each gate, without the gates `held`. Each comes with its number, also if it cannot
     /// be read.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn due_commands(
         &self,
-        opening: bool,
+        take: Take,
         now: Millis,
         held: &HashSet<GateId>,
         most: usize,
     ) -> Result<Vec<(i64, Result<OutboxRow, Error>)>, Error> {
-        let sql = AssertSqlSafe(due(opening, held.len()));
+        let sql = AssertSqlSafe(due(take, held.len()));
         let mut asked = query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
         for gate in held {
             asked = asked.bind(gate.0.as_str());
@@ -360,8 +372,12 @@ impl WriteTx {
 
 /// One query for each kind, so that each uses an index: thousands of rows may wait. Later commands of a gate wait for
 /// one that is retried soon, but not for one that failed more than `SOON_ATTEMPTS` times.
-fn due(opening: bool, held: usize) -> String {
-    let kinds = if opening { "kind = 'open'" } else { "kind <> 'open'" };
+fn due(take: Take, held: usize) -> String {
+    let kinds = match take {
+        Take::Opening => "kind = 'open'",
+        Take::Others => "kind <> 'open'",
+        Take::OthersButEvents => "kind NOT IN ('open', 'event')",
+    };
     let others = if held == 0 {
         String::new()
     } else {
@@ -373,7 +389,7 @@ fn due(opening: bool, held: usize) -> String {
          AND NOT EXISTS (SELECT 1 FROM outbox earlier
                          WHERE earlier.gate = outbox.gate AND earlier.id < outbox.id
                          AND (earlier.kind = 'open'
-                              OR (earlier.kind <> 'recount' AND earlier.parked_at IS NULL
+                              OR (earlier.kind NOT IN ('recount', 'event') AND earlier.parked_at IS NULL
                                   AND (earlier.due_at <= $1 OR earlier.attempts BETWEEN 1 AND {SOON_ATTEMPTS}))))
          ORDER BY due_at, id LIMIT $2"
     )

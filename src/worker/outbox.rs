@@ -1,4 +1,4 @@
-//! Performs commands in Jira: takes those that are due, performs them, and settles the results. All of that is here,
+//! Performs commands in Jira and Kubernetes: takes those that are due, performs them, and settles the results. All of that is here,
 //! once for all kinds of commands; the code that performs one returns a [`CommandResult`] and settles nothing itself.
 //!
 //! Commands of different gates run concurrently, so that a slow one delays no other; those of one gate run one at a
@@ -33,12 +33,13 @@ use crate::{
     jira::{self, Retry},
     millis::Millis,
     rollout::{AuditEvent, Command, Event, Notice},
-    store::{self, AttemptOutcome, OutboxRow, TicketRecord, WriteTx},
+    store::{self, AttemptOutcome, OutboxRow, Take, TicketRecord, WriteTx},
 };
 
 mod create;
 mod duplicates;
 mod parked;
+mod publish;
 mod result;
 mod update;
 
@@ -49,6 +50,8 @@ use result::{CommandResult, Failure};
 /// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
 /// opened.
 const SLOTS_PER_RESERVED: usize = 4;
+/// So many Events are published at a time: an API server that does not answer must not take the slots of Jira's commands.
+const MOST_EVENTS: usize = 2;
 /// The retry delay of a command that failed because of the credentials; the client itself asks Jira no more often.
 const CREDENTIALS_RETRY: Duration = Duration::from_secs(15);
 
@@ -64,28 +67,42 @@ pub(super) struct Outbox {
     parked: ParkedLog,
 }
 
-/// The gates of the commands in progress, each with whether the command opens a ticket.
+/// The gates of the commands in progress, each with what the command does.
 #[derive(Clone, Default)]
-struct InFlight(HashMap<GateId, bool>);
+struct InFlight(HashMap<GateId, Work>);
 
 impl InFlight {
     fn take(&mut self, row: &OutboxRow) {
-        self.0.insert(row.command.gate().clone(), is_opening(row));
+        self.0.insert(row.command.gate().clone(), Work::of(&row.command));
     }
 
-    fn opening(&self) -> usize {
-        self.0.values().filter(|opening| **opening).count()
+    fn count(&self, work: Work) -> usize {
+        self.0.values().filter(|other| **other == work).count()
     }
 }
 
-const fn is_opening(row: &OutboxRow) -> bool {
-    match row.command {
-        Command::Open { .. } => true,
-        Command::FindDuplicates { .. }
-        | Command::Comment { .. }
-        | Command::Label { .. }
-        | Command::Move { .. }
-        | Command::Link { .. } => false,
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// Opens a ticket.
+    Open,
+    /// Something else in Jira.
+    Update,
+    /// Publishes a Kubernetes Event.
+    Publish,
+}
+
+impl Work {
+    const fn of(command: &Command) -> Self {
+        match command {
+            Command::Open { .. } => Self::Open,
+            Command::FindDuplicates { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Move { .. }
+            | Command::Link { .. } => Self::Update,
+            Command::Publish { .. } => Self::Publish,
+        }
     }
 }
 
@@ -179,9 +196,10 @@ impl Outbox {
     /// be opened come first, but do not take every slot.
     async fn pick(&self, in_flight: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
         let mut held: HashSet<GateId> = in_flight.0.keys().cloned().collect();
-        let most_opening = (places - places / SLOTS_PER_RESERVED).saturating_sub(in_flight.opening());
+        let most_opening = (places - places / SLOTS_PER_RESERVED).saturating_sub(in_flight.count(Work::Open));
+        let mut events = MOST_EVENTS.saturating_sub(in_flight.count(Work::Publish));
         let mut taken = Vec::new();
-        for (opening, most) in [(true, most_opening), (false, places)] {
+        for (kinds, most) in [(Take::Opening, most_opening), (Take::Others, places)] {
             let mut whole = false;
             while !whole {
                 let most = most.saturating_sub(taken.len()).min(places.saturating_sub(held.len()));
@@ -190,9 +208,17 @@ impl Outbox {
                 }
                 whole = true;
                 let now = self.context.clock.now();
-                for (row, found) in self.context.store().due_commands(opening, now, &held, most).await? {
+                let kinds = if kinds == Take::Others && events == 0 { Take::OthersButEvents } else { kinds };
+                for (row, found) in self.context.store().due_commands(kinds, now, &held, most).await? {
                     match found {
+                        Ok(found) if Work::of(&found.command) == Work::Publish && events == 0 => {
+                            // There may be others after it.
+                            whole = false;
+                        }
                         Ok(found) => {
+                            if Work::of(&found.command) == Work::Publish {
+                                events -= 1;
+                            }
                             if held.insert(found.command.gate().clone()) {
                                 taken.push(found);
                             }
@@ -244,6 +270,9 @@ impl Outbox {
         *row = self.claim(row.id).await?;
         match &row.command {
             Command::FindDuplicates { gate, since, .. } => duplicates::find(context, gate, *since).await,
+            Command::Publish { gate, name, event, at } => {
+                Ok(publish::perform(context, row, (gate, name), event, *at).await)
+            }
             Command::Open { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
@@ -393,7 +422,7 @@ impl Outbox {
                 tx.set_missing_since(gate, None).await?;
             }
             // Jira showed the ticket, or did not prove that it is missing: the count of `jira.trust_for` starts again.
-            CommandResult::Done | CommandResult::Stuck { .. } if !is_opening(row) => {
+            CommandResult::Done | CommandResult::Stuck { .. } if Work::of(&row.command) == Work::Update => {
                 tx.set_missing_since(gate, None).await?
             }
             CommandResult::Done

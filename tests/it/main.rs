@@ -18,6 +18,7 @@ mod stories {
     mod audit;
     mod bound_approvals;
     mod browser;
+    mod canary_events;
     mod canary_status;
     mod cluster_isolation;
     mod command_concurrency;

@@ -2,7 +2,7 @@ use super::*;
 use crate::{database::Database, gate::GateId};
 
 async fn next(store: &Store, now: i64) -> Option<OutboxRow> {
-    let due = store.due_commands(false, Millis(now), &HashSet::new(), 1).await.unwrap();
+    let due = store.due_commands(Take::Others, Millis(now), &HashSet::new(), 1).await.unwrap();
     due.into_iter().next().map(|(_, row)| row.unwrap())
 }
 

@@ -38,7 +38,9 @@ impl ParkedLog {
                 return Ok(());
             }
             Command::Open { subject, .. } => (Some(subject.gate.clone()), None),
-            Command::FindDuplicates { name, .. } => (Some(name.clone()), None),
+            Command::FindDuplicates { name, .. } | Command::Publish { name, .. } => {
+                (Some(name.clone()), None)
+            }
             Command::Comment { gate, .. }
             | Command::Label { gate }
             | Command::Move { gate, .. }
@@ -55,7 +57,7 @@ impl ParkedLog {
             ticket,
             what = row.command.describe(),
             why,
-            "Jira does not do this; fix the cause: the bridge retries every hour and when it starts"
+            "this is refused; fix the cause: the bridge retries every hour and when it starts"
         );
         Ok(())
     }

@@ -95,7 +95,9 @@ impl Update<'_> {
                 }
             }
             // These are performed elsewhere.
-            Command::Open { .. } | Command::FindDuplicates { .. } => Ok(CommandResult::Done),
+            Command::Open { .. } | Command::FindDuplicates { .. } | Command::Publish { .. } => {
+                Ok(CommandResult::Done)
+            }
         }
     }
 

@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("gatekeeper", &["config", "gate", "kubernetes", "lock", "metrics", "millis", "policy", "rollout", "store", "ticket", "view", "workload"]),
     ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "lock", "metrics", "millis", "pem", "reload", "rollout", "secret", "text", "view"]),
     ("jira", &["clock", "gate", "lock", "millis", "pem", "policy", "reload", "secret", "server_url", "text", "ticket"]),
-    ("worker", &["clock", "config", "gate", "gatekeeper", "jira", "lock", "map", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
+    ("worker", &["clock", "config", "gate", "gatekeeper", "jira", "kubernetes", "lock", "map", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
     ("check", &["clock", "config", "gate", "http", "jira", "kubernetes", "millis", "policy", "rollout", "secret", "store", "text", "ticket"]),
     ("cli", &["clock", "config", "jira", "millis", "server_url", "store", "text"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "kubernetes", "metrics", "millis", "pem", "store", "worker"]),

@@ -20,7 +20,7 @@ async fn one_warning_for_each_reason() {
         let text = log.text();
         let parked = text
             .lines()
-            .filter(|line| line.contains("WARN") && line.contains("Jira does not do this; fix the cause"));
+            .filter(|line| line.contains("WARN") && line.contains("this is refused; fix the cause"));
         parked.map(str::to_owned).collect()
     };
     for world in World::both("").await {

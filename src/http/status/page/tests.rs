@@ -203,7 +203,7 @@ fn what_is_parked_and_what_opened_last() {
     let html = shows(Some(&[]), Some(Ok(overview)), &PageQuery::default());
     for words in [
         "2 queued",
-        "<a href=\"#parked\">30 commands</a>",
+        "<a href=\"#parked\">30 commands were</a>",
         "the 1 oldest of 30",
         "move the ticket",
         "OPS-1</a>",

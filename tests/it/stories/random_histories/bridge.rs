@@ -170,7 +170,8 @@ impl Bridge {
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Move { .. }
-            | Command::Link { .. } => None,
+            | Command::Link { .. }
+            | Command::Publish { .. } => None,
         };
         let gates: Vec<GateId> = self.apply(&event, now).into_iter().filter_map(opens).collect();
         let fresh = !gates.is_empty();

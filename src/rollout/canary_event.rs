@@ -1,0 +1,108 @@
+//! PURE: what is published as a Kubernetes Event on the Canary, so that `kubectl describe canary` names the ticket.
+
+use serde::{Deserialize, Serialize};
+
+/// A Kubernetes Event about a gate. The names of the variants are the Event's `reason`, a contract with users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryEvent {
+    /// A ticket was opened.
+    ApprovalRequested {
+        /// Its key.
+        ticket: String,
+    },
+    /// It was approved, and that counts.
+    Approved {
+        /// Its key.
+        ticket: String,
+        /// The changelog entry of the approval.
+        entry: String,
+        /// Who approved it, by name: external text.
+        by: String,
+    },
+    /// It was rejected.
+    Rejected {
+        /// Its key.
+        ticket: String,
+        /// The changelog entry of the rejection.
+        entry: String,
+        /// Who rejected it, by name: external text.
+        by: String,
+    },
+    /// It was approved, and that does not count.
+    ApprovalNotCounted {
+        /// Its key.
+        ticket: String,
+        /// The changelog entry of the approval, or the status that approves nothing.
+        entry: String,
+        /// Why it does not count.
+        why: NotCounted,
+    },
+    /// Its approval was too old when Flagger asked.
+    ApprovalExpired {
+        /// Its key.
+        ticket: String,
+        /// The changelog entry of the approval.
+        entry: String,
+    },
+    /// A version runs that nobody approved at this gate.
+    ShippedWithoutApproval {
+        /// The key of the gate's ticket, if it had one.
+        ticket: Option<String>,
+    },
+}
+
+/// Why an approval does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotCounted {
+    /// Because of who approved it: external text.
+    Author {
+        /// The reason.
+        why: String,
+    },
+    /// The ticket was not approved by a transition of its own workflow.
+    NoTransition,
+    /// Its status did not mean approved when it was opened, or does not any more.
+    Renamed,
+}
+
+impl CanaryEvent {
+    /// Identifies the Event among those of its gate, so that it is published once even if the command is repeated.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        match self {
+            Self::ApprovalRequested { ticket } => format!("requested-{ticket}"),
+            Self::Approved { entry, .. } => format!("approved-{entry}"),
+            Self::Rejected { entry, .. } => format!("rejected-{entry}"),
+            Self::ApprovalNotCounted { entry, .. } => format!("not-counted-{entry}"),
+            Self::ApprovalExpired { entry, .. } => format!("expired-{entry}"),
+            Self::ShippedWithoutApproval { .. } => "shipped".into(),
+        }
+    }
+
+    /// The `reason` of the Event.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::ApprovalRequested { .. } => "ApprovalRequested",
+            Self::Approved { .. } => "Approved",
+            Self::Rejected { .. } => "Rejected",
+            Self::ApprovalNotCounted { .. } => "ApprovalNotCounted",
+            Self::ApprovalExpired { .. } => "ApprovalExpired",
+            Self::ShippedWithoutApproval { .. } => "ShippedWithoutApproval",
+        }
+    }
+
+    /// Whether somebody should look at it.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        match self {
+            Self::ApprovalRequested { .. } | Self::Approved { .. } => false,
+            Self::Rejected { .. }
+            | Self::ApprovalNotCounted { .. }
+            | Self::ApprovalExpired { .. }
+            | Self::ShippedWithoutApproval { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! PURE: which Kubernetes Events a change of a canary publishes.
+
+use super::{
+    canary::Canary,
+    canary_event::{CanaryEvent, NotCounted},
+    change::AuditEvent,
+    command::Command,
+};
+use crate::{
+    gate::{Decision, Gate, GateName, InvalidReason, Ticket, TicketState},
+    millis::Millis,
+};
+
+/// The commands that publish what is recorded in one change of a canary: at most one for each gate.
+#[must_use]
+pub fn publish(audit_events: &[AuditEvent], before: &Canary, now: Millis) -> Vec<Command> {
+    let mut commands: Vec<Command> = Vec::new();
+    for (name, event) in audit_events.iter().filter_map(event) {
+        // What is recorded is about a gate that was there before: one that is new has no ticket yet.
+        let gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
+        let Some(Gate { id: gate, .. }) = gates.into_iter().find(|gate| gate.name == *name) else { continue };
+        if !commands.iter().any(|command| command.gate() == gate) {
+            commands.push(Command::Publish { gate: gate.clone(), name: name.clone(), event, at: now });
+        }
+    }
+    commands
+}
+
+/// The Event for what is recorded, and the gate that it is about. `None`: nothing that Flagger's users wait for.
+fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
+    Some(match audit_event {
+        AuditEvent::TicketOpened { gate, ticket } => {
+            (gate, CanaryEvent::ApprovalRequested { ticket: ticket.key.clone() })
+        }
+        AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
+            (gate, event_of_state(ticket, ticket_state)?)
+        }
+        AuditEvent::Expired { gate, ticket, decision } => {
+            (gate, CanaryEvent::ApprovalExpired { ticket: ticket.key.clone(), entry: entry(decision) })
+        }
+        AuditEvent::Bypassed { gate, ticket, .. } | AuditEvent::Unapproved { gate, ticket, .. } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.clone());
+            (gate, CanaryEvent::ShippedWithoutApproval { ticket })
+        }
+        AuditEvent::Began
+        | AuditEvent::GateAsked { .. }
+        | AuditEvent::TicketStuck { .. }
+        | AuditEvent::Passed { .. }
+        | AuditEvent::Ended { .. }
+        | AuditEvent::AnswerChanged { .. }
+        | AuditEvent::RolledBack { .. }
+        | AuditEvent::Refused { .. }
+        | AuditEvent::LateMove { .. }
+        | AuditEvent::OtherRevision { .. }
+        | AuditEvent::Unasked { .. }
+        | AuditEvent::LooksUntyped { .. } => return None,
+    })
+}
+
+fn event_of_state(ticket: &Ticket, ticket_state: &TicketState) -> Option<CanaryEvent> {
+    let ticket = ticket.key.clone();
+    let not_counted = |entry: &str, why| (entry.to_owned(), why);
+    let (entry, why) = match ticket_state {
+        TicketState::Approved { decision, .. } => {
+            return Some(CanaryEvent::Approved { ticket, entry: entry(decision), by: by(decision) });
+        }
+        TicketState::Rejected { decision, .. } => {
+            return Some(CanaryEvent::Rejected { ticket, entry: entry(decision), by: by(decision) });
+        }
+        TicketState::NotAllowed { decision, why, .. } => {
+            (entry(decision), NotCounted::Author { why: why.clone() })
+        }
+        TicketState::Invalid { reason } => match reason {
+            InvalidReason::Relocated { entry, .. } | InvalidReason::Mapped { entry, .. } => {
+                not_counted(entry, NotCounted::NoTransition)
+            }
+            InvalidReason::Renamed { status } => not_counted(&status.id, NotCounted::Renamed),
+            InvalidReason::LabelledEnded { .. }
+            | InvalidReason::MovedElsewhere { .. }
+            | InvalidReason::NoChangelogEntry { .. }
+            | InvalidReason::Unmarked { .. }
+            | InvalidReason::Missing { .. } => return None,
+        },
+        TicketState::Waiting { .. } | TicketState::JudgmentPending { .. } => return None,
+    };
+    Some(CanaryEvent::ApprovalNotCounted { ticket, entry, why })
+}
+
+fn entry(decision: &Decision) -> String {
+    decision.changelog_entry.changelog_id.clone()
+}
+
+fn by(decision: &Decision) -> String {
+    decision.changelog_entry.by.name.clone()
+}

@@ -1,0 +1,52 @@
+//! PURE: the words of the Kubernetes Events that name a ticket.
+
+use crate::{
+    gate::GateName,
+    rollout::{CanaryEvent, NotCounted},
+    text::one_line,
+};
+
+/// The longest quoted name, and the longest quoted reason, in characters.
+const LONGEST: usize = 200;
+
+/// What an Event says, in a sentence. `link` makes the address of a ticket of its key.
+#[must_use]
+pub fn event_note(event: &CanaryEvent, gate: &GateName, link: impl Fn(&str) -> String) -> String {
+    match event {
+        CanaryEvent::ApprovalRequested { ticket } => {
+            format!("{gate} waits for the approval of {ticket}: {}", link(ticket))
+        }
+        CanaryEvent::Approved { ticket, by, .. } => {
+            format!("{} approved {ticket} for {gate}: {}", one_line(by, LONGEST), link(ticket))
+        }
+        CanaryEvent::Rejected { ticket, by, .. } => {
+            format!("{} rejected {ticket} for {gate}: {}", one_line(by, LONGEST), link(ticket))
+        }
+        CanaryEvent::ApprovalNotCounted { ticket, why, .. } => {
+            let why = match why {
+                NotCounted::Author { why } => one_line(why, LONGEST),
+                NotCounted::NoTransition => {
+                    "the ticket came to its status by a move between projects, issue types or workflows"
+                        .into()
+                }
+                NotCounted::Renamed => {
+                    "its status did not mean approved when it was opened, or does not any more".into()
+                }
+            };
+            format!("The approval of {ticket} for {gate} does not count: {why}. {}", link(ticket))
+        }
+        CanaryEvent::ApprovalExpired { ticket, .. } => format!(
+            "The approval of {ticket} for {gate} expired before Flagger asked; approve it again: {}",
+            link(ticket)
+        ),
+        CanaryEvent::ShippedWithoutApproval { ticket: Some(ticket) } => {
+            format!(
+                "A version runs that nobody approved at {gate}; {ticket} was not approved: {}",
+                link(ticket)
+            )
+        }
+        CanaryEvent::ShippedWithoutApproval { ticket: None } => {
+            format!("A version runs that nobody approved at {gate}; it had no ticket")
+        }
+    }
+}
