@@ -87,6 +87,7 @@ impl Question {
             denials: &[],
             pace: Pace::default(),
             observed: Observed::Unread,
+            analysis: None,
         }
     }
 }

@@ -5,7 +5,6 @@
 
 mod address;
 mod approvers;
-mod canaries;
 mod connection;
 mod diagnosis;
 mod discovery;

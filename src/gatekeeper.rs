@@ -3,6 +3,7 @@
 //! [`Gatekeeper::apply`] is the only place that loads, applies and saves. A question that changes nothing is answered
 //! from memory; one that changes something costs one local transaction. No question ever waits for Jira.
 
+mod analyses;
 mod answer;
 mod apply;
 mod ask;
@@ -18,6 +19,7 @@ mod readings;
 mod recent_nudges;
 mod refused_gates;
 mod report;
+mod unguarded;
 mod unread_tickets;
 mod unsaved_readings;
 

@@ -54,6 +54,7 @@ pub mod demo;
 pub mod flagger;
 pub mod gate;
 pub mod gatekeeper;
+pub mod hooks;
 pub mod http;
 pub mod jira;
 pub mod kubernetes;

@@ -3,6 +3,7 @@
 //! [`Canary::apply`] is the entry point: an [`Event`] and the time go in, a [`Change`] comes out. The table of which
 //! message begins, moves or ends a rollout is in `transitions`; everything else an event does is in `apply`.
 
+mod analysis;
 mod apply;
 mod canary;
 mod canary_event;
@@ -22,6 +23,7 @@ mod tests;
 mod transitions;
 
 pub use self::{
+    analysis::{Analysis, SeenAnalysis},
     canary::{Canary, Denials, MOST_DENIALS, Rollout, Start},
     canary_event::{CanaryEvent, NotCounted},
     canary_status::{CanarySeen, CanaryStatus},

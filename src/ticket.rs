@@ -30,7 +30,7 @@ pub const QUESTION_NAMES: [&str; 10] =
     ["canary", "namespace", "cluster", "stage", "gate", "phase", "base", "revision", "label", "metadata"];
 /// The names that only the template of a ticket may use: what the API server shows. Who may not approve must not depend on
 /// whether that can be read.
-pub const CHANGE_NAMES: [&str; 5] = ["images", "old", "new", "changes", "annotations"];
+pub const CHANGE_NAMES: [&str; 6] = ["images", "old", "new", "changes", "annotations", "weight"];
 
 /// The parts of a new ticket that are written from a [`Subject`].
 #[derive(Clone, Debug, PartialEq)]

@@ -54,6 +54,9 @@ pub struct GateView {
     /// What its ticket says that the rollout changes, on one line; none if the bridge does not read the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
+    /// The share of the traffic that goes to the new version now, in percent, if the bridge knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
     /// When Flagger first asked; none for a question that belongs to no gate.
@@ -129,4 +132,17 @@ pub struct UnaskedView {
     pub ticket: Option<TicketView>,
     /// When Flagger reported its success.
     pub at: Rfc3339,
+}
+
+/// A Canary that asks nobody, as `GET /api/unguarded` and the page show it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct UnguardedView {
+    /// Its cluster.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub canary: String,
+    /// Why, in a few words.
+    pub why: String,
 }

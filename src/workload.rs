@@ -31,5 +31,6 @@ pub use self::{
     digest::{Digest, digest},
     origin::{Owner, Push},
     shown::{Shown, Shows},
+    strategy::{Limits, limits},
     target::{Target, TargetKind},
 };

@@ -1,11 +1,9 @@
 //! Whether the bridge can read the clusters, and whether their Canaries ask it as they should.
 
-use super::{
-    canaries::{Hooks, hooks},
-    finding::Finding,
-};
+use super::finding::Finding;
 use crate::{
     config::Config,
+    hooks::{Hooks, Silence, hooks},
     kubernetes::{ClusterView, Clusters, Probe},
     text::one_line,
 };
@@ -34,22 +32,31 @@ fn findings(Probe { cluster, shown }: &Probe, config: &Config) -> Vec<Finding> {
             ),
         )],
         Ok(ClusterView { canaries, .. }) => {
-            let mut asking = 0;
+            let (mut asking, mut total) = (0, 0);
             let (mut silent, mut wrong) = (Vec::new(), Vec::new());
             for canary in canaries {
                 let text = |name: &str| one_line(canary["metadata"][name].as_str().unwrap_or_default(), 100);
                 let name = format!("{}/{}", text("namespace"), text("name"));
                 match hooks(canary, cluster, &config.flagger) {
-                    Hooks::AskNobody => silent.push(name),
+                    Hooks::Elsewhere => {}
+                    Hooks::AskNobody(why) => {
+                        total += 1;
+                        silent.push(match why {
+                            Silence::NoHook => name,
+                            Silence::ReportsOnly | Silence::SkipAnalysis => {
+                                format!("{name} ({})", why.words())
+                            }
+                        });
+                    }
                     Hooks::Ask(problems) => {
                         asking += 1;
+                        total += 1;
                         let problems =
                             problems.iter().map(|what| Finding::warn(format!("canary {name}"), what));
                         wrong.extend(problems);
                     }
                 }
             }
-            let total = canaries.len();
             let mut what =
                 format!("cluster {cluster} can be read; {asking} of {total} Canaries ask the bridge");
             if !silent.is_empty() {

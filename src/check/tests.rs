@@ -1,7 +1,6 @@
 //! The whole output, for a suitable Jira and for several mistakes.
 
 mod approvers;
-mod canaries;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -126,6 +126,9 @@ pub struct Gates {
     /// Print what the bridge answers: one JSON array
     #[arg(long)]
     pub json: bool,
+    /// Show the Canaries that ask nobody, in place of the gates
+    #[arg(long)]
+    pub unguarded: bool,
     /// Ask again every so many seconds (2 if left out) until Ctrl-C. A terminal is redrawn, a pipe gets what changed
     #[arg(
         long,
@@ -133,7 +136,7 @@ pub struct Gates {
         num_args = 0..=1,
         default_missing_value = "2",
         value_parser = clap::value_parser!(u64).range(1..=86_400),
-        conflicts_with = "json"
+        conflicts_with_all = ["json", "unguarded"]
     )]
     pub watch: Option<u64>,
     /// Only those of this namespace

@@ -4,11 +4,12 @@ mod api;
 mod layout;
 mod refused;
 mod table;
+mod unguarded;
 mod watch;
 
 use serde_json::Value;
 
-use self::api::{AdminClient, Gate};
+use self::api::AdminClient;
 pub use self::watch::watch;
 use super::{args::Gates, terminal::OutputStyle};
 use crate::{millis::Millis, text::escape_json};
@@ -20,31 +21,46 @@ use crate::{millis::Millis, text::escape_json};
 /// If the bridge cannot be reached, or another program answers; one line.
 pub async fn gates(wanted: &Gates, style: &OutputStyle, now: Millis) -> anyhow::Result<String> {
     let client = AdminClient::new(&wanted.admin)?;
+    if wanted.unguarded {
+        let (canaries, body) = client.unguarded().await?;
+        let is_wanted = |nth: usize| wanted.selects(&canaries[nth].namespace, &canaries[nth].canary);
+        return if wanted.json {
+            json(&body, is_wanted, wanted)
+        } else {
+            Ok(unguarded::all(&canaries, wanted, style).join("\n"))
+        };
+    }
     let (gates, body) = client.gates().await?;
     if wanted.json {
-        return json(&gates, &body, wanted);
+        return json(&body, |nth| wanted.selects(&gates[nth].namespace, &gates[nth].canary), wanted);
     }
     let mut lines = table::lines(&gates, wanted, style, now);
     lines.extend(refused::lines(&client.refused().await, wanted, style, now));
+    // An earlier version does not list them.
+    let (canaries, _) = client.unguarded().await.unwrap_or_default();
+    lines.extend(unguarded::lines(&canaries, wanted, style));
     Ok(lines.join("\n"))
 }
 
-/// The bridge's answer, with only the selected gates.
-fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
+/// The bridge's answer, with only the selected objects.
+fn json(body: &str, is_wanted: impl Fn(usize) -> bool, wanted: &Gates) -> anyhow::Result<String> {
     if wanted.namespace.is_none() && wanted.canary.is_none() {
         return Ok(escape_json(body));
     }
     let objects: Vec<Value> = serde_json::from_str(body)?;
-    let kept =
-        objects.into_iter().zip(gates).filter(|(_, gate)| wanted.selects(&gate.namespace, &gate.canary));
-    Ok(escape_json(&serde_json::to_string(&kept.map(|(object, _)| object).collect::<Vec<_>>())?))
+    let kept = objects.into_iter().enumerate().filter(|(nth, _)| is_wanted(*nth));
+    Ok(escape_json(&serde_json::to_string(&kept.map(|(_, object)| object).collect::<Vec<_>>())?))
 }
 
 #[cfg(test)]
 mod tests {
     use axum::{Router, http::StatusCode, routing::get};
 
-    use super::{super::terminal::LinkStyle, api::Ticket, *};
+    use super::{
+        super::terminal::LinkStyle,
+        api::{Gate, Ticket},
+        *,
+    };
 
     const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -149,6 +165,69 @@ mod tests {
         }
     }
 
+    async fn bridge_with_unguarded(body: String) -> Gates {
+        let gates = Router::new().route("/api/gates", get(async || "[]"));
+        serves(gates.route("/api/unguarded", get(move || async move { body }))).await
+    }
+
+    const UNGUARDED: &str = r#"[
+        {"cluster": "default", "namespace": "shop", "canary": "web", "why": "no hook calls this bridge"},
+        {"cluster": "eu", "namespace": "pay", "canary": "api", "why": "skipAnalysis is set\u001b[2J"}
+    ]"#;
+
+    /// The Canaries that ask nobody are listed below the gates in the table, or alone.
+    #[tokio::test]
+    async fn canaries_that_ask_nobody() {
+        let wanted = bridge_with_unguarded(UNGUARDED.to_owned()).await;
+        insta::assert_snapshot!(shown(&wanted).await, @r"
+        No gate is waiting.
+
+        CANARIES THAT ASK NOBODY
+        default/shop/web: no hook calls this bridge
+        eu/pay/api: skipAnalysis is set [2J
+        ");
+        let pay = Gates { namespace: Some("pay".into()), ..wanted.clone() };
+        assert!(!shown(&pay).await.contains("default/shop/web"));
+        let alone = Gates { unguarded: true, ..wanted };
+        insta::assert_snapshot!(shown(&alone).await, @r"
+        default/shop/web: no hook calls this bridge
+        eu/pay/api: skipAnalysis is set [2J
+        ");
+        let json = Gates { json: true, ..alone.clone() };
+        let all: Value = serde_json::from_str(&shown(&json).await).unwrap();
+        assert_eq!(all.as_array().unwrap().len(), 2);
+        let one: Value =
+            serde_json::from_str(&shown(&Gates { canary: Some("web".into()), ..json }).await).unwrap();
+        assert_eq!(one, Value::Array(vec![all[0].clone()]));
+        assert_eq!(
+            shown(&Gates { canary: Some("till".into()), ..alone }).await,
+            "The bridge sees no Canary that asks nobody."
+        );
+        let row: Vec<Value> = serde_json::from_str(UNGUARDED).unwrap();
+        let many = serde_json::to_string(&vec![row[0].clone(); 22]).unwrap();
+        let many = shown(&bridge_with_unguarded(many).await).await;
+        assert!(many.ends_with("\nand 12 more; gates --unguarded shows all"), "{many}");
+        assert_eq!(many.matches("default/shop/web").count(), 10);
+    }
+
+    /// What changes and how far it is are on one line.
+    #[tokio::test]
+    async fn the_weight_of_the_new_version() {
+        let mut gates: Vec<Value> = serde_json::from_str(THREE).unwrap();
+        gates[0]["change"] = "cart 6.4.0 → 6.5.0".into();
+        gates[0]["weight"] = 50.into();
+        gates[1]["weight"] = 0.into();
+        let body = serde_json::to_string(&gates).unwrap();
+        insta::assert_snapshot!(shown(&bridge_that_refused(body.leak(), "[]".into()).await).await, @r#"
+        STATE    STAGE                   CANARY            TICKET  SINCE  REASON
+        waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
+          cart 6.4.0 → 6.5.0; traffic to the new version: 50 %
+        opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
+          traffic to the new version: 0 %
+        stuck    any                     eu/pay/ui         -       -      its row cannot be read
+        "#);
+    }
+
     #[tokio::test]
     async fn only_what_is_wanted() {
         let all = bridge(StatusCode::OK, THREE).await;
@@ -182,6 +261,7 @@ mod tests {
             state: evil.into(),
             reason: evil.into(),
             change: Some(evil.into()),
+            weight: Some(50),
             ticket: Some(Ticket { key: evil.into(), url: format!("https://jira.example.com/{evil}") }),
             asked_at: None,
         };

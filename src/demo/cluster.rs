@@ -11,6 +11,16 @@ use serde_json::{Value, json};
 
 use super::fake_flagger::{FakeFlagger, Phase};
 
+/// The hooks of each Canary: type and path.
+const HOOKS: [(&str, &str); 6] = [
+    ("confirm-rollout", "/gate/confirm-rollout"),
+    ("confirm-traffic-increase", "/gate/confirm-traffic-increase"),
+    ("confirm-promotion", "/gate/confirm-promotion"),
+    ("rollback", "/gate/rollback"),
+    ("event", "/event"),
+    ("post-rollout", "/post-rollout"),
+];
+
 /// An API server in memory.
 pub(super) struct Cluster {
     api: FakeKubernetes,
@@ -60,6 +70,11 @@ fn canary(namespace: &str, name: &str, flagger: &FakeFlagger) -> Value {
             "analysis": {
                 "interval": "1m", "threshold": 5, "maxWeight": 60, "stepWeight": 20,
                 "metrics": [{ "name": "request-success-rate" }],
+                "webhooks": HOOKS.map(|(kind, path)| json!({
+                    "name": format!("jira-{kind}"),
+                    "type": kind,
+                    "url": format!("http://flagger-jira-bridge.flagger{path}"),
+                })),
             },
         },
         "status": { "phase": flagger.phase().as_str(), "canaryWeight": flagger.weight() },

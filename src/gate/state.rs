@@ -100,6 +100,9 @@ pub struct Gate {
     /// What its ticket shows that the rollout changes. None: the ticket does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shows: Option<Shows>,
+    /// The share of the traffic that went to the new version when Flagger first asked, in percent, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
 }
 
 impl Gate {
@@ -120,6 +123,7 @@ impl Gate {
             newest_move: None,
             notified: Vec::new(),
             shows: None,
+            weight: None,
         }
     }
 

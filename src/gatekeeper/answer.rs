@@ -214,6 +214,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         state: Verdict::Waiting,
         reason: String::new(),
         change: None,
+        weight: None,
         ticket: None,
         asked_at: None,
         rollout: rollout.map(rollout_view),

@@ -42,6 +42,7 @@ impl Gatekeeper {
         let Question { canary: id, gate, message, metadata } = question;
         let last_message = self.store.last_message(id);
         let observed = self.observe(id, Some(gate), now).await;
+        let analysis = self.clusters.analysis(id, now);
         let Approval { deny, .. } = &self.route(id, gate).approval;
         let (deny, denials) = match deny.as_slice() {
             [] => (Vec::new(), Vec::new()),
@@ -66,6 +67,7 @@ impl Gatekeeper {
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
             observed: observed.clone(),
+            analysis,
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {

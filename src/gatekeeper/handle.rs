@@ -164,6 +164,9 @@ impl Gatekeeper {
         now: Millis,
     ) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
-        self.links.answer(canary, gate, validity, Doubts { ticket: unread.as_ref(), target: observed }, now)
+        let doubts = Doubts { ticket: unread.as_ref(), target: observed };
+        let mut answer = self.links.answer(canary, gate, validity, doubts, now);
+        answer.gate.weight = canary.gate(gate).and_then(|gate| self.weight(&canary.id, gate, now));
+        answer
     }
 }

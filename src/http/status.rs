@@ -50,6 +50,7 @@ pub fn admin_router(shared: Shared, jira: ReadJiraHealth) -> Router {
         )
         .route("/api/gates", get(gates))
         .route("/api/refused", get(refused))
+        .route("/api/unguarded", get(unguarded))
         .route("/api/jira", get(jira_health_json))
         .route("/metrics", get(metrics))
         .with_state(Admin { shared, jira });
@@ -67,6 +68,13 @@ async fn gates(State(admin): State<Admin>) -> Response {
 async fn refused(State(admin): State<Admin>) -> Response {
     let refused = admin.shared.refused.recent(admin.shared.clock.now());
     ([NOSNIFF, NO_STORE], Json(refused)).into_response()
+}
+
+async fn unguarded(State(admin): State<Admin>) -> Response {
+    match admin.shared.gatekeeper() {
+        Some(gatekeeper) => ([NOSNIFF, NO_STORE], Json(gatekeeper.unguarded())).into_response(),
+        None => text_line(StatusCode::SERVICE_UNAVAILABLE, STORE_NOT_OPEN),
+    }
 }
 
 async fn jira_health_json(State(admin): State<Admin>) -> Response {
@@ -117,6 +125,7 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
         }),
         overview,
         refused: admin.shared.refused.recent(now),
+        unguarded: gatekeeper.map(Gatekeeper::unguarded).unwrap_or_default(),
         jira: jira_health((admin.jira)(), gatekeeper, &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {

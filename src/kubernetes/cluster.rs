@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     lock::lock,
     millis::{Millis, clock_time},
-    rollout::CanaryStatus,
+    rollout::{Analysis, CanaryStatus},
     workload::{self, Shown},
 };
 
@@ -225,6 +225,21 @@ impl Cluster {
     pub(super) async fn uid(&self, namespace: &str, name: &str) -> Result<Option<String>, String> {
         let canary = self.get_opt(Kind::Canary, namespace, name).await?;
         Ok(canary.and_then(|canary| Some(canary["metadata"]["uid"].as_str()?.to_owned())))
+    }
+
+    /// How far the analysis of a canary is, as the watch shows it.
+    pub(super) fn analysis(&self, namespace: &str, name: &str, now: Millis) -> Option<Analysis> {
+        let watch = self.watches.iter().find(|watch| watch.shows(Kind::Canary, namespace))?;
+        if watch.objects.failure(now).is_some() {
+            return None;
+        }
+        watch.objects.analysis(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// All Canaries that the watches show.
+    pub(super) fn canaries(&self) -> Vec<Arc<Value>> {
+        let watches = self.watches.iter().filter(|watch| watch.kind == Kind::Canary);
+        watches.flat_map(|watch| watch.objects.all()).collect()
     }
 
     /// An object as it is now. It must exist.

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use globset::GlobSet;
+use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{Flagger, Kubernetes, KubernetesMode},
     millis::Millis,
-    rollout::{CanaryId, CanaryStatus},
+    rollout::{Analysis, CanaryId, CanaryStatus},
     workload::Shown,
 };
 
@@ -111,6 +112,18 @@ impl Clusters {
     pub async fn read_canary(&self, id: &CanaryId) -> Result<Option<CanaryStatus>, UnknownCanary> {
         let cluster = self.cluster(&id.cluster).ok_or(UnknownCanary)?;
         cluster.read_canary(&id.namespace, &id.name).await
+    }
+
+    /// How far the analysis of a canary is, as the watch shows it. `None`: nothing is analysed, or it is not known.
+    #[must_use]
+    pub fn analysis(&self, id: &CanaryId, now: Millis) -> Option<Analysis> {
+        let cluster = self.cluster(&id.cluster)?;
+        cluster.analysis(&id.namespace, &id.name, now)
+    }
+
+    /// The Canaries of each cluster, as the watches show them.
+    pub fn canaries(&self) -> impl Iterator<Item = (&str, Vec<Arc<Value>>)> {
+        self.clusters.iter().map(|cluster| (cluster.name(), cluster.canaries()))
     }
 }
 

@@ -9,7 +9,11 @@ use std::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{lock::lock, millis::Millis};
+use crate::{
+    lock::lock,
+    millis::Millis,
+    rollout::{Analysis, SeenAnalysis},
+};
 
 /// A watch that failed is tried again within half a minute, and does not tell when that succeeds: after this long
 /// without another error it counts as working.
@@ -29,11 +33,26 @@ pub(super) struct Objects {
 #[derive(Default)]
 struct Inner {
     /// `None`: there was no complete list yet.
-    objects: Option<HashMap<Name, Arc<Value>>>,
+    objects: Option<HashMap<Name, Object>>,
     /// Those of a list that is not complete yet.
-    listing: HashMap<Name, Arc<Value>>,
+    listing: HashMap<Name, Object>,
     /// Why the watch failed lately.
     failure: Option<Failure>,
+}
+
+/// An object, and what has to be remembered of it.
+struct Object {
+    value: Arc<Value>,
+    /// Of a Canary.
+    analysis: Option<SeenAnalysis>,
+}
+
+impl Object {
+    /// The object as it is now.
+    fn new(value: Value, before: Option<&Self>) -> Self {
+        let analysis = SeenAnalysis::of(&value, before.and_then(|before| before.analysis.as_ref()));
+        Self { value: Arc::new(value), analysis }
+    }
 }
 
 /// Why a watch fails.
@@ -55,7 +74,10 @@ impl Objects {
 
     /// An object of the list.
     pub(super) fn list(&self, name: Name, object: Value) {
-        lock(&self.inner).listing.insert(name, Arc::new(object));
+        let mut inner = lock(&self.inner);
+        let before = inner.objects.as_ref().and_then(|objects| objects.get(&name));
+        let object = Object::new(object, before);
+        inner.listing.insert(name, object);
     }
 
     /// The list is complete: what is not in it does not exist.
@@ -70,7 +92,9 @@ impl Objects {
     pub(super) fn put(&self, name: Name, object: Value) {
         let mut inner = lock(&self.inner);
         inner.failure = None;
-        inner.objects.get_or_insert_default().insert(name, Arc::new(object));
+        let objects = inner.objects.get_or_insert_default();
+        let object = Object::new(object, objects.get(&name));
+        objects.insert(name, object);
     }
 
     /// An object was deleted.
@@ -101,12 +125,24 @@ impl Objects {
     pub(super) fn get(&self, name: &Name, now: Millis) -> Result<Option<Arc<Value>>, NotListed> {
         let inner = lock(&self.inner);
         match &inner.objects {
-            Some(objects) => Ok(objects.get(name).cloned()),
+            Some(objects) => Ok(objects.get(name).map(|object| Arc::clone(&object.value))),
             None => {
                 let failure = inner.failure.clone().filter(|failure| failure.is_current(now));
                 Err(NotListed { failure })
             }
         }
+    }
+
+    /// How far the analysis of the Canary of this name is.
+    pub(super) fn analysis(&self, name: &Name) -> Option<Analysis> {
+        let inner = lock(&self.inner);
+        Some(inner.objects.as_ref()?.get(name)?.analysis.as_ref()?.analysis)
+    }
+
+    /// All objects; none if they were not listed yet.
+    pub(super) fn all(&self) -> Vec<Arc<Value>> {
+        let inner = lock(&self.inner);
+        inner.objects.iter().flat_map(HashMap::values).map(|object| Arc::clone(&object.value)).collect()
     }
 
     /// Why the watch fails now, if it does.

@@ -28,7 +28,18 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step::new(self, now);
         match event {
-            Event::Asked { gate, message, metadata, deny, denials, new_id, silent_for, pace, observed } => {
+            Event::Asked {
+                gate,
+                message,
+                metadata,
+                deny,
+                denials,
+                new_id,
+                silent_for,
+                pace,
+                observed,
+                analysis,
+            } => {
                 let asked = GateQuestion {
                     name: gate,
                     message,
@@ -38,6 +49,7 @@ impl Canary {
                     new_id,
                     pace: *pace,
                     observed,
+                    analysis: *analysis,
                 };
                 step.question(&asked, *silent_for, rules);
             }

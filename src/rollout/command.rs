@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    analysis::Analysis,
     canary::is_default,
     canary_event::CanaryEvent,
     message::{Label, Revision},
@@ -159,6 +160,9 @@ pub enum Notice {
     Progress {
         /// Flagger's messages: external text.
         lines: Vec<String>,
+        /// How far the analysis is when the comment is written, where the bridge reads that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        analysis: Option<Analysis>,
     },
     /// It was rejected before anything had started.
     RejectedAtStart {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    analysis::Analysis,
     canary::{Denials, Rollout},
     canary_status::CanaryStatus,
     limits::Budget,
@@ -89,6 +90,8 @@ pub enum Event<'a> {
         pace: Pace,
         /// What the API server shows.
         observed: Observed,
+        /// How far the analysis is, where the bridge reads that.
+        analysis: Option<Analysis>,
     },
     /// Flagger asks whether to roll back.
     RollbackAsked {

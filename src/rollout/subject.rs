@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    analysis::Analysis,
     canary::is_default,
     message::{CanaryId, Message, Phase, Revision},
     progress::{Base, Progress, WaitStart},
@@ -46,6 +47,9 @@ pub struct Subject {
     /// Whether Flagger started it although another version was approved.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unapproved: bool,
+    /// How far the analysis was. `None`: nothing is analysed, or the bridge does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
 }
 
 impl Subject {
@@ -77,6 +81,7 @@ impl Subject {
             change: None,
             bound: false,
             unapproved: false,
+            analysis: None,
         }
     }
 

@@ -125,6 +125,7 @@ impl World {
             silent_for,
             pace,
             observed: Observed::Unread,
+            analysis: None,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -362,6 +363,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         silent_for,
         pace,
         observed: Observed::Unread,
+        analysis: None,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
         panic!("the refusal is noted");

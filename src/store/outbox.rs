@@ -14,7 +14,7 @@ use super::{
 use crate::{
     gate::{GateId, Ticket},
     millis::Millis,
-    rollout::{CanaryId, Command, Notice},
+    rollout::{Analysis, CanaryId, Command, Notice},
     text::one_line,
 };
 
@@ -257,13 +257,17 @@ impl WriteTx {
         Ok(Some(row))
     }
 
-    /// Merges Flagger's later reports for the same gate into this row, so that they become one comment. Only before the
-    /// first attempt: a comment that may already be in Jira must not change.
+    /// Merges Flagger's later reports for the same gate into this row, so that they become one comment, and adds how far
+    /// the analysis is. Only before the first attempt: a comment that may already be in Jira must not change.
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    pub async fn merge_progress(&mut self, row: &OutboxRow) -> Result<OutboxRow, Error> {
-        let Command::Comment { gate, notice: Notice::Progress { lines } } = &row.command else {
+    pub async fn merge_progress(
+        &mut self,
+        row: &OutboxRow,
+        analysis: Option<Analysis>,
+    ) -> Result<OutboxRow, Error> {
+        let Command::Comment { gate, notice: Notice::Progress { lines, .. } } = &row.command else {
             return Ok(row.clone());
         };
         if row.attempts > 0 {
@@ -277,12 +281,12 @@ impl WriteTx {
         for later in later {
             // A row that cannot be read is parked when it is due itself.
             let Ok(later) = self::outbox_row(later) else { continue };
-            if let Command::Comment { notice: Notice::Progress { lines: more }, .. } = later.command {
+            if let Command::Comment { notice: Notice::Progress { lines: more, .. }, .. } = later.command {
                 lines.extend(more);
                 query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
             }
         }
-        let command = Command::Comment { gate: gate.clone(), notice: Notice::Progress { lines } };
+        let command = Command::Comment { gate: gate.clone(), notice: Notice::Progress { lines, analysis } };
         self.update_command(row, &command).await?;
         Ok(OutboxRow { command, ..row.clone() })
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{Milestone, Route},
-    rollout::{End, Notice, OtherTarget, TicketOutcome},
+    rollout::{Analysis, End, Notice, OtherTarget, TicketOutcome},
     text::one_line,
 };
 
@@ -22,7 +22,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
     let words = match notice {
         Notice::Ended { outcome, name, other } => ended(*outcome, name.stage, other.as_ref()),
-        Notice::Progress { lines } => return progress(lines),
+        Notice::Progress { lines, analysis } => return progress(lines, *analysis),
         Notice::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger \
              keeps asking. To let it start after all, move this ticket to {approved}. To drop the change, leave the \
@@ -233,8 +233,19 @@ fn not_moved(milestone: Milestone, why: &str) -> String {
     format!("{could_not}: {why}. {then}")
 }
 
-fn progress(lines: &[String]) -> Doc {
+fn progress(lines: &[String], analysis: Option<Analysis>) -> Doc {
     let said = |line: &String| vec![Span::Text(one_line(line, LONGEST_LINE))];
-    let heading = Block::Paragraph(vec![Span::Text("Flagger reports:".into())]);
-    Doc(vec![heading, Block::Bullets(lines.iter().map(said).collect())])
+    let paragraph = |words: String| Block::Paragraph(vec![Span::Text(words)]);
+    let heading = paragraph("Flagger reports:".into());
+    let blocks = [heading, Block::Bullets(lines.iter().map(said).collect())].into_iter();
+    Doc(blocks.chain(analysis.map(|analysis| paragraph(now(analysis)))).collect())
+}
+
+/// How far the analysis is.
+fn now(Analysis { weight, failed_checks, threshold }: Analysis) -> String {
+    let checks = format!("Failed checks: {failed_checks} of {threshold}.");
+    match weight {
+        Some(weight) => format!("Traffic to the new version: {weight} %. {checks}"),
+        None => checks,
+    }
 }

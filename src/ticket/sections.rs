@@ -10,7 +10,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{Approval, PersonEntry, Route, TicketSettings, quote_entry},
-    rollout::Subject,
+    rollout::{Analysis, Subject},
     text::{TRUNCATED, beginning, one_line},
     workload::Shown,
 };
@@ -33,6 +33,12 @@ pub(super) fn rollout_section(subject: &Subject) -> Vec<Block> {
         named("Cluster", &subject.canary.cluster),
         named("Stage", &subject.gate.to_string()),
     ];
+    if let Some(Analysis { weight, failed_checks, threshold }) = subject.analysis {
+        lines.extend(weight.map(|weight| line("Traffic to the new version", &format!("{weight} %"))));
+        if failed_checks > 0 {
+            lines.push(line("Failed checks", &format!("{failed_checks} of {threshold}")));
+        }
+    }
     if subject.unapproved {
         lines.push(line(
             "Not approved",

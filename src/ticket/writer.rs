@@ -47,6 +47,7 @@ impl Writer {
         let annotations = change.into_iter().flat_map(|change| &change.annotations);
         let annotations: BTreeMap<String, String> =
             annotations.map(|it| (it.name.clone(), line(&it.value.to_string()))).collect();
+        let weight = subject.analysis.and_then(|analysis| analysis.weight);
         let values = Value::from_pairs([
             ("canary", Value::from(line(&subject.canary.name))),
             ("namespace", Value::from(line(&subject.canary.namespace))),
@@ -69,6 +70,7 @@ impl Writer {
             ),
             ("changes", Value::from(known(&change.map(|change| change.sentences().join("; "))))),
             ("annotations", Value::from_pairs(annotations)),
+            ("weight", Value::from(weight.map(|weight| weight.to_string()).unwrap_or_default())),
         ]);
         Self { environment, values }
     }

@@ -286,7 +286,9 @@ impl Outbox {
         let _writing = self.writing.lock().await;
         let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(StepOutcome::Standby))?;
         let row = tx.claim(id, None).await?.ok_or(Failure::Aborted(StepOutcome::Done))?;
-        let row = tx.merge_progress(&row).await?;
+        let analysis =
+            self.context.gatekeeper.analysis(&row.canary, row.command.gate(), self.context.clock.now());
+        let row = tx.merge_progress(&row, analysis).await?;
         tx.commit().await?;
         Ok(row)
     }

@@ -21,12 +21,11 @@ pub(super) fn strategy(canary: &Value) -> Option<String> {
     if !spec.is_object() {
         return None;
     }
-    let analysis = if spec["analysis"].is_object() { &spec["analysis"] } else { &spec["canaryAnalysis"] };
-    if !analysis.is_object() || spec["skipAnalysis"].as_bool() == Some(true) {
+    let Some(analysis) = analysis(spec) else {
         return Some("No analysis: Flagger promotes at once.".to_owned());
-    }
-    let course = course(analysis, spec["provider"].as_str() == Some("kubernetes"));
-    let threshold = number(&analysis["threshold"]).unwrap_or(1);
+    };
+    let course = course(analysis, is_kubernetes(spec));
+    let threshold = threshold(analysis);
     let checks = if threshold == 1 { "check" } else { "checks" };
     let metrics: Vec<String> = items(&analysis["metrics"])
         .iter()
@@ -38,6 +37,50 @@ pub(super) fn strategy(canary: &Value) -> Option<String> {
         metrics => format!("metrics {}", listed(metrics)),
     };
     Some(format!("{course}; rolled back after {threshold} failed {checks}; {metrics}."))
+}
+
+/// How Flagger decides about a new version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// After so many failed checks it rolls back.
+    pub failed_checks: u64,
+    /// The share of the traffic, in percent, from which on it promotes. `None`: it does not shift traffic by weight.
+    pub weight: Option<u64>,
+}
+
+/// The limits of a Canary. `None` if Flagger promotes without an analysis.
+#[must_use]
+pub fn limits(canary: &Value) -> Option<Limits> {
+    let spec = &canary["spec"];
+    let analysis = analysis(spec)?;
+    let has_steps = number(&analysis["stepWeight"]).is_some() || !items(&analysis["stepWeights"]).is_empty();
+    let counts_checks = number(&analysis["iterations"]).is_some() || is_kubernetes(spec);
+    let weight =
+        (has_steps && !counts_checks).then(|| last_weight(analysis, &step_weights(analysis)).min(100));
+    Some(Limits { failed_checks: threshold(analysis), weight })
+}
+
+/// The analysis of a Canary's `spec`, unless there is none.
+fn analysis(spec: &Value) -> Option<&Value> {
+    let analysis = if spec["analysis"].is_object() { &spec["analysis"] } else { &spec["canaryAnalysis"] };
+    (analysis.is_object() && spec["skipAnalysis"].as_bool() != Some(true)).then_some(analysis)
+}
+
+fn is_kubernetes(spec: &Value) -> bool {
+    spec["provider"].as_str() == Some("kubernetes")
+}
+
+fn threshold(analysis: &Value) -> u64 {
+    number(&analysis["threshold"]).unwrap_or(1)
+}
+
+fn step_weights(analysis: &Value) -> Vec<u64> {
+    let weights = items(&analysis["stepWeights"]).iter().filter_map(Value::as_u64);
+    weights.map(|weight| weight.min(100)).collect()
+}
+
+fn last_weight(analysis: &Value, steps: &[u64]) -> u64 {
+    steps.last().copied().or(number(&analysis["maxWeight"])).unwrap_or(100)
 }
 
 /// How the new version is tried, and how often that is checked.
@@ -56,12 +99,8 @@ fn course(analysis: &Value, is_kubernetes: bool) -> String {
             _ => format!("A/B test of requests that match one of {conditions} conditions: {times}"),
         };
     }
-    let weights: Vec<u64> = items(&analysis["stepWeights"])
-        .iter()
-        .filter_map(Value::as_u64)
-        .map(|weight| weight.min(100))
-        .collect();
-    let most = weights.last().copied().or(number(&analysis["maxWeight"])).unwrap_or(100);
+    let weights = step_weights(analysis);
+    let most = last_weight(analysis, &weights);
     let steps = match (number(&analysis["stepWeight"]), &*weights) {
         (Some(step), _) => format!("traffic in steps of {step} % up to {most} %"),
         (None, []) => "without steps of traffic".to_owned(),

@@ -20,6 +20,7 @@ mod stories {
     mod browser;
     mod canary_events;
     mod canary_status;
+    mod canary_weight;
     mod cluster_isolation;
     mod command_concurrency;
     mod flagger_edge_cases;
@@ -29,6 +30,7 @@ mod stories {
     mod rejection;
     mod rollout_endings;
     mod team_isolation;
+    mod unguarded;
     mod untrusted_text;
     mod what_changes;
 }

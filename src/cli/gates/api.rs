@@ -21,6 +21,9 @@ pub(super) struct Gate {
     /// Missing if an earlier version answers.
     #[serde(default)]
     pub(super) change: Option<String>,
+    /// As above.
+    #[serde(default)]
+    pub(super) weight: Option<u8>,
     pub(super) ticket: Option<Ticket>,
     /// `None` if no gate was begun.
     #[serde(deserialize_with = "timestamp")]
@@ -45,6 +48,15 @@ pub(super) struct Refused {
     #[serde(deserialize_with = "timestamp")]
     pub(super) last: Option<jiff::Timestamp>,
     pub(super) count: u64,
+}
+
+/// An entry of `/api/unguarded`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Unguarded {
+    pub(super) cluster: String,
+    pub(super) namespace: String,
+    pub(super) canary: String,
+    pub(super) why: String,
 }
 
 /// RFC 3339, or null.
@@ -108,6 +120,18 @@ impl AdminClient {
     pub(super) async fn refused(&self) -> Vec<Refused> {
         let Ok(body) = self.fetch("refused").await else { return Vec::new() };
         serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    /// The Canaries that ask nobody, and the body of the answer.
+    pub(super) async fn unguarded(&self) -> anyhow::Result<(Vec<Unguarded>, String)> {
+        let body = self.fetch("unguarded").await?;
+        let Ok(canaries) = serde_json::from_str(&body) else {
+            bail!(
+                "{} answers, but not as a bridge does; is it the bridge's server.admin_listen?",
+                self.admin
+            );
+        };
+        Ok((canaries, body))
     }
 
     async fn fetch(&self, what: &str) -> anyhow::Result<String> {

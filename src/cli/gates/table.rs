@@ -51,7 +51,17 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
         cells: cells.map(|cell| one_line(&cell, MAX_CHARS)),
         reason: one_line(&gate.reason, MAX_CHARS),
         url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, MAX_CHARS)),
-        change: gate.change.as_ref().map(|change| one_line(change, MAX_CHARS)),
+        change: change(gate).map(|change| one_line(&change, MAX_CHARS)),
+    }
+}
+
+/// What the rollout changes, and how far it is.
+fn change(gate: &Gate) -> Option<String> {
+    let traffic = gate.weight.map(|weight| format!("traffic to the new version: {weight} %"));
+    match (&gate.change, traffic) {
+        (Some(change), Some(traffic)) => Some(format!("{change}; {traffic}")),
+        (Some(change), None) => Some(change.clone()),
+        (None, traffic) => traffic,
     }
 }
 

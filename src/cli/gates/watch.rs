@@ -148,6 +148,7 @@ mod tests {
             state: "waiting".into(),
             reason: "waiting for a decision".into(),
             change: None,
+            weight: None,
             ticket: None,
             asked_at: Timestamp::from_millisecond(NOW.0 - 65_000).ok(),
         };

@@ -100,7 +100,7 @@ fn every_problem_is_reported_at_once() {
     BRIDGE__JIRA__TRUSTFOR: no such setting; did you mean BRIDGE__JIRA__TRUST_FOR?
     rollout.idle_after: "1" is no duration; write a whole number with ms, s, m, h or d, for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
     limits.open_tickets: must be a whole number from 1 to 4294967295, not -1
-    ticket.summary: the template knows no "nmespace"; there are images, old, new, changes, annotations, canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
+    ticket.summary: the template knows no "nmespace"; there are images, old, new, changes, annotations, weight, canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
     ticket.description: is no template: unexpected end of input, expected end of block
     ticket.labels[0]: "two words" has a space in it, which Jira refuses
     ticket.labels[1]: is empty; leave it out

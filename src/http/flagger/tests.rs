@@ -283,6 +283,7 @@ async fn an_answer_is_a_line_or_an_object() {
         state: crate::gate::Verdict::Waiting,
         reason: "waiting: no decision yet".into(),
         change: None,
+        weight: None,
         ticket: None,
         asked_at: None,
         rollout: None,

@@ -12,13 +12,15 @@ use crate::{
     gatekeeper::{ListedGate, Overview, counts},
     http::refused_calls::RefusedView,
     millis::{Millis, clock_time, config_notation, rough_duration},
-    view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView},
+    view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView, UnguardedView},
 };
 
 /// How many gates one page shows.
 const ROWS_PER_PAGE: usize = 200;
 /// How many refused calls the page shows; the API returns all.
 const MAX_REFUSED: usize = 50;
+/// How many Canaries that ask nobody the page shows; the API returns all.
+const MAX_UNGUARDED: usize = 20;
 
 /// The health of the connection to Jira.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +65,8 @@ pub(super) struct PageInput<'a> {
     pub(super) overview: Option<Result<Overview, String>>,
     /// The refused calls, newest first.
     pub(super) refused: Vec<RefusedView>,
+    /// The Canaries that ask nobody.
+    pub(super) unguarded: Vec<UnguardedView>,
     pub(super) jira: JiraHealthView,
 }
 
@@ -100,6 +104,9 @@ struct Page<'a> {
     passed: Vec<Aged<'a, PassedView>>,
     refused: Vec<Aged<'a, RefusedView>>,
     refused_in_all: usize,
+    unguarded: &'a [UnguardedView],
+    /// How many more there are.
+    unguarded_more: usize,
     unasked: Vec<Aged<'a, UnaskedView>>,
     limits: Option<LimitsView<'a>>,
 }
@@ -202,6 +209,8 @@ pub(super) fn render(
             .map(|what| Aged { what, age: age(what.last, now) })
             .collect(),
         refused_in_all: known.refused.len(),
+        unguarded: &known.unguarded[..known.unguarded.len().min(MAX_UNGUARDED)],
+        unguarded_more: known.unguarded.len().saturating_sub(MAX_UNGUARDED),
         unasked: overview
             .iter()
             .flat_map(|it| &it.unasked)

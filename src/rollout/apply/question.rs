@@ -10,6 +10,7 @@ use crate::{
     gate::{Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
     policy::DENY_LIST_GREW,
     rollout::{
+        analysis::Analysis,
         canary::{Canary, Rollout, Start},
         change::AuditEvent,
         command::{Command, Notice},
@@ -34,6 +35,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) new_id: &'a GateId,
     pub(super) pace: Pace,
     pub(super) observed: &'a Observed,
+    pub(super) analysis: Option<Analysis>,
 }
 
 impl Canary {
@@ -139,6 +141,9 @@ impl Step {
         }
         let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         gate.shows = shown_by(asked.observed);
+        // Nothing is analysed before the rollout starts: what is seen then is the previous one's.
+        let analysis = asked.analysis.filter(|_| asked.name.stage != Stage::ConfirmRollout);
+        gate.weight = analysis.and_then(|analysis| analysis.weight);
         if let Some(at) = known {
             // For Flagger it is the same gate: if the last answer was open, the answer changes now.
             let spent = rollout.gates.remove(at);
@@ -157,6 +162,7 @@ impl Step {
             Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
         subject.change = asked.observed.shown().cloned();
         subject.bound = asked.observed.is_bound();
+        subject.analysis = analysis;
         subject.unapproved = rollout.start == Start::Unapproved;
         if asked.name.stage == Stage::ConfirmRollout {
             subject.refine(&rollout.progress, rollout.wait_start);

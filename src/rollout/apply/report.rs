@@ -122,7 +122,7 @@ impl Step {
             return;
         }
         rollout.reports.push(event_message.to_owned());
-        let notice = Notice::Progress { lines: vec![event_message.to_owned()] };
+        let notice = Notice::Progress { lines: vec![event_message.to_owned()], analysis: None };
         self.commands.push(Command::Comment { gate: gate.id.clone(), notice });
     }
 }

@@ -72,6 +72,7 @@ impl One {
             silent_for: Duration::ZERO,
             pace: Pace::default(),
             observed: Observed::Unread,
+            analysis: None,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
     }
@@ -208,6 +209,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             silent_for: Duration::ZERO,
             pace: Pace::default(),
             observed: Observed::Unread,
+            analysis: None,
         });
     };
     asks_empty(&mut one);

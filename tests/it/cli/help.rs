@@ -150,6 +150,9 @@ fn of_each_command() {
           --json
               Print what the bridge answers: one JSON array
 
+          --unguarded
+              Show the Canaries that ask nobody, in place of the gates
+
           --watch [<SECONDS>]
               Ask again every so many seconds (2 if left out) until Ctrl-C. A terminal is redrawn, a pipe gets what changed
 

@@ -9,10 +9,11 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 50] = [
+const SOURCES: [&str; 51] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
+    "cli/gates/unguarded.rs",
     "flagger.rs",
     "gate/after_snapshot.rs",
     "gate/interpret.rs",

@@ -32,6 +32,20 @@ impl Cluster {
         self.api.patch("Canary", "shop", "cart", &json!({ "status": { "phase": phase } })).unwrap();
     }
 
+    /// Flagger sets the phase of the Canary, the weight of the new version, and the number of failed checks.
+    pub(crate) fn is_at(&self, phase: &str, weight: u8, failed_checks: u8) {
+        let status = json!({ "phase": phase, "canaryWeight": weight, "failedChecks": failed_checks });
+        self.api.patch("Canary", "shop", "cart", &json!({ "status": status })).unwrap();
+    }
+
+    /// Somebody creates a Canary like `shop/cart` with this name and `spec`, or replaces it.
+    pub(crate) fn has_canary(&self, namespace: &str, name: &str, spec: &Value) {
+        let mut canary = canary();
+        canary["metadata"] = json!({ "name": name, "namespace": namespace });
+        canary["spec"] = spec.clone();
+        self.api.apply(canary);
+    }
+
     /// Flagger promotes what is deployed.
     pub(crate) fn promotes(&self, version: &str) {
         self.api.apply(deployment("cart-primary", version));
@@ -53,9 +67,24 @@ fn canary() -> Value {
             "analysis": {
                 "interval": "1m", "threshold": 5, "maxWeight": 50, "stepWeight": 10,
                 "metrics": [{ "name": "request-success-rate" }],
+                "webhooks": webhooks(),
             },
         },
     })
+}
+
+/// All hooks that a Canary has for the bridge.
+pub(crate) fn webhooks() -> Vec<Value> {
+    let gates = ["confirm-rollout", "confirm-traffic-increase", "confirm-promotion", "rollback"];
+    let gates = gates.map(|kind| (kind, format!("/gate/{kind}")));
+    let reports = ["event", "post-rollout"].map(|kind| (kind, format!("/{kind}")));
+    gates
+        .into_iter()
+        .chain(reports)
+        .map(|(kind, path)| {
+            json!({ "name": format!("jira-{kind}"), "type": kind, "url": format!("http://flagger-jira-bridge.flagger{path}") })
+        })
+        .collect()
 }
 
 fn deployment(name: &str, version: &str) -> Value {

@@ -18,6 +18,7 @@ fn hostile() -> GateView {
         state: Verdict::NotAllowed,
         reason: evil("reason"),
         change: Some(evil("cart 6.4.0 → 6.5.0")),
+        weight: Some(50),
         ticket: Some(TicketView {
             key: evil("OPS-1"),
             url: "https://jira.example/browse/OPS-1?\"onmouseover=\"alert(1)".into(),
@@ -44,6 +45,7 @@ fn plain() -> GateView {
         state: Verdict::Opening,
         reason: "opening: the ticket is being opened".into(),
         change: None,
+        weight: None,
         ticket: None,
         asked_at: None,
         rollout: None,
@@ -76,7 +78,7 @@ fn shows(
         limits,
         trust_for: Duration::from_secs(600),
     });
-    render(&PageInput { gates, overview, refused: vec![], jira }, wanted, NOW).unwrap()
+    render(&PageInput { gates, overview, refused: vec![], unguarded: vec![], jira }, wanted, NOW).unwrap()
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {
@@ -99,7 +101,7 @@ fn hostile_words_stay_words() {
     insta::assert_snapshot!(rows(&html), @r#"
     <tr role="row">
     <td role="cell" class="narrow" data-is="State"><div><span class="state not_allowed">not allowed</span></div></td>
-    <th role="rowheader" scope="row" data-is="Canary"><div>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span><br>cart 6.4.0 → 6.5.0&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</div></th>
+    <th role="rowheader" scope="row" data-is="Canary"><div>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span><br>cart 6.4.0 → 6.5.0&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br>traffic to the new version: 50 %</div></th>
     <td role="cell" data-is="Stage"><div>confirm-promotion<br><span class="dim">gate&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
     <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-1?&quot;onmouseover=&quot;alert(1)">OPS-1&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</a><br><span class="dim">Approved&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
     <td role="cell" class="narrow" data-is="First asked"><div><time datetime="2026-09-21T12:13:20.000Z">2 h ago<br><span class="dim">2026-09-21 12:13 UTC</span></time></div></td>

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     policy::{Author, Milestone, empty_denial},
-    rollout::{End, Notice, TicketOutcome},
+    rollout::{Analysis, End, Notice, TicketOutcome},
 };
 
 fn said(note: &Notice) -> String {
@@ -61,7 +61,10 @@ fn notices() {
     };
     let not_moved = |milestone| Notice::NotMoved { milestone, why: "no transition leads to \"Done\"".into() };
     let notes = [
-        Notice::Progress { lines: vec!["Halt advancement 91.00% < 99%".into(), "Advance weight 20".into()] },
+        Notice::Progress {
+            lines: vec!["Halt advancement 91.00% < 99%".into(), "Advance weight 20".into()],
+            analysis: Some(Analysis { weight: Some(20), failed_checks: 1, threshold: 5 }),
+        },
         Notice::RejectedAtStart { entry: entry() },
         Notice::RejectedWithoutRollback { entry: entry() },
         Notice::NotAllowed { entry: entry(), why: why(), for_good: false },
@@ -81,11 +84,14 @@ fn notices() {
     Flagger reports:
     <li>Halt advancement 91.00% < 99%
     <li>Advance weight 20
+    Traffic to the new version: 20 %. Failed checks: 1 of 5.
     === Data Center
     Flagger reports:
 
     * Halt advancement 91.00% < 99%
     * Advance weight 20
+
+    Traffic to the new version: 20 %. Failed checks: 1 of 5.
 
     This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger keeps asking. To let it start after all, move this ticket to Approved. To drop the change, leave the ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once this ticket is approved.
 

@@ -166,6 +166,7 @@ impl Witness {
             silent_for,
             pace,
             observed: Observed::Unread,
+            analysis: None,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };

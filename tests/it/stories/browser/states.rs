@@ -8,6 +8,7 @@ use flagger_jira_bridge::{
     config,
     serve::{Bridge, Listeners},
 };
+use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use super::{
     driver::{Browser, Scripts},
     page_checks::{can_be_read, fits, is_in_order},
 };
-use crate::world::World;
+use crate::world::{World, cluster::Cluster};
 
 /// Checks that the page must pass in every state.
 async fn is_sound(browser: &Browser, name: &str) {
@@ -166,4 +167,25 @@ async fn something_is_parked() {
     is_sound(&browser, "parked").await;
     browser.sized(390, 1200).await;
     is_sound(&browser, "parked-narrow").await;
+}
+
+#[tokio::test]
+#[ignore = "run by .ci/browser"]
+async fn a_canary_asks_nobody() {
+    let cluster = Cluster::start().await;
+    cluster.is_at("Progressing", 50, 0);
+    let name = format!("a-{}-name", "very-long".repeat(20));
+    cluster.has_canary("shop", &name, &json!({}));
+    let world = World::start_with(Flavour::Cloud, &cluster.settings("show")).await;
+    world.opens("confirm-promotion", "cart", "v2").await;
+    let browser = Browser::start(Scripts::Run).await;
+    browser.goes(&world.page()).await;
+    assert!(browser.reads("#gates tbody tr").await.contains("traffic to the new version: 50 %"));
+    browser.clicks(".facts a[href='#unguarded']").await;
+    assert!(browser.url().await.ends_with("#unguarded"));
+    let unguarded = browser.reads("#unguarded-table tbody").await;
+    assert!(unguarded.contains(&name) && unguarded.contains("no hook calls this bridge"), "{unguarded}");
+    is_sound(&browser, "unguarded").await;
+    browser.sized(390, 1200).await;
+    is_sound(&browser, "unguarded-narrow").await;
 }

@@ -162,6 +162,7 @@ impl Bridge {
             denials: &[],
             pace: pace.unwrap_or_default(),
             observed: Observed::Unread,
+            analysis: None,
         };
         let opens = |command: Command| match command {
             Command::Open { gate, .. } => Some(gate),

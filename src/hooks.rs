@@ -1,4 +1,7 @@
-//! What is wrong with the hooks of a Canary. No I/O.
+//! Whether the hooks of a Canary ask the bridge, and what is wrong with them. No I/O.
+
+#[cfg(test)]
+mod tests;
 
 use reqwest::Url;
 use serde_json::Value;
@@ -29,25 +32,70 @@ const ANY_QUESTION: &str = "/gate/check";
 
 /// What the hooks of a Canary do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Hooks {
+pub enum Hooks {
+    /// None of them calls the bridge, and `flagger.namespaces` does not have its namespace: it is not for this bridge.
+    Elsewhere,
     /// None of them asks the bridge.
-    AskNobody,
+    AskNobody(Silence),
     /// They ask, and this is wrong with them: one sentence each, without a full stop.
     Ask(Vec<String>),
 }
 
+/// Why a Canary asks nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// No hook calls the bridge.
+    NoHook,
+    /// They report, or ask whether to roll back.
+    ReportsOnly,
+    /// Flagger skips them.
+    SkipAnalysis,
+}
+
+impl Silence {
+    /// The same in a few words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NoHook => "no hook calls this bridge",
+            Self::ReportsOnly => "no hook asks for an approval",
+            Self::SkipAnalysis => "skipAnalysis is set, so Flagger skips its hooks",
+        }
+    }
+}
+
 /// What the hooks of a Canary of this cluster do.
-pub(super) fn hooks(canary: &Value, cluster: &str, flagger: &Flagger) -> Hooks {
-    let all = canary.pointer("/spec/analysis/webhooks").and_then(Value::as_array);
-    let all: Vec<&Value> = all.into_iter().flatten().collect();
+#[must_use]
+pub fn hooks(canary: &Value, cluster: &str, flagger: &Flagger) -> Hooks {
+    let spec = &canary["spec"];
+    let analysis = if spec["analysis"].is_object() { &spec["analysis"] } else { &spec["canaryAnalysis"] };
+    let all: Vec<&Value> = analysis["webhooks"].as_array().into_iter().flatten().collect();
     let mut problems: Vec<String> = all.iter().filter_map(|hook| unreadable_url(hook)).collect();
     let ours: Vec<Hook<'_>> = all.iter().filter_map(|hook| ours(hook)).collect();
-    if !ours.iter().any(Hook::asks) && problems.is_empty() {
-        return Hooks::AskNobody;
-    }
     let namespace = canary["metadata"]["namespace"].as_str().unwrap_or_default();
-    if !flagger.namespaces.is_match(namespace) {
-        problems.push(format!("flagger.namespaces does not have {namespace}, so its questions are refused"));
+    let is_served = flagger.namespaces.is_match(namespace);
+    if ours.is_empty() && problems.is_empty() {
+        return if is_served { Hooks::AskNobody(Silence::NoHook) } else { Hooks::Elsewhere };
+    }
+    if !ours.iter().any(Hook::asks) && problems.is_empty() {
+        return Hooks::AskNobody(Silence::ReportsOnly);
+    }
+    if spec["skipAnalysis"].as_bool() == Some(true) {
+        // Flagger asks at confirm-rollout before it looks at this.
+        let starts = |hook: &&Hook<'_>| hook.asks() && hook.kind == Some("confirm-rollout");
+        match ours.iter().find(starts) {
+            None => return Hooks::AskNobody(Silence::SkipAnalysis),
+            Some(_) if ours.iter().any(|hook| hook.asks() && hook.kind != Some("confirm-rollout")) => {
+                problems.push("skipAnalysis is set, so Flagger asks only at confirm-rollout".into());
+            }
+            Some(_) => {}
+        }
+    }
+    if !is_served {
+        problems.push(format!(
+            "flagger.namespaces does not have {}, so its questions are refused",
+            one_line(namespace, 100)
+        ));
     }
     problems.extend(ours.iter().flat_map(|hook| hook.problems(cluster, flagger)));
     let has = |kind: &str| ours.iter().any(|hook| hook.kind == Some(kind));

@@ -1,9 +1,9 @@
 //! What `check` says of the hooks of Canaries.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::check::canaries::{Hooks, hooks};
+use crate::config;
 
 const FLAGGER: &str = "[flagger]\nnamespaces = [\"shop\"]\ntoken = \"the-token-of-flagger\"\n\
                        [jira]\nurl = \"https://jira.example.com\"\ntoken = \"the-token-of-the-bridge\"\n\
@@ -25,16 +25,21 @@ fn complete() -> Vec<Value> {
 }
 
 fn said(namespace: &str, webhooks: Vec<Value>) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("config.toml");
-    std::fs::write(&path, FLAGGER).unwrap();
-    let config = config::load(&path, []).unwrap();
     let canary = json!({
         "metadata": { "name": "cart", "namespace": namespace },
         "spec": { "analysis": { "webhooks": webhooks } },
     });
-    match hooks(&canary, "default", &config.flagger) {
-        Hooks::AskNobody => "asks nobody".into(),
+    judged(&canary)
+}
+
+fn judged(canary: &Value) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.toml");
+    std::fs::write(&path, FLAGGER).unwrap();
+    let config = config::load(&path, []).unwrap();
+    match hooks(canary, "default", &config.flagger) {
+        Hooks::Elsewhere => "is not for this bridge".into(),
+        Hooks::AskNobody(why) => format!("asks nobody: {}", why.words()),
         Hooks::Ask(problems) => problems.join("\n"),
     }
 }
@@ -49,10 +54,13 @@ fn with(first: Value) -> String {
 #[test]
 fn hooks_are_judged() {
     assert_eq!(said("shop", complete()), "");
-    assert_eq!(said("shop", vec![]), "asks nobody");
+    let silent = "asks nobody: no hook calls this bridge";
+    assert_eq!(said("shop", vec![]), silent);
+    assert_eq!(said("team-a", vec![]), "is not for this bridge");
+    assert_eq!(said("shop", complete()[1..].to_vec()), "asks nobody: no hook asks for an approval");
     let other = hook("confirm-promotion", "http://flagger-loadtester.test/gate/check");
     assert_eq!(with(other), "", "the load tester's path is the bridge's, too");
-    assert_eq!(said("shop", vec![hook("rollout", "http://flagger-loadtester.test/")]), "asks nobody");
+    assert_eq!(said("shop", vec![hook("rollout", "http://flagger-loadtester.test/")]), silent);
     insta::assert_snapshot!(said("team-a", complete()), @r"flagger.namespaces does not have team-a, so its questions are refused");
     insta::assert_snapshot!(said("shop", complete()[..1].to_vec()), @r"
     it has no rollback hook, so a rejection rolls nothing back
@@ -75,6 +83,33 @@ fn hooks_are_judged() {
 #[test]
 fn odd_canaries() {
     for odd in [json!(null), json!(7), json!({ "url": 7 }), json!({ "url": "http://[", "type": 3 })] {
-        assert_eq!(said("shop", vec![odd]), "asks nobody");
+        assert_eq!(said("shop", vec![odd]), "asks nobody: no hook calls this bridge");
     }
+}
+
+/// Flagger skips the hooks of a Canary that skips the analysis, but for confirm-rollout.
+#[test]
+fn an_analysis_that_is_skipped() {
+    let skips = |webhooks: Vec<Value>| {
+        judged(&json!({
+            "metadata": { "name": "cart", "namespace": "shop" },
+            "spec": { "skipAnalysis": true, "analysis": { "webhooks": webhooks } },
+        }))
+    };
+    insta::assert_snapshot!(skips(complete()), @r"asks nobody: skipAnalysis is set, so Flagger skips its hooks");
+    let mut all = complete();
+    all.push(hook("confirm-rollout", &at("/gate/confirm-rollout")));
+    insta::assert_snapshot!(skips(all.clone()), @r"skipAnalysis is set, so Flagger asks only at confirm-rollout");
+    all.remove(0);
+    assert_eq!(skips(all), "");
+    assert_eq!(skips(vec![]), "asks nobody: no hook calls this bridge");
+}
+
+#[test]
+fn hooks_of_an_old_canary() {
+    let canary = json!({
+        "metadata": { "name": "cart", "namespace": "shop" },
+        "spec": { "canaryAnalysis": { "webhooks": complete() } },
+    });
+    assert_eq!(judged(&canary), "");
 }
