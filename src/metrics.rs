@@ -32,6 +32,7 @@ pub struct Metrics {
     tickets_refused: Family<ReasonLabel, Counter>,
     calls_refused: Family<RefusedLabels, Counter>,
     unasked: Counter,
+    bypassed: Counter,
     poll_succeeded: Gauge<f64, AtomicU64>,
     approval_to_open: Histogram,
 }
@@ -179,6 +180,7 @@ impl Metrics {
             tickets_refused: Family::default(),
             calls_refused: Family::default(),
             unasked: Counter::default(),
+            bypassed: Counter::default(),
             poll_succeeded: Gauge::default(),
             approval_to_open: Histogram::new([
                 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 259_200.0,
@@ -212,6 +214,7 @@ impl Metrics {
         all.register("gates", "Live gates, by state", self.gates.clone());
         all.register("rollouts_ended", "Rollouts that ended, by how", self.rollouts_ended.clone());
         all.register("unasked", "Revisions that shipped without a question", self.unasked.clone());
+        all.register("bypassed", "Approvals that were missing when a version shipped", self.bypassed.clone());
         all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
         all.register("calls_refused", "Refused calls, by reason", self.calls_refused.clone());
         all.register(
@@ -304,6 +307,11 @@ impl Metrics {
     /// Counts a revision that shipped although Flagger asked no question about it.
     pub fn unasked(&self) {
         self.unasked.inc();
+    }
+
+    /// Something shipped without an approval.
+    pub fn bypassed(&self) {
+        self.bypassed.inc();
     }
 
     /// Counts a ticket that was not opened because of this key of `[limits]`.
@@ -425,6 +433,7 @@ mod tests {
         gates gauge
         rollouts_ended counter
         unasked counter
+        bypassed counter
         tickets_refused counter
         calls_refused counter
         poll_last_success_timestamp_seconds gauge

@@ -77,6 +77,32 @@ pub struct TicketSettings {
     pub rejected: Vec<String>,
     /// Where the bridge moves tickets.
     pub transitions: Transitions,
+    /// What to do if a version is promoted that no gate let pass.
+    pub on_bypass: OnBypass,
+}
+
+/// `ticket.on_bypass`: what to do if a version is promoted that no gate let pass, where the bridge reads the API server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBypass {
+    /// Record it.
+    #[default]
+    Record,
+    /// Record it, and open a ticket that says so.
+    Open,
+}
+
+impl OnBypass {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Record, Self::Open];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// When the bridge moves a ticket: the keys of `ticket.transitions`.

@@ -15,6 +15,7 @@ mod limits;
 mod message;
 mod observed;
 mod progress;
+mod promotion;
 mod publish;
 mod revisions;
 mod subject;
@@ -34,6 +35,7 @@ pub use self::{
     message::{CanaryId, Label, Message, Phase, Report, Revision},
     observed::Observed,
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
+    promotion::{Bypass, Promotion},
     publish::publish,
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
     subject::Subject,

@@ -3,6 +3,7 @@
 //! External text (names, checksums, metadata) is only ever a *value*: never template source, never markup. In templates
 //! a value is one line of limited length, so that it cannot look like a paragraph of the ticket.
 
+mod bypass;
 mod change;
 mod comment;
 mod doc;
@@ -50,16 +51,22 @@ pub struct Draft {
 pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Result<Draft, Unrenderable> {
     let writer = Writer::new(subject);
     let settings = &route.ticket;
-    let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
-    let words = writer.text(&route.key_of("description"), &settings.description)?;
-    let mut description = spans::blocks(&words);
-    description.extend(change::change_section(subject.change.as_ref(), subject.bound));
-    description.extend(sections::rollout_section(subject));
-    description.extend(sections::decision_section(subject, settings));
-    description.extend(sections::approvers_section(subject, route));
-    description.extend(status_page.map(sections::status_page));
-    // Last, so that only metadata is cut if the text is too long.
-    description.extend(sections::metadata_section(&subject.metadata));
+    let (summary, description) = match &subject.bypass {
+        Some(bypass) => bypass::words(&subject.canary, bypass, status_page),
+        None => {
+            let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
+            let words = writer.text(&route.key_of("description"), &settings.description)?;
+            let mut description = spans::blocks(&words);
+            description.extend(change::change_section(subject.change.as_ref(), subject.bound));
+            description.extend(sections::rollout_section(subject));
+            description.extend(sections::decision_section(subject, settings));
+            description.extend(sections::approvers_section(subject, route));
+            description.extend(status_page.map(sections::status_page));
+            // Last, so that only metadata is cut if the text is too long.
+            description.extend(sections::metadata_section(&subject.metadata));
+            (summary, description)
+        }
+    };
     let fields = settings
         .fields
         .iter()

@@ -121,16 +121,16 @@ pub struct PassedView {
     pub at: Rfc3339,
 }
 
-/// A revision that shipped without a question, as the page shows it.
+/// A version that shipped without an approval, as the page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnaskedView {
     /// The canary: `cluster/namespace/name`.
     pub canary: String,
-    /// The revision, by its checksum.
+    /// The version: its checksum, images or label.
     pub revision: String,
-    /// The ticket of the approval it started under.
+    /// The ticket of the approval it started under, or of the gate that it came past.
     pub ticket: Option<TicketView>,
-    /// When Flagger reported its success.
+    /// When the bridge learned of it.
     pub at: Rfc3339,
 }
 

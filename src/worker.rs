@@ -128,7 +128,7 @@ impl Worker {
         self.late_moves.answer().await
     }
 
-    /// Ends the rollouts that are over as their Canaries say.
+    /// Ends the rollouts that are over as their Canaries say, and records what was promoted past the gates.
     ///
     /// # Errors
     /// If the database fails.
@@ -138,6 +138,7 @@ impl Worker {
             return Ok(StepOutcome::Standby);
         }
         gatekeeper.read_canaries(clock.now()).await?;
+        gatekeeper.find_bypasses(clock.now()).await?;
         Ok(StepOutcome::Idle)
     }
 

@@ -75,6 +75,7 @@ fn sample_subjects(cluster: &str) -> Vec<Subject> {
         change: None,
         bound: false,
         unapproved: false,
+        bypass: None,
         analysis: None,
     };
     stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()

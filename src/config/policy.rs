@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     gate::Stage,
-    policy::{Approval, Match, Policy, Route, Target, TicketSettings, Transitions, is_template},
+    policy::{Approval, Match, OnBypass, Policy, Route, Target, TicketSettings, Transitions, is_template},
 };
 
 /// The given keys of `[ticket]`: all of them in `[ticket]` itself, any of them in a route.
@@ -27,6 +27,7 @@ struct TicketPart {
     approved: Option<Vec<String>>,
     rejected: Option<Vec<String>>,
     transitions: Transitions,
+    on_bypass: Option<OnBypass>,
 }
 
 /// The given keys of `[approval]`.
@@ -84,6 +85,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             approved: ticket.approved?,
             rejected: ticket.rejected?,
             transitions: ticket.transitions,
+            on_bypass: ticket.on_bypass?,
         },
         Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
     ))
@@ -112,6 +114,7 @@ impl TicketPart {
                 abandoned: own.abandoned.or(under.abandoned),
                 bypassed: own.bypassed.or(under.bypassed),
             },
+            on_bypass: self.on_bypass.or(base.on_bypass),
         }
     }
 }
@@ -159,9 +162,29 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         statuses.report_unknown_keys();
     }
     let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
+    let on_bypass = s.optional("on_bypass", |s, name| {
+        let word = s.string(name)?;
+        let known = OnBypass::ALL.into_iter().find(|known| known.as_str() == word);
+        if known.is_none() {
+            let known = OnBypass::ALL.map(|known| format!("{:?}", known.as_str()));
+            s.problem(name, format!("must be {}, not {word:?}", known.join(" or ")));
+        }
+        known
+    });
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
-    TicketPart { project, issue_type, summary, description, labels, fields, approved, rejected, transitions }
+    TicketPart {
+        project,
+        issue_type,
+        summary,
+        description,
+        labels,
+        fields,
+        approved,
+        rejected,
+        transitions,
+        on_bypass,
+    }
 }
 
 fn template_at(s: &Section<'_>, name: &str, source: &str) {

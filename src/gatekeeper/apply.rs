@@ -97,6 +97,7 @@ impl Gatekeeper {
             | Event::Opened { .. }
             | Event::NotOpened { .. }
             | Event::CanaryRead { .. }
+            | Event::Promoted { .. }
             | Event::TimePassed { .. } => self.rules_of_no_gate(&canary.id),
         };
         canary.apply(event, now, &rules)

@@ -210,7 +210,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, store::Error>>) -> Resu
 }
 
 /// 128 random bits.
-fn fresh_id() -> GateId {
+pub(super) fn fresh_id() -> GateId {
     let mut bits = [0; 16];
     rand::rng().fill_bytes(&mut bits);
     GateId(format!("{:032x}", u128::from_be_bytes(bits)))

@@ -17,6 +17,9 @@ pub(super) const PASSED: &str = "passed";
 /// The `kind` of a row for a revision that shipped without a question.
 pub(super) const UNASKED: &str = "unasked";
 
+/// The `kind` of a row for what shipped without an approval.
+pub(super) const BYPASSED: &str = "bypassed";
+
 /// The entry for an event. `was` and `is` are the canary before and after the change; `route` returns the settings of
 /// a gate, and `answer` its answer after the change.
 pub(super) fn entry<'a>(
@@ -58,7 +61,12 @@ pub(super) fn entry<'a>(
         AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
         AuditEvent::Bypassed { gate, ticket, how } => {
-            ("bypassed", with(on(gate, ticket.as_ref()), "how", json!(how.as_str())))
+            (BYPASSED, with(on(gate, ticket.as_ref()), "how", json!(how.as_str())))
+        }
+        AuditEvent::PromotedUnasked { bypass, .. } => {
+            let images = with(with(Map::new(), "before", json!(bypass.before)), "now", json!(bypass.now));
+            let how = "promoted";
+            (BYPASSED, with(images, "how", json!(how)))
         }
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {
             let asked = with(on(gate, ticket.as_ref()), "asked", json!(asked.0));
@@ -93,7 +101,7 @@ pub(super) fn entry<'a>(
         | AuditEvent::OtherRevision { .. }
         | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),
         // The current rollout is another one.
-        AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } => None,
+        AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } | AuditEvent::PromotedUnasked { .. } => None,
     };
     if let Some(rollout) = rollout {
         let view = rollout_view(rollout);

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     answer::{Answer, AnswerLinks, Doubts},
+    promotions::Promotions,
     recent_nudges::RecentNudges,
     refused_gates::RefusedGates,
     unread_tickets::UnreadTickets,
@@ -42,6 +43,7 @@ pub struct Gatekeeper {
     pub(super) unsaved_readings: UnsavedReadings,
     /// The clusters in which a Canary could not be read, and when that was.
     pub(super) canaries_unread: Mutex<HashMap<String, Millis>>,
+    pub(super) promotions: tokio::sync::Mutex<Promotions>,
 }
 
 impl Gatekeeper {
@@ -66,6 +68,7 @@ impl Gatekeeper {
             unread_tickets: UnreadTickets::default(),
             unsaved_readings: UnsavedReadings::default(),
             canaries_unread: Mutex::default(),
+            promotions: tokio::sync::Mutex::default(),
         }
     }
 

@@ -101,6 +101,12 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             } else {
                 tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
             }
+            metrics.bypassed();
+        }
+        AuditEvent::PromotedUnasked { bypass, .. } => {
+            let (before, now) = (bypass.before.as_str(), bypass.now.as_str());
+            tracing::warn!(canary = %id, before, now, "a version was promoted that nobody approved, because Flagger did not ask: analysis is skipped, or a hook was taken out");
+            metrics.bypassed();
         }
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());

@@ -1,10 +1,12 @@
 //! What the page shows beside the gates: parked commands, and what opened last.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 
 use super::{
     answer::AnswerLinks,
-    audit::{PASSED, UNASKED},
+    audit::{BYPASSED, PASSED, UNASKED},
     handle::Gatekeeper,
 };
 use crate::{
@@ -42,9 +44,13 @@ impl Gatekeeper {
         let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MAX_SHOWN).await? };
         let passed = self.store.newest_of_kind(PASSED, MAX_SHOWN).await?;
         let mut unasked = Vec::new();
-        for row in self.store.newest_of_kind(UNASKED, MAX_SHOWN).await? {
-            unasked.push(self.unasked_view(&row).await?);
+        for kind in [UNASKED, BYPASSED] {
+            for row in self.store.newest_of_kind(kind, MAX_SHOWN).await? {
+                unasked.push(self.unasked_view(&row).await?);
+            }
         }
+        unasked.sort_by_key(|view| Reverse(view.at.0));
+        unasked.truncate(MAX_SHOWN as usize);
         Ok(Overview {
             parked: parked.iter().map(|it| self.links.parked_views(it)).collect(),
             parked_total: backlog.parked,
@@ -56,16 +62,21 @@ impl Gatekeeper {
 
     async fn unasked_view(&self, row: &audit::AuditRow) -> Result<UnaskedView, store::Error> {
         let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
-        let gate = detail.pointer("/approved_before/0").and_then(Value::as_str);
-        let ticket = match gate {
+        let text = |path: &str| detail.pointer(path).and_then(Value::as_str);
+        let ticket = match text("/approved_before/0") {
             // If the row cannot be read, the code that needs the ticket reports that.
-            Some(gate) => self.store.ticket(&GateId(gate.to_owned())).await.ok().flatten(),
-            None => None,
+            Some(gate) => {
+                let opened = self.store.ticket(&GateId(gate.to_owned())).await.ok().flatten();
+                opened.map(|opened| opened.ticket.key)
+            }
+            None => text("/ticket/key").map(str::to_owned),
         };
+        // The checksum, or the images, or at least the label.
+        let version = ["/revision", "/now", "/rollout/label", "/rollout/revision"].into_iter().find_map(text);
         Ok(UnaskedView {
             canary: row.canary.clone(),
-            revision: detail["revision"].as_str().unwrap_or_default().to_owned(),
-            ticket: ticket.map(|opened| self.links.ticket_view(&opened.ticket.key, None)),
+            revision: version.unwrap_or_default().to_owned(),
+            ticket: ticket.map(|key| self.links.ticket_view(&key, None)),
             at: Rfc3339(row.at),
         })
     }

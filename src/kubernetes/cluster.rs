@@ -210,6 +210,12 @@ impl Cluster {
         found.map(|canary| CanaryStatus::of(&canary).ok_or(UnknownCanary)).transpose()
     }
 
+    /// How often the watches of Canaries have shown something.
+    pub(super) fn canary_changes(&self) -> u64 {
+        let watches = self.watches.iter().filter(|watch| watch.kind == Kind::Canary);
+        watches.map(|watch| watch.objects.changes()).sum()
+    }
+
     /// The same, as it is now.
     pub(super) async fn read_canary(
         &self,

@@ -105,6 +105,12 @@ impl Clusters {
         cluster.canary(&id.namespace, &id.name, now)
     }
 
+    /// How often Canaries were created, changed, deleted or listed, in all clusters.
+    #[must_use]
+    pub fn canary_changes(&self) -> u64 {
+        self.clusters.iter().map(|cluster| cluster.canary_changes()).sum()
+    }
+
     /// The same, as it is now.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ struct Inner {
     listing: HashMap<Name, Object>,
     /// Why the watch failed lately.
     failure: Option<Failure>,
+    /// How often the objects have changed.
+    changes: u64,
 }
 
 /// An object, and what has to be remembered of it.
@@ -85,6 +87,7 @@ impl Objects {
         let mut inner = lock(&self.inner);
         inner.objects = Some(std::mem::take(&mut inner.listing));
         inner.failure = None;
+        inner.changes += 1;
         self.answered.send_replace(true);
     }
 
@@ -92,6 +95,7 @@ impl Objects {
     pub(super) fn put(&self, name: Name, object: Value) {
         let mut inner = lock(&self.inner);
         inner.failure = None;
+        inner.changes += 1;
         let objects = inner.objects.get_or_insert_default();
         let object = Object::new(object, objects.get(&name));
         objects.insert(name, object);
@@ -101,6 +105,7 @@ impl Objects {
     pub(super) fn remove(&self, name: &Name) {
         let mut inner = lock(&self.inner);
         inner.failure = None;
+        inner.changes += 1;
         inner.objects.get_or_insert_default().remove(name);
     }
 
@@ -131,6 +136,11 @@ impl Objects {
                 Err(NotListed { failure })
             }
         }
+    }
+
+    /// How often the objects have changed.
+    pub(super) fn changes(&self) -> u64 {
+        lock(&self.inner).changes
     }
 
     /// How far the analysis of the Canary of this name is.

@@ -2,6 +2,7 @@
 
 mod canary_read;
 mod end;
+mod promoted;
 mod question;
 mod replaced;
 mod report;
@@ -78,6 +79,9 @@ impl Canary {
                 });
             }
             Event::CanaryRead { was, status, observed } => step.canary_read(was, *status, observed),
+            Event::Promoted { promotion, before, new_id, on_bypass } => {
+                step.promoted(promotion, *before, new_id, *on_bypass, rules);
+            }
             Event::TimePassed { silent_for } => step.end_if_silent(*silent_for, rules),
         }
         if step.canary == *self && step.commands.is_empty() && step.audit_events.is_empty() {

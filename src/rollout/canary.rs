@@ -6,6 +6,7 @@ use super::{
     canary_status::CanarySeen,
     message::{CanaryId, Label, Message, Revision},
     progress::{Base, Progress, WaitStart},
+    promotion::Promotion,
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
 };
 use crate::{
@@ -38,6 +39,12 @@ pub struct Canary {
     /// The team's label for the revision that a ticket was last opened for.
     #[serde(rename = "called", default, skip_serializing_if = "Option::is_none")]
     pub last_label: Option<RevisionLabel>,
+    /// What the Canary promoted last, where the bridge reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
+    /// Whether the next promotion is on record already: the rollout that ended last let it pass, or came past its gates.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub promotion_on_record: bool,
     /// The revisions that were superseded during the last hour.
     #[serde(rename = "left", default, skip_serializing_if = "Vec::is_empty")]
     pub superseded_revisions: Vec<SupersededRevision>,
@@ -82,6 +89,9 @@ pub struct Rollout {
     /// What its Canary showed since it began, where the bridge reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_seen: Option<CanarySeen>,
+    /// Whether the Canary already shows the promotion that it let pass.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub promoted: bool,
 }
 
 /// Whether what started is what was approved at confirm-rollout, where an approval is for what its ticket shows.
@@ -122,6 +132,7 @@ impl Rollout {
             replaced: Vec::new(),
             start: Start::Settled,
             canary_seen: None,
+            promoted: false,
         }
     }
 
@@ -203,6 +214,8 @@ impl Canary {
             sends_checksums: false,
             unasked: None,
             last_label: None,
+            promotion: None,
+            promotion_on_record: false,
             superseded_revisions: Vec::new(),
         }
     }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A Kubernetes Event about a gate. The names of the variants are the Event's `reason`, a contract with users.
+use super::promotion::Bypass;
+
+/// A Kubernetes Event on a Canary. Its `reason` is a contract with users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CanaryEvent {
@@ -50,6 +52,11 @@ pub enum CanaryEvent {
         /// The key of the gate's ticket, if it had one.
         ticket: Option<String>,
     },
+    /// A version was promoted, and no gate let it pass.
+    PromotedUnasked {
+        /// What it changed.
+        bypass: Bypass,
+    },
 }
 
 /// Why an approval does not count.
@@ -78,6 +85,7 @@ impl CanaryEvent {
             Self::ApprovalNotCounted { entry, .. } => format!("not-counted-{entry}"),
             Self::ApprovalExpired { entry, .. } => format!("expired-{entry}"),
             Self::ShippedWithoutApproval { .. } => "shipped".into(),
+            Self::PromotedUnasked { .. } => "promoted".into(),
         }
     }
 
@@ -90,7 +98,7 @@ impl CanaryEvent {
             Self::Rejected { .. } => "Rejected",
             Self::ApprovalNotCounted { .. } => "ApprovalNotCounted",
             Self::ApprovalExpired { .. } => "ApprovalExpired",
-            Self::ShippedWithoutApproval { .. } => "ShippedWithoutApproval",
+            Self::ShippedWithoutApproval { .. } | Self::PromotedUnasked { .. } => "ShippedWithoutApproval",
         }
     }
 
@@ -102,7 +110,8 @@ impl CanaryEvent {
             Self::Rejected { .. }
             | Self::ApprovalNotCounted { .. }
             | Self::ApprovalExpired { .. }
-            | Self::ShippedWithoutApproval { .. } => true,
+            | Self::ShippedWithoutApproval { .. }
+            | Self::PromotedUnasked { .. } => true,
         }
     }
 }

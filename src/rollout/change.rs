@@ -1,6 +1,9 @@
 //! PURE: the result of an event: the changed canary, commands for Jira, and audit events.
 
-use super::{canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End};
+use super::{
+    canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End,
+    promotion::Bypass,
+};
 use crate::gate::{Decision, Gate, GateId, GateName, GateState, Ticket, TicketState};
 
 /// An event for the audit log.
@@ -131,6 +134,13 @@ pub enum AuditEvent {
         ticket: Option<Ticket>,
         /// How the rollout ended.
         how: End,
+    },
+    /// A version was promoted, and no gate let it pass.
+    PromotedUnasked {
+        /// Identifies it, and its ticket if one is opened.
+        id: GateId,
+        /// What it changed.
+        bypass: Bypass,
     },
 }
 

@@ -71,12 +71,13 @@ pub enum Command {
         /// The gate that took its place.
         successor: GateId,
     },
-    /// Publish a Kubernetes Event about a gate on its Canary.
+    /// Publish a Kubernetes Event on the Canary.
     Publish {
-        /// Which gate.
+        /// About which gate, or the id of what is published if it is about none.
         gate: GateId,
-        /// Its name.
-        name: GateName,
+        /// The gate's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<GateName>,
         /// What happened.
         event: CanaryEvent,
         /// When.

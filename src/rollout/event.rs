@@ -9,11 +9,12 @@ use super::{
     limits::Budget,
     message::{Message, Report},
     observed::Observed,
+    promotion::Promotion,
 };
 use crate::{
     gate::{GateId, GateName, IssueSnapshot, Pace, Stage, Ticket, Validity},
     millis::Millis,
-    policy::{Author, Statuses},
+    policy::{Author, OnBypass, Statuses},
 };
 
 /// The settings that decide how a rollout goes on.
@@ -41,7 +42,7 @@ impl Event<'_> {
     #[must_use]
     pub const fn is_of_canary(&self) -> bool {
         match self {
-            Self::CanaryRead { .. } => true,
+            Self::CanaryRead { .. } | Self::Promoted { .. } => true,
             Self::Asked { .. }
             | Self::RollbackAsked { .. }
             | Self::Reported { .. }
@@ -60,9 +61,11 @@ impl Event<'_> {
             | Self::RollbackAsked { observed, .. }
             | Self::Reported { observed, .. } => observed,
             Self::CanaryRead { observed, .. } => observed,
-            Self::Opened { .. } | Self::NotOpened { .. } | Self::Seen { .. } | Self::TimePassed { .. } => {
-                &Observed::Unread
-            }
+            Self::Opened { .. }
+            | Self::NotOpened { .. }
+            | Self::Seen { .. }
+            | Self::Promoted { .. }
+            | Self::TimePassed { .. } => &Observed::Unread,
         }
     }
 }
@@ -154,6 +157,17 @@ pub enum Event<'a> {
         status: Option<&'a CanaryStatus>,
         /// As above.
         observed: &'a Observed,
+    },
+    /// The Canary shows another promotion than before.
+    Promoted {
+        /// The promotion.
+        promotion: &'a Promotion,
+        /// The one before, if it is not stored with the canary.
+        before: Option<&'a Promotion>,
+        /// The id for a ticket about it.
+        new_id: GateId,
+        /// What to do if no gate let it pass.
+        on_bypass: OnBypass,
     },
     /// Time passed without a message.
     TimePassed {

@@ -15,12 +15,21 @@ use crate::{
 #[must_use]
 pub fn publish(audit_events: &[AuditEvent], before: &Canary, now: Millis) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
-    for (name, event) in audit_events.iter().filter_map(event) {
-        // What is recorded is about a gate that was there before: one that is new has no ticket yet.
-        let gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
-        let Some(Gate { id: gate, .. }) = gates.into_iter().find(|gate| gate.name == *name) else { continue };
+    for audit_event in audit_events {
+        let (gate, name, event) = match audit_event {
+            AuditEvent::PromotedUnasked { id, bypass } => {
+                (id, None, CanaryEvent::PromotedUnasked { bypass: bypass.clone() })
+            }
+            other => {
+                let Some((name, event)) = event(other) else { continue };
+                // What is recorded is about a gate that was there before: one that is new has no ticket yet.
+                let mut gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
+                let Some(Gate { id, .. }) = gates.find(|gate| gate.name == *name) else { continue };
+                (id, Some(name.clone()), event)
+            }
+        };
         if !commands.iter().any(|command| command.gate() == gate) {
-            commands.push(Command::Publish { gate: gate.clone(), name: name.clone(), event, at: now });
+            commands.push(Command::Publish { gate: gate.clone(), name, event, at: now });
         }
     }
     commands
@@ -53,6 +62,7 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::LateMove { .. }
         | AuditEvent::OtherRevision { .. }
         | AuditEvent::Unasked { .. }
+        | AuditEvent::PromotedUnasked { .. }
         | AuditEvent::LooksUntyped { .. } => return None,
     })
 }

@@ -9,6 +9,7 @@ use super::{
     canary::is_default,
     message::{CanaryId, Message, Phase, Revision},
     progress::{Base, Progress, WaitStart},
+    promotion::Bypass,
 };
 use crate::{
     gate::{GateName, Stage},
@@ -47,6 +48,9 @@ pub struct Subject {
     /// Whether Flagger started it although another version was approved.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unapproved: bool,
+    /// It reports a promotion that no gate let pass, and opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<Bypass>,
     /// How far the analysis was. `None`: nothing is analysed, or the bridge does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
@@ -81,8 +85,16 @@ impl Subject {
             change: None,
             bound: false,
             unapproved: false,
+            bypass: None,
             analysis: None,
         }
+    }
+
+    /// A promotion that no gate let pass; `gate` selects the settings.
+    #[must_use]
+    pub fn of_bypass(canary: CanaryId, gate: GateName, bypass: Bypass) -> Self {
+        let message = Message { phase: Phase::Succeeded, checksum: None, label: None };
+        Self { bypass: Some(bypass), ..Self::new(canary, gate, &message, BTreeMap::new()) }
     }
 
     /// Replaces what this question alone says of the checksum by what the rollout knows. For confirm-rollout.

@@ -2,7 +2,7 @@
 
 use crate::{
     gate::GateName,
-    rollout::{CanaryEvent, NotCounted},
+    rollout::{Bypass, CanaryEvent, NotCounted},
     text::one_line,
 };
 
@@ -11,7 +11,8 @@ const LONGEST: usize = 200;
 
 /// What an Event says, in a sentence. `link` makes the address of a ticket of its key.
 #[must_use]
-pub fn event_note(event: &CanaryEvent, gate: &GateName, link: impl Fn(&str) -> String) -> String {
+pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&str) -> String) -> String {
+    let gate = gate.map(ToString::to_string).unwrap_or_default();
     match event {
         CanaryEvent::ApprovalRequested { ticket } => {
             format!("{gate} waits for the approval of {ticket}: {}", link(ticket))
@@ -48,5 +49,18 @@ pub fn event_note(event: &CanaryEvent, gate: &GateName, link: impl Fn(&str) -> S
         CanaryEvent::ShippedWithoutApproval { ticket: None } => {
             format!("A version runs that nobody approved at {gate}; it had no ticket")
         }
+        CanaryEvent::PromotedUnasked { bypass } => {
+            format!(
+                "A version was promoted that nobody approved, because Flagger did not ask; {}",
+                ran(bypass)
+            )
+        }
     }
+}
+
+/// What ran before and runs now, as far as known.
+fn ran(Bypass { before, now }: &Bypass) -> String {
+    let known =
+        |images: &str| if images.is_empty() { "unknown".to_owned() } else { one_line(images, LONGEST) };
+    format!("before: {}; now: {}", known(before), known(now))
 }

@@ -271,7 +271,7 @@ impl Outbox {
         match &row.command {
             Command::FindDuplicates { gate, since, .. } => duplicates::find(context, gate, *since).await,
             Command::Publish { gate, name, event, at } => {
-                Ok(publish::perform(context, row, (gate, name), event, *at).await)
+                Ok(publish::perform(context, row, (gate, name.as_ref()), event, *at).await)
             }
             Command::Open { .. }
             | Command::Comment { .. }

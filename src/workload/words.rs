@@ -34,6 +34,13 @@ impl Change {
         }
     }
 
+    /// The images that run now, on one line. Empty if nothing runs yet.
+    #[must_use]
+    pub fn running_images(&self) -> String {
+        let images = self.containers.iter().filter_map(|container| container.runs_now.as_ref());
+        images.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// The change on one line if the images stay the same.
     fn summary_without_images(&self) -> String {
         match (self.differences.as_slice(), self.differences.len() + self.differences_cut) {

@@ -18,6 +18,7 @@ mod stories {
     mod audit;
     mod bound_approvals;
     mod browser;
+    mod bypasses;
     mod canary_events;
     mod canary_status;
     mod canary_weight;

@@ -86,6 +86,7 @@ impl Step {
                 self.commands.push(Command::Comment { gate: gate.clone(), notice });
             }
             self.audit_events.push(AuditEvent::Unasked { revision, gates });
+            self.canary.promotion_on_record |= self.canary.promotion.is_some();
         } else if over {
             self.canary.unasked = None;
         } else if matches!(signal, Signal::Event | Signal::Rollback)

@@ -46,7 +46,7 @@ impl Create<'_> {
         let Command::Open { gate, subject, sent_to } = row.command.clone() else {
             return Ok(CommandResult::Done);
         };
-        let waits = self.waits_for_ticket(row, &gate).await?;
+        let waits = subject.bypass.is_some() || self.waits_for_ticket(row, &gate).await?;
         if let Some(why) = self.context.store().unreadable_reason(&row.canary) {
             return Ok(self.postpone(row, why));
         }
@@ -62,7 +62,7 @@ impl Create<'_> {
             }
         }
         let draft = self.prepare(gate, &subject).await?;
-        self.create(row, draft).await
+        self.create(row, draft, subject.bypass.is_some()).await
     }
 
     /// Whether the gate is live and has no ticket. The row may be newer than the cache, which then has to catch up
@@ -127,8 +127,14 @@ impl Create<'_> {
         Ok(None)
     }
 
-    /// Sends the create. The time of sending is stored first, in `row`, which the caller settles.
-    async fn create(&self, row: &mut OutboxRow, draft: jira::Draft) -> Result<CommandResult, Failure> {
+    /// Sends the create. The time of sending is stored first, in `row`, which the caller settles. `always`: also if no
+    /// gate waits for the ticket.
+    async fn create(
+        &self,
+        row: &mut OutboxRow,
+        draft: jira::Draft,
+        always: bool,
+    ) -> Result<CommandResult, Failure> {
         let Context { jira, clock, lease, .. } = self.context;
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
         // The rate limiter comes first: the stored time must be that of sending, not of queueing.
@@ -142,7 +148,7 @@ impl Create<'_> {
             Err(error @ store::Error::Corrupt { .. }) => return Ok(self.postpone(row, error.to_string())),
             Err(error) => return Err(error.into()),
         };
-        if !waits(&canary, &draft.gate) {
+        if !always && !waits(&canary, &draft.gate) {
             // The rollout ended while the request waited. After catching up, the next step finds that out.
             drop(tx);
             self.context.store().catch_up().await?;

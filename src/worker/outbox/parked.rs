@@ -38,9 +38,8 @@ impl ParkedLog {
                 return Ok(());
             }
             Command::Open { subject, .. } => (Some(subject.gate.clone()), None),
-            Command::FindDuplicates { name, .. } | Command::Publish { name, .. } => {
-                (Some(name.clone()), None)
-            }
+            Command::FindDuplicates { name, .. } => (Some(name.clone()), None),
+            Command::Publish { name, .. } => (name.clone(), None),
             Command::Comment { gate, .. }
             | Command::Label { gate }
             | Command::Move { gate, .. }

@@ -15,7 +15,7 @@ use crate::{
 pub(super) async fn perform(
     context: &Context,
     row: &OutboxRow,
-    (gate, name): (&GateId, &GateName),
+    (gate, name): (&GateId, Option<&GateName>),
     event: &CanaryEvent,
     at: Millis,
 ) -> CommandResult {

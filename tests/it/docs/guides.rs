@@ -476,7 +476,11 @@ fn kinds_of_rows_are_real() {
     let source = fs::read_to_string("src/gatekeeper/audit.rs").unwrap();
     let arms = source.split_once("let (kind, mut detail) = match audit_event {").unwrap().1;
     let arms = arms.split_once("\n    };").unwrap().0;
-    let arms = arms.replace("(PASSED,", "(\"passed\",").replace("(UNASKED,", "(\"unasked\",");
+    let arms = [("PASSED", "passed"), ("UNASKED", "unasked"), ("BYPASSED", "bypassed")]
+        .into_iter()
+        .fold(arms.to_owned(), |arms, (name, kind)| {
+            arms.replace(&format!("({name},"), &format!("(\"{kind}\","))
+        });
     let written: BTreeSet<String> = arms
         .split("(\"")
         .skip(1)

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 51] = [
+const SOURCES: [&str; 52] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -53,6 +53,7 @@ const SOURCES: [&str; 51] = [
     "store/files.rs",
     "store/rows.rs",
     "store/volume.rs",
+    "ticket/bypass.rs",
     "ticket/comment.rs",
     "ticket/event_note.rs",
     "worker/judge.rs",

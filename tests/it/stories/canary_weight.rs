@@ -7,8 +7,6 @@ use serde_json::json;
 
 use crate::world::{World, cluster::Cluster, program::until, question};
 
-crate::world::crash::crash_tests!(a_ticket_says_at_which_weight_it_asks);
-
 /// Waits until the bridge has seen all that happened to Canaries until now: its watch shows changes in their order.
 async fn bridge_has_seen(cluster: &Cluster, world: &World, marker: &str) {
     cluster.has_canary("shop", marker, &json!({}));

@@ -91,7 +91,8 @@ async fn a_ticket_says_why_it_does_not_say_what_changes() {
 #[tokio::test]
 async fn questions_cost_no_requests() {
     let cluster = Cluster::start().await;
-    let world = World::start_with(Flavour::Cloud, &cluster.settings("show")).await;
+    let settings = format!("{}\nkubernetes.events = false", cluster.settings("show"));
+    let world = World::start_with(Flavour::Cloud, &settings).await;
     let watches = || {
         cluster
             .api

@@ -46,6 +46,18 @@ impl Cluster {
         self.api.apply(canary);
     }
 
+    /// Flagger's hash of a version.
+    pub(crate) fn hash(version: &str) -> String {
+        format!("hash-of-{version}")
+    }
+
+    /// Flagger succeeded with a version, as the Canary shows.
+    pub(crate) fn has_promoted(&self, version: &str) {
+        let hash = Self::hash(version);
+        let status = json!({ "phase": "Succeeded", "lastAppliedSpec": hash, "lastPromotedSpec": hash });
+        self.api.patch("Canary", "shop", "cart", &json!({ "status": status })).unwrap();
+    }
+
     /// Flagger promotes what is deployed.
     pub(crate) fn promotes(&self, version: &str) {
         self.api.apply(deployment("cart-primary", version));

@@ -1,0 +1,43 @@
+//! PURE: the ticket about a version that nobody approved.
+
+use super::{
+    doc::{Block, Span},
+    sections::{self, line},
+    writer::LONGEST_VALUE,
+};
+use crate::{
+    rollout::{Bypass, CanaryId},
+    text::one_line,
+};
+
+/// Its summary and its description.
+pub(super) fn words(
+    CanaryId { cluster, namespace, name }: &CanaryId,
+    Bypass { before, now }: &Bypass,
+    status_page: Option<&str>,
+) -> (String, Vec<Block>) {
+    let known = |images: &str| {
+        if images.is_empty() { "not known".to_owned() } else { one_line(images, LONGEST_VALUE) }
+    };
+    let paragraph = |words: &str| Block::Paragraph(vec![Span::Text(words.into())]);
+    let mut description = vec![
+        paragraph(&format!(
+            "Flagger promoted a version of {name} in namespace {namespace} on cluster {cluster}, and nobody approved it: \
+             Flagger did not ask."
+        )),
+        Block::Bullets(vec![
+            line("Canary", name),
+            line("Namespace", namespace),
+            line("Cluster", cluster),
+            line("Ran before", &known(before)),
+            line("Runs now", &known(now)),
+        ]),
+        paragraph(
+            "Find out how it came past the gate: skipAnalysis may be set in the Canary, or a hook that asks the bridge was \
+             taken out. If this version must not run, have the team deploy another one.",
+        ),
+        paragraph("This ticket opens no gate, wherever it is moved."),
+    ];
+    description.extend(status_page.map(sections::status_page));
+    (format!("Shipped WITHOUT approval: {namespace}/{name} on {cluster}"), description)
+}
