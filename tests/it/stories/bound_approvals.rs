@@ -153,6 +153,7 @@ async fn the_api_server_is_away() {
     let promotion = world.newest();
     world.decides(&promotion, "Approved").await;
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+    cluster.api.unavailable(false);
     world.finish().await;
 }
 
