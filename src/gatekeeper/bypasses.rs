@@ -18,8 +18,17 @@ use crate::{
 struct NewPromotion {
     id: CanaryId,
     promotion: Promotion,
-    /// The one before, of a Canary that never asked.
-    before: Option<Promotion>,
+    before: Before,
+}
+
+/// The promotion before.
+enum Before {
+    /// None was seen.
+    None,
+    /// It is stored with the canary.
+    Stored,
+    /// The Canary never asked.
+    InMemory(Promotion),
 }
 
 impl Gatekeeper {
@@ -34,7 +43,7 @@ impl Gatekeeper {
             return Ok(());
         }
         for NewPromotion { id, promotion, before } in self.new_promotions(&mut seen.never_asked, now) {
-            self.apply_promotion(&id, &promotion, before.as_ref(), now).await?;
+            self.apply_promotion(&id, promotion, &before, now).await?;
             seen.never_asked.remove(&id);
         }
         seen.changes = Some(changes);
@@ -61,10 +70,15 @@ impl Gatekeeper {
                 {
                     continue;
                 }
-                let promotion = Promotion { spec, images: self.images(&id, now) };
+                let shown = self.clusters.change(&id, now);
+                let images = shown.as_deref().and_then(images).unwrap_or_default();
+                let promotion = Promotion { spec, images };
                 match (&known, before.cloned()) {
-                    (Some(_), _) => new.push(NewPromotion { id, promotion, before: None }),
-                    (None, Some(before)) => new.push(NewPromotion { id, promotion, before: Some(before) }),
+                    (Some(_), None) => new.push(NewPromotion { id, promotion, before: Before::None }),
+                    (Some(_), Some(_)) => new.push(NewPromotion { id, promotion, before: Before::Stored }),
+                    (None, Some(before)) => {
+                        new.push(NewPromotion { id, promotion, before: Before::InMemory(before) });
+                    }
                     (None, None) => match hooks(&canary, cluster, &self.config.flagger) {
                         Hooks::Elsewhere | Hooks::AskNobody(Silence::NoHook) => {}
                         Hooks::AskNobody(Silence::ReportsOnly | Silence::SkipAnalysis) | Hooks::Ask(_) => {
@@ -80,10 +94,21 @@ impl Gatekeeper {
     async fn apply_promotion(
         &self,
         id: &CanaryId,
-        promotion: &Promotion,
-        before: Option<&Promotion>,
+        mut promotion: Promotion,
+        before: &Before,
         now: Millis,
     ) -> Result<(), store::Error> {
+        let before = match before {
+            Before::None => None,
+            Before::Stored | Before::InMemory(_) => {
+                // The watch of Deployments may be behind that of Canaries.
+                if let Some(images) = self.clusters.read(id).await.as_deref().and_then(images) {
+                    promotion.images = images;
+                }
+                if let Before::InMemory(before) = before { Some(before) } else { None }
+            }
+        };
+        let promotion = &promotion;
         let on_bypass =
             self.route(id, &GateName { stage: Stage::ConfirmPromotion, approver: None }).ticket.on_bypass;
         let new_id = fresh_id();
@@ -94,12 +119,11 @@ impl Gatekeeper {
             Err(error) => Err(error),
         }
     }
+}
 
-    /// The images that run, on one line; empty if they cannot be read.
-    fn images(&self, id: &CanaryId, now: Millis) -> String {
-        let shown = self.clusters.change(id, now);
-        shown.as_deref().and_then(Shown::change).map(Change::running_images).unwrap_or_default()
-    }
+/// The images that run, on one line. `None`: they could not be read.
+fn images(shown: &Shown) -> Option<String> {
+    shown.change().map(Change::running_images)
 }
 
 /// A Canary, and Flagger's hash of what it promoted last. `None`: it has promoted nothing yet.
