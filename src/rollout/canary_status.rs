@@ -12,6 +12,8 @@ pub struct CanaryStatus {
     pub uid: String,
     /// `status.phase`
     pub phase: Phase,
+    /// `status.lastAppliedSpec`: Flagger's hash of the version that it handled last.
+    pub applied: Option<String>,
 }
 
 impl CanaryStatus {
@@ -20,7 +22,8 @@ impl CanaryStatus {
     pub fn of(canary: &Value) -> Option<Self> {
         let uid = canary["metadata"]["uid"].as_str()?.to_owned();
         let phase = canary["status"]["phase"].as_str().map_or(Phase::Other, Phase::named);
-        Some(Self { uid, phase })
+        let applied = canary["status"]["lastAppliedSpec"].as_str().filter(|hash| !hash.is_empty());
+        Some(Self { uid, phase, applied: applied.map(str::to_owned) })
     }
 }
 
@@ -31,4 +34,11 @@ pub struct CanarySeen {
     pub uid: String,
     /// Whether it was in a phase that is neither the end of a rollout nor before one: then a later end is this one's.
     pub under_way: bool,
+    /// Flagger's hash of the version that runs, once one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
+    /// Whether Flagger has started another version since, without a question. If the first one comes back, its questions
+    /// look the same, and are about another attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_ran: bool,
 }

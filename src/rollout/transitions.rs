@@ -77,12 +77,16 @@ pub(super) fn between(
     if label_changed {
         return Transition::Ends(end_of(&rollout.progress));
     }
+    let other_ran = rollout.canary_seen.as_ref().is_some_and(|seen| seen.other_ran);
     // No message named the revision that the gates were opened for, so a checksum now may mean another one.
     let names_revision_late = message.checksum.is_some() && rollout.lacks_checksum();
     match signal {
         Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } | Signal::Rollback
             if names_revision_late =>
         {
+            Transition::Ends(end_of(&rollout.progress))
+        }
+        Signal::OtherGate { .. } | Signal::Rollback if other_ran => {
             Transition::Ends(end_of(&rollout.progress))
         }
         Signal::ConfirmRollout { used } => confirm_rollout(&rollout.progress, message, used),

@@ -6,6 +6,7 @@ use crate::{
     millis::Millis,
     rollout::{
         canary::{Canary, Rollout, Start},
+        canary_status::CanarySeen,
         change::AuditEvent,
         command::OtherTarget,
         message::Phase,
@@ -125,7 +126,11 @@ fn successor(rollout: &Rollout, now: Millis, progress: Progress) -> Rollout {
         denied: rollout.denied.clone(),
         rollback_asked: rollout.rollback_asked,
         looks_untyped: rollout.looks_untyped,
-        canary_seen: rollout.canary_seen.clone(),
+        canary_seen: (rollout.canary_seen.clone()).map(|seen| CanarySeen {
+            applied: None,
+            other_ran: false,
+            ..seen
+        }),
         start: match rollout.start {
             // What started, if something did, is not this.
             Start::Settled | Start::Unverified => Start::Settled,

@@ -5,7 +5,11 @@ use serde_json::json;
 
 use crate::world::{World, cluster::Cluster, program::until};
 
-crate::world::crash::crash_tests!(a_success_is_not_reported, a_canary_is_created_again);
+crate::world::crash::crash_tests!(
+    a_success_is_not_reported,
+    a_canary_is_created_again,
+    another_version_is_analysed_for_a_while,
+);
 
 const LABEL: &str = "flagger-ended";
 
@@ -123,5 +127,34 @@ async fn the_phase_of_the_previous_rollout_ends_nothing() {
         world.run_worker().await;
     }
     assert!(world.jira.issue(&key).unwrap().labels.iter().all(|label| label != LABEL));
+    world.finish().await;
+}
+
+/// Another version is pushed during the analysis and then taken back, and Flagger asks about neither. The questions that
+/// follow look like those before.
+#[tokio::test]
+async fn another_version_is_analysed_for_a_while() {
+    let cluster = Cluster::start().await;
+    let applies = |hash: &str| {
+        let status = json!({ "status": { "phase": "Progressing", "lastAppliedSpec": hash } });
+        cluster.api.patch("Canary", "shop", "cart", &status).unwrap();
+    };
+    applies("5cc487df8c");
+    let world = World::start_with(Flavour::Cloud, &cluster.settings("show")).await;
+    let first = world.promotion_waits().await;
+    world.decides(&first, "Approved").await;
+    applies("6f4d5c7d9b");
+    until("it is seen", async || {
+        world.run_worker().await;
+        world.count("canary WHERE state LIKE '%other_ran%'").await == 1
+    })
+    .await;
+    applies("5cc487df8c");
+    assert_eq!(world.promotes().await.status, 403);
+    assert!(ends(&world, &first).await.contains("superseded"));
+    let second = world.newest();
+    assert_ne!(first, second);
+    world.decides(&second, "Approved").await;
+    assert_eq!(world.promotes().await.status, 200);
     world.finish().await;
 }
