@@ -77,7 +77,9 @@ pub fn hooks(canary: &Value, cluster: &str, flagger: &Flagger) -> Hooks {
     if ours.is_empty() && problems.is_empty() {
         return if is_served { Hooks::AskNobody(Silence::NoHook) } else { Hooks::Elsewhere };
     }
-    if !ours.iter().any(Hook::asks) && problems.is_empty() {
+    let is_called =
+        |hook: &&Hook<'_>| has_weights(spec, analysis) || hook.kind != Some("confirm-traffic-increase");
+    if !ours.iter().filter(is_called).any(Hook::asks) && problems.is_empty() {
         return Hooks::AskNobody(Silence::ReportsOnly);
     }
     if spec["skipAnalysis"].as_bool() == Some(true) {
@@ -154,7 +156,9 @@ fn ours(hook: &Value) -> Option<Hook<'_>> {
 impl Hook<'_> {
     /// Whether it asks, and does not only report.
     fn asks(&self) -> bool {
-        self.path.starts_with("/gate/") && self.path != "/gate/rollback"
+        // Flagger ignores the answers to the others.
+        let waits = !matches!(self.kind, Some("event" | "post-rollout" | "rollback"));
+        waits && self.path.starts_with("/gate/") && self.path != "/gate/rollback"
     }
 
     fn problems(&self, cluster: &str, flagger: &Flagger) -> Vec<String> {
@@ -187,4 +191,12 @@ impl Hook<'_> {
         }
         problems
     }
+}
+
+/// Whether Flagger shifts traffic by weight: only then it asks at confirm-traffic-increase.
+fn has_weights(spec: &Value, analysis: &Value) -> bool {
+    let is_set = |name: &str| !analysis[name].is_null() && analysis[name] != 0;
+    spec["provider"] != "kubernetes"
+        && !is_set("iterations")
+        && analysis["match"].as_array().is_none_or(Vec::is_empty)
 }

@@ -237,6 +237,7 @@ impl Worker {
         let backlog = store.backlog().await?;
         metrics.set_outbox("pending", backlog.pending);
         metrics.set_outbox("parked", backlog.parked);
+        metrics.set_outbox("events", backlog.events);
         metrics.outbox_oldest(backlog.oldest.map_or(Duration::ZERO, |at| now.since(at)));
         Ok(lead)
     }

@@ -65,7 +65,7 @@ pub(super) fn entry<'a>(
         }
         AuditEvent::PromotedUnasked { bypass, .. } => {
             let images = with(with(Map::new(), "before", json!(bypass.before)), "now", json!(bypass.now));
-            let how = "promoted";
+            let how = if bypass.recreated { "recreated" } else { "promoted" };
             (BYPASSED, with(images, "how", json!(how)))
         }
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {

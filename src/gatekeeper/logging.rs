@@ -105,7 +105,8 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
         }
         AuditEvent::PromotedUnasked { bypass, .. } => {
             let (before, now) = (bypass.before.as_str(), bypass.now.as_str());
-            tracing::warn!(canary = %id, before, now, "a version was promoted that nobody approved, because Flagger did not ask: analysis is skipped, or a hook was taken out");
+            let why = bypass.cause();
+            tracing::warn!(canary = %id, before, now, why, "a version was promoted that nobody approved, because Flagger did not ask");
             metrics.bypassed();
         }
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {

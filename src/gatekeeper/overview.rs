@@ -41,7 +41,11 @@ impl Gatekeeper {
     /// If the database fails.
     pub async fn overview(&self) -> Result<Overview, store::Error> {
         let backlog = self.store.backlog().await?;
-        let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MAX_SHOWN).await? };
+        let parked = if backlog.parked == 0 && backlog.events == 0 {
+            Vec::new()
+        } else {
+            self.store.parked(MAX_SHOWN).await?
+        };
         let passed = self.store.newest_of_kind(PASSED, MAX_SHOWN).await?;
         let mut unasked = Vec::new();
         for kind in [UNASKED, BYPASSED] {
@@ -53,7 +57,8 @@ impl Gatekeeper {
         unasked.truncate(MAX_SHOWN as usize);
         Ok(Overview {
             parked: parked.iter().map(|it| self.links.parked_views(it)).collect(),
-            parked_total: backlog.parked,
+            // Events that are parked are shown, too.
+            parked_total: backlog.parked.max(parked.len() as u64),
             pending: backlog.pending,
             passed: passed.iter().map(|row| self.links.passed_views(row)).collect(),
             unasked,

@@ -227,12 +227,6 @@ impl Cluster {
         found.map(|canary| CanaryStatus::of(&canary).ok_or(UnknownCanary)).transpose()
     }
 
-    /// The uid of a Canary as it is now. `None` if there is no such Canary.
-    pub(super) async fn uid(&self, namespace: &str, name: &str) -> Result<Option<String>, String> {
-        let canary = self.get_opt(Kind::Canary, namespace, name).await?;
-        Ok(canary.and_then(|canary| Some(canary["metadata"]["uid"].as_str()?.to_owned())))
-    }
-
     /// How far the analysis of a canary is, as the watch shows it.
     pub(super) fn analysis(&self, namespace: &str, name: &str, now: Millis) -> Option<Analysis> {
         let watch = self.watches.iter().find(|watch| watch.shows(Kind::Canary, namespace))?;

@@ -7,7 +7,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::MicroTime,
     jiff,
 };
-use kube::{Api, Error, api::PostParams, core::ObjectMeta};
+use kube::{
+    Api, Client, Error,
+    api::PostParams,
+    core::{DynamicObject, ObjectMeta},
+};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
@@ -64,29 +68,36 @@ impl Clusters {
 
 impl Cluster {
     async fn publish(&self, canary: &CanaryId, id: &str, note: &Note, at: Millis) -> Published {
-        // `kubectl describe` finds the Events of an object by its uid.
-        let uid = match self.uid(&canary.namespace, &canary.name).await {
-            Ok(Some(uid)) => uid,
-            Ok(None) => return Published::Done,
-            Err(why) => return Published::Failed(why),
-        };
         let Some(client) = self.client() else {
             return Published::Failed(format!("cluster {} cannot be reached yet", self.name()));
+        };
+        // `kubectl describe` finds the Events of an object by its uid.
+        let uid = match uid(&client, canary).await {
+            Ok(Some(uid)) => uid,
+            Ok(None) => return Published::Done,
+            Err(error) => return failed(&error),
         };
         let api: Api<Event> = Api::namespaced(client, &canary.namespace);
         match api.create(&PostParams::default(), &event(canary, uid, id, note, at)).await {
             Ok(_) => Published::Done,
             Err(Error::Api(status)) if status.code == 409 => Published::Done,
-            Err(error @ Error::Api(_)) if is_refusal(&error) => Published::Refused(error::of_request(&error)),
-            Err(error) => Published::Failed(error::of_request(&error)),
+            Err(error) => failed(&error),
         }
     }
 }
 
-/// Whether the same request would be refused again: not if the API server is busy, or rejects a token that may be
-/// replaced.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Api(status) if (400..500).contains(&status.code) && ![401, 408, 429].contains(&status.code))
+/// An answer that the same request would get again is a refusal. Not if the API server is busy, or rejects a token that
+/// may be replaced.
+fn failed(error: &Error) -> Published {
+    let why = error::of_request(error);
+    match error {
+        Error::Api(status)
+            if (400..500).contains(&status.code) && ![401, 408, 429].contains(&status.code) =>
+        {
+            Published::Refused(why)
+        }
+        _ => Published::Failed(why),
+    }
 }
 
 fn event(canary: &CanaryId, uid: String, id: &str, note: &Note, at: Millis) -> Event {
@@ -123,4 +134,11 @@ fn event(canary: &CanaryId, uid: String, id: &str, note: &Note, at: Millis) -> E
 /// The beginning of a text, of at most so many bytes.
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
+}
+
+/// The uid of a Canary. `None` if there is no such Canary.
+async fn uid(client: &Client, canary: &CanaryId) -> kube::Result<Option<String>> {
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &canary.namespace, &Kind::Canary.api_resource());
+    Ok(api.get_opt(&canary.name).await?.and_then(|canary| canary.metadata.uid))
 }

@@ -42,9 +42,9 @@ pub struct Canary {
     /// What the Canary promoted last, where the bridge reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
-    /// Whether the next promotion is on record already: the rollout that ended last let it pass, or came past its gates.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub promotion_on_record: bool,
+    /// Flagger's hashes of versions whose promotion is on record, and was not seen yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covered_promotions: Vec<String>,
     /// The revisions that were superseded during the last hour.
     #[serde(rename = "left", default, skip_serializing_if = "Vec::is_empty")]
     pub superseded_revisions: Vec<SupersededRevision>,
@@ -89,9 +89,6 @@ pub struct Rollout {
     /// What its Canary showed since it began, where the bridge reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_seen: Option<CanarySeen>,
-    /// Whether the Canary already shows the promotion that it let pass.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub promoted: bool,
 }
 
 /// Whether what started is what was approved at confirm-rollout, where an approval is for what its ticket shows.
@@ -132,7 +129,6 @@ impl Rollout {
             replaced: Vec::new(),
             start: Start::Settled,
             canary_seen: None,
-            promoted: false,
         }
     }
 
@@ -215,7 +211,7 @@ impl Canary {
             unasked: None,
             last_label: None,
             promotion: None,
-            promotion_on_record: false,
+            covered_promotions: Vec::new(),
             superseded_revisions: Vec::new(),
         }
     }
@@ -226,6 +222,7 @@ impl Canary {
         self.superseded.shrink_to_fit();
         self.tickets_opened.shrink_to_fit();
         self.superseded_revisions.shrink_to_fit();
+        self.covered_promotions.shrink_to_fit();
         if let Some(rollout) = &mut self.rollout {
             rollout.gates.shrink_to_fit();
             rollout.reports.shrink_to_fit();

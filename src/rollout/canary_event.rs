@@ -52,6 +52,11 @@ pub enum CanaryEvent {
         /// The key of the gate's ticket, if it had one.
         ticket: Option<String>,
     },
+    /// Flagger started another version than the one that was approved.
+    StartedUnapproved {
+        /// The key of the gate's ticket, if it had one.
+        ticket: Option<String>,
+    },
     /// A version was promoted, and no gate let it pass.
     PromotedUnasked {
         /// What it changed.
@@ -85,6 +90,7 @@ impl CanaryEvent {
             Self::ApprovalNotCounted { entry, .. } => format!("not-counted-{entry}"),
             Self::ApprovalExpired { entry, .. } => format!("expired-{entry}"),
             Self::ShippedWithoutApproval { .. } => "shipped".into(),
+            Self::StartedUnapproved { .. } => "started".into(),
             Self::PromotedUnasked { .. } => "promoted".into(),
         }
     }
@@ -98,7 +104,9 @@ impl CanaryEvent {
             Self::Rejected { .. } => "Rejected",
             Self::ApprovalNotCounted { .. } => "ApprovalNotCounted",
             Self::ApprovalExpired { .. } => "ApprovalExpired",
-            Self::ShippedWithoutApproval { .. } | Self::PromotedUnasked { .. } => "ShippedWithoutApproval",
+            Self::ShippedWithoutApproval { .. }
+            | Self::StartedUnapproved { .. }
+            | Self::PromotedUnasked { .. } => "ShippedWithoutApproval",
         }
     }
 
@@ -111,6 +119,7 @@ impl CanaryEvent {
             | Self::ApprovalNotCounted { .. }
             | Self::ApprovalExpired { .. }
             | Self::ShippedWithoutApproval { .. }
+            | Self::StartedUnapproved { .. }
             | Self::PromotedUnasked { .. } => true,
         }
     }

@@ -14,6 +14,8 @@ pub struct CanaryStatus {
     pub phase: Phase,
     /// `status.lastAppliedSpec`: Flagger's hash of the version that it handled last.
     pub applied: Option<String>,
+    /// `status.lastPromotedSpec`: its hash of the version that it promoted last.
+    pub promoted: Option<String>,
 }
 
 impl CanaryStatus {
@@ -22,8 +24,11 @@ impl CanaryStatus {
     pub fn of(canary: &Value) -> Option<Self> {
         let uid = canary["metadata"]["uid"].as_str()?.to_owned();
         let phase = canary["status"]["phase"].as_str().map_or(Phase::Other, Phase::named);
-        let applied = canary["status"]["lastAppliedSpec"].as_str().filter(|hash| !hash.is_empty());
-        Some(Self { uid, phase, applied: applied.map(str::to_owned) })
+        let hash = |name: &str| {
+            let hash = canary["status"][name].as_str().filter(|hash| !hash.is_empty());
+            hash.map(str::to_owned)
+        };
+        Some(Self { uid, phase, applied: hash("lastAppliedSpec"), promoted: hash("lastPromotedSpec") })
     }
 }
 
@@ -34,7 +39,7 @@ pub struct CanarySeen {
     pub uid: String,
     /// Whether it was in a phase that is neither the end of a rollout nor before one: then a later end is this one's.
     pub under_way: bool,
-    /// Flagger's hash of the version that runs, once one does.
+    /// Flagger's hash of the version that started first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,
     /// Whether Flagger has started another version since, without a question. If the first one comes back, its questions

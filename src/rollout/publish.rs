@@ -7,7 +7,7 @@ use super::{
     command::Command,
 };
 use crate::{
-    gate::{Decision, Gate, GateName, InvalidReason, Ticket, TicketState},
+    gate::{Decision, Gate, GateId, GateName, InvalidReason, Ticket, TicketState},
     millis::Millis,
 };
 
@@ -18,6 +18,8 @@ pub fn publish(audit_events: &[AuditEvent], before: &Canary, now: Millis) -> Vec
     for audit_event in audit_events {
         let (gate, name, event) = match audit_event {
             AuditEvent::PromotedUnasked { id, bypass } => {
+                // Not the id of its ticket, which may be opened late.
+                let id = GateId(format!("{}-event", id.0));
                 (id, None, CanaryEvent::PromotedUnasked { bypass: bypass.clone() })
             }
             other => {
@@ -25,11 +27,11 @@ pub fn publish(audit_events: &[AuditEvent], before: &Canary, now: Millis) -> Vec
                 // What is recorded is about a gate that was there before: one that is new has no ticket yet.
                 let mut gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
                 let Some(Gate { id, .. }) = gates.find(|gate| gate.name == *name) else { continue };
-                (id, Some(name.clone()), event)
+                (id.clone(), Some(name.clone()), event)
             }
         };
-        if !commands.iter().any(|command| command.gate() == gate) {
-            commands.push(Command::Publish { gate: gate.clone(), name, event, at: now });
+        if !commands.iter().any(|command| *command.gate() == gate) {
+            commands.push(Command::Publish { gate, name, event, at: now });
         }
     }
     commands
@@ -47,9 +49,13 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         AuditEvent::Expired { gate, ticket, decision } => {
             (gate, CanaryEvent::ApprovalExpired { ticket: ticket.key.clone(), entry: entry(decision) })
         }
-        AuditEvent::Bypassed { gate, ticket, .. } | AuditEvent::Unapproved { gate, ticket, .. } => {
+        AuditEvent::Bypassed { gate, ticket, .. } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.clone());
             (gate, CanaryEvent::ShippedWithoutApproval { ticket })
+        }
+        AuditEvent::Unapproved { gate, ticket, .. } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.clone());
+            (gate, CanaryEvent::StartedUnapproved { ticket })
         }
         AuditEvent::Began
         | AuditEvent::GateAsked { .. }

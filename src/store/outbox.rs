@@ -72,13 +72,15 @@ pub enum Take {
     OthersButEvents,
 }
 
-/// The size of the outbox.
+/// The size of the outbox: what is to be done in Jira, and Events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Commands that are due now or later.
     pub pending: u64,
     /// Commands that are parked.
     pub parked: u64,
+    /// Kubernetes Events to be published: not counted above.
+    pub events: u64,
     /// When the oldest command was stored.
     pub oldest: Option<Millis>,
 }
@@ -162,16 +164,17 @@ impl Store {
     /// If the database fails.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
         let mut reading = self.begin().await?;
-        let (all, parked, oldest): (i64, i64, Option<i64>) = query(
+        let (all, parked, events, oldest): (i64, i64, i64, Option<i64>) = query(
             // Ids ascend in the order in which rows were stored.
-            "SELECT (SELECT COUNT(*) FROM outbox),
-                    (SELECT COUNT(*) FROM outbox WHERE parked_at IS NOT NULL),
-                    (SELECT created_at FROM outbox ORDER BY id LIMIT 1)",
+            "SELECT (SELECT COUNT(*) FROM outbox WHERE kind <> 'event'),
+                    (SELECT COUNT(*) FROM outbox WHERE kind <> 'event' AND parked_at IS NOT NULL),
+                    (SELECT COUNT(*) FROM outbox WHERE kind = 'event'),
+                    (SELECT created_at FROM outbox WHERE kind <> 'event' ORDER BY id LIMIT 1)",
         )
         .one(&mut reading)
         .await?;
-        let [all, parked] = [all, parked].map(|rows| u64::try_from(rows).unwrap_or(0));
-        Ok(Backlog { pending: all.saturating_sub(parked), parked, oldest: oldest.map(Millis) })
+        let [all, parked, events] = [all, parked, events].map(|rows| u64::try_from(rows).unwrap_or(0));
+        Ok(Backlog { pending: all.saturating_sub(parked), parked, events, oldest: oldest.map(Millis) })
     }
 
     /// At most `most` parked commands, the longest parked first.
@@ -195,7 +198,8 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn unpark(&self, now: Millis) -> Result<(), Error> {
-        if self.backlog().await?.parked == 0 {
+        let Backlog { parked, events, .. } = self.backlog().await?;
+        if parked == 0 && events == 0 {
             return Ok(());
         }
         let mut tx = self.begin_write().await?;

@@ -13,9 +13,10 @@ use crate::{
 /// Its summary and its description.
 pub(super) fn words(
     CanaryId { cluster, namespace, name }: &CanaryId,
-    Bypass { before, now }: &Bypass,
+    bypass: &Bypass,
     status_page: Option<&str>,
 ) -> (String, Vec<Block>) {
+    let Bypass { before, now, .. } = bypass;
     let known = |images: &str| {
         if images.is_empty() { "not known".to_owned() } else { one_line(images, LONGEST_VALUE) }
     };
@@ -31,11 +32,9 @@ pub(super) fn words(
             line("Cluster", cluster),
             line("Ran before", &known(before)),
             line("Runs now", &known(now)),
+            line("Cause", bypass.cause()),
         ]),
-        paragraph(
-            "Find out how it came past the gate: skipAnalysis may be set in the Canary, or a hook that asks the bridge was \
-             taken out. If this version must not run, have the team deploy another one.",
-        ),
+        paragraph("Find out who did that. If this version must not run, have the team deploy another one."),
         paragraph("This ticket opens no gate, wherever it is moved."),
     ];
     description.extend(status_page.map(sections::status_page));

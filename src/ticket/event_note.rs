@@ -41,25 +41,25 @@ pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&s
             link(ticket)
         ),
         CanaryEvent::ShippedWithoutApproval { ticket: Some(ticket) } => {
-            format!(
-                "A version runs that nobody approved at {gate}; {ticket} was not approved: {}",
-                link(ticket)
-            )
+            format!("A version runs although {ticket} did not open {gate}: {}", link(ticket))
         }
         CanaryEvent::ShippedWithoutApproval { ticket: None } => {
-            format!("A version runs that nobody approved at {gate}; it had no ticket")
+            format!("A version runs although {gate} was not opened; it had no ticket")
+        }
+        CanaryEvent::StartedUnapproved { ticket: Some(ticket) } => {
+            format!("Flagger started another version than the one that {ticket} approved: {}", link(ticket))
+        }
+        CanaryEvent::StartedUnapproved { ticket: None } => {
+            format!("Flagger started another version than the one that was approved at {gate}")
         }
         CanaryEvent::PromotedUnasked { bypass } => {
-            format!(
-                "A version was promoted that nobody approved, because Flagger did not ask; {}",
-                ran(bypass)
-            )
+            format!("A version was promoted that nobody approved: {}; {}", bypass.cause(), ran(bypass))
         }
     }
 }
 
 /// What ran before and runs now, as far as known.
-fn ran(Bypass { before, now }: &Bypass) -> String {
+fn ran(Bypass { before, now, .. }: &Bypass) -> String {
     let known =
         |images: &str| if images.is_empty() { "unknown".to_owned() } else { one_line(images, LONGEST) };
     format!("before: {}; now: {}", known(before), known(now))

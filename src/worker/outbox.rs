@@ -216,10 +216,10 @@ impl Outbox {
                             whole = false;
                         }
                         Ok(found) => {
-                            if Work::of(&found.command) == Work::Publish {
-                                events -= 1;
-                            }
                             if held.insert(found.command.gate().clone()) {
+                                if Work::of(&found.command) == Work::Publish {
+                                    events -= 1;
+                                }
                                 taken.push(found);
                             }
                         }
@@ -387,7 +387,12 @@ impl Outbox {
         };
         // Its rollout has ended: a comment says so, and the ticket is still recorded.
         let audit_event = AuditEvent::TicketOpened { gate: subject.gate.clone(), ticket };
-        gatekeeper.record_only(tx, applied.canary, audit_event, now).await.map(Some)
+        let mut canary = applied.canary;
+        if subject.bypass.is_some() {
+            // It belongs to none.
+            canary.rollout = None;
+        }
+        gatekeeper.record_only(tx, canary, audit_event, now).await.map(Some)
     }
 
     /// Stores the commands that follow from a result.

@@ -17,7 +17,7 @@ impl Step {
         if rollout.began_at != was.began_at || rollout.progress != was.progress {
             return;
         }
-        let Some(CanaryStatus { uid, phase, applied }) = status else {
+        let Some(CanaryStatus { uid, phase, applied, promoted: _ }) = status else {
             // Without having seen it, the bridge may look in the wrong cluster.
             if rollout.canary_seen.is_some() {
                 self.end(End::Abandoned);
@@ -32,12 +32,13 @@ impl Step {
         let under_way = was_under_way || is_under_way(*phase);
         let ran = before.as_ref().and_then(|seen| seen.applied.clone());
         // While it waits, or before its first question, the hash may still be that of the version before.
-        let is_running = matches!(rollout.progress, Progress::Running(_)) && is_analysed(*phase);
+        let has_started = matches!(rollout.progress, Progress::Admitted(_) | Progress::Running(_));
+        let is_running = has_started && is_analysed(*phase);
         let runs = applied.clone().filter(|_| is_running);
         let other_ran = before.is_some_and(|seen| seen.other_ran)
             || matches!((&ran, &runs), (Some(ran), Some(runs)) if ran != runs);
         rollout.canary_seen =
-            Some(CanarySeen { uid: uid.clone(), under_way, applied: runs.or(ran), other_ran });
+            Some(CanarySeen { uid: uid.clone(), under_way, applied: ran.or(runs), other_ran });
         let Some(how) = End::by_phase(*phase) else { return };
         match rollout.progress {
             // Flagger asks for the first time in the phase in which the previous rollout ended.

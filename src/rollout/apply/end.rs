@@ -28,15 +28,7 @@ impl Step {
         let Some(rollout) = self.canary.rollout.take() else { return };
         // Tickets that still wait for a successor get one only if the next rollout supersedes this one.
         self.canary.superseded.retain(|_| how == End::Superseded);
-        if self.canary.promotion.is_some() {
-            let was_opened = rollout.gates.iter().any(|gate| gate.used.is_some());
-            self.canary.promotion_on_record = match how {
-                // Those of its gates that were not opened are recorded below.
-                End::Succeeded | End::Recreated => !rollout.gates.is_empty() && !rollout.promoted,
-                End::Abandoned => was_opened && !rollout.promoted,
-                End::Failed | End::Superseded => false,
-            };
-        }
+        self.cover_promotion(&rollout, how);
         for gate in &rollout.gates {
             let outcome = match (how, gate.used) {
                 (End::Succeeded, None) => TicketOutcome::Bypassed,

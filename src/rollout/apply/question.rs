@@ -15,7 +15,7 @@ use crate::{
         change::AuditEvent,
         command::{Command, Notice},
         event::Rules,
-        limits::HOUR,
+        limits::{HOUR, TicketLimit},
         message::{Message, Phase},
         observed::Observed,
         progress::Progress,
@@ -130,10 +130,7 @@ impl Step {
             return true;
         }
         if let Some(refusal) = refusal {
-            if self.canary.ticket_refused_at.is_none_or(|at| self.now.since(at) >= HOUR) {
-                self.canary.ticket_refused_at = Some(self.now);
-                self.audit_events.push(AuditEvent::Refused { gate: asked.name.clone(), refusal });
-            }
+            self.refuse_ticket(asked.name.clone(), refusal);
             return false;
         }
         if rollout.gates.is_empty() {
@@ -183,6 +180,14 @@ impl Step {
             self.canary.tickets_opened.push(now);
         }
         true
+    }
+
+    /// Records that a limit prevents a ticket, once an hour.
+    pub(super) fn refuse_ticket(&mut self, gate: GateName, refusal: TicketLimit) {
+        if self.canary.ticket_refused_at.is_none_or(|at| self.now.since(at) >= HOUR) {
+            self.canary.ticket_refused_at = Some(self.now);
+            self.audit_events.push(AuditEvent::Refused { gate, refusal });
+        }
     }
 
     /// Records the first time an approval lets Flagger pass.

@@ -67,6 +67,16 @@ impl Step {
         }
     }
 
+    /// Records that a revision which started without a question has shipped.
+    pub(super) fn ship_unasked(&mut self) {
+        let Some(UnaskedRevision { revision, gates }) = self.canary.unasked.take() else { return };
+        for gate in &gates {
+            let notice = Notice::Unasked { revision: revision.clone() };
+            self.commands.push(Command::Comment { gate: gate.clone(), notice });
+        }
+        self.audit_events.push(AuditEvent::Unasked { revision, gates });
+    }
+
     /// Updates what is known of a revision that started without a question: it shipped, ended, or was replaced by a
     /// newer one.
     pub(super) fn update_unasked(&mut self, signal: Signal, message: &Message) {
@@ -80,13 +90,15 @@ impl Step {
             (Signal::Event, Phase::Initializing) => (false, true),
             (Signal::PostRollout | Signal::Event | Signal::Rollback, _) => (false, false),
         };
-        if shipped && let Some(UnaskedRevision { revision, gates }) = self.canary.unasked.take() {
-            for gate in &gates {
-                let notice = Notice::Unasked { revision: revision.clone() };
-                self.commands.push(Command::Comment { gate: gate.clone(), notice });
+        if shipped {
+            // The Canary may show its promotion later.
+            let rollout = self.canary.rollout.as_ref();
+            let spec = rollout.and_then(|rollout| rollout.canary_seen.as_ref()?.applied.clone());
+            match spec {
+                Some(spec) => self.canary.covered_promotions.push(spec),
+                None => self.canary.promotion = None,
             }
-            self.audit_events.push(AuditEvent::Unasked { revision, gates });
-            self.canary.promotion_on_record |= self.canary.promotion.is_some();
+            self.ship_unasked();
         } else if over {
             self.canary.unasked = None;
         } else if matches!(signal, Signal::Event | Signal::Rollback)

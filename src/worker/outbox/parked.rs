@@ -1,6 +1,9 @@
 //! Logs the commands that are parked, each reason once.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Mutex,
+};
 
 use crate::{
     lock::lock,
@@ -8,9 +11,14 @@ use crate::{
     store::{self, AttemptOutcome, OutboxRow, Store},
 };
 
-/// The logged reasons of parked commands, by outbox row id.
+/// The logged reasons of parked commands.
 #[derive(Default)]
-pub(super) struct ParkedLog(Mutex<HashMap<i64, String>>);
+pub(super) struct ParkedLog {
+    /// By outbox row id.
+    rows: Mutex<HashMap<i64, String>>,
+    /// Of Kubernetes Events.
+    events: Mutex<HashSet<String>>,
+}
 
 impl ParkedLog {
     /// Logs that a command is parked, once for each reason and not at each retry. Not if the ticket of a live gate
@@ -23,13 +31,23 @@ impl ParkedLog {
     ) -> Result<(), store::Error> {
         let why = match how {
             AttemptOutcome::Done => {
-                lock(&self.0).remove(&row.id);
+                lock(&self.rows).remove(&row.id);
                 return Ok(());
             }
             AttemptOutcome::Retry { .. } => return Ok(()),
             AttemptOutcome::Parked { why, .. } => why,
         };
-        if !self.is_new(row.id, why) {
+        // A right that is missing keeps back every Event: one line for all.
+        let is_new = match row.command {
+            Command::Publish { .. } => lock(&self.events).insert(why.clone()),
+            Command::Open { .. }
+            | Command::FindDuplicates { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Move { .. }
+            | Command::Link { .. } => self.is_new(row.id, why),
+        };
+        if !is_new {
             return Ok(());
         }
         let canary = store.canary(&row.canary);
@@ -63,6 +81,6 @@ impl ParkedLog {
 
     /// Whether this reason for parking the command was not logged yet. Remembers it.
     pub(super) fn is_new(&self, row: i64, why: &str) -> bool {
-        lock(&self.0).insert(row, why.to_owned()).as_deref() != Some(why)
+        lock(&self.rows).insert(row, why.to_owned()).as_deref() != Some(why)
     }
 }

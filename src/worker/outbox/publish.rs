@@ -1,5 +1,7 @@
 //! Kubernetes Events on Canaries.
 
+use std::time::Duration;
+
 use super::result::CommandResult;
 use crate::{
     gate::{GateId, GateName},
@@ -11,6 +13,9 @@ use crate::{
     worker::context::Context,
 };
 
+/// What could not be published for so long is no news any more; Kubernetes itself keeps Events for an hour.
+const NEWS_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// Publishes an Event about a gate.
 pub(super) async fn perform(
     context: &Context,
@@ -20,7 +25,8 @@ pub(super) async fn perform(
     at: Millis,
 ) -> CommandResult {
     let gatekeeper = &context.gatekeeper;
-    if !gatekeeper.publishes_events(&row.canary) {
+    let is_old = context.clock.now().since(at) > NEWS_FOR;
+    if is_old || !gatekeeper.publishes_events(&row.canary) {
         return CommandResult::Done;
     }
     let note = Note {

@@ -13,8 +13,8 @@ const OPEN: &str = "ticket.on_bypass = \"open\"";
 async fn has_shipped(settings: &str) -> (Cluster, World) {
     let cluster = Cluster::start().await;
     cluster.has_promoted("6.4.0");
-    cluster.is_in_phase("Progressing");
     let world = World::start_with(Flavour::Cloud, &format!("{}\n{settings}", cluster.settings("show"))).await;
+    cluster.analyses("6.5.0");
     let key = world.promotion_waits().await;
     sees(&world, "6.4.0").await;
     world.decides(&key, "Approved").await;
@@ -58,8 +58,7 @@ async fn an_approved_promotion_is_no_bypass() {
     let (cluster, world) = has_shipped(OPEN).await;
     assert_eq!(bypassed(&world).await, 0);
     // The next one is approved as well, and Flagger reports its end before the API server shows it.
-    cluster.is_in_phase("Progressing");
-    cluster.pushes("6.6.0");
+    cluster.analyses("6.6.0");
     world.asks("confirm-promotion", "Progressing", "newer").await;
     world.run_worker().await;
     let key = world.newest();
@@ -89,7 +88,8 @@ async fn analysis_is_skipped() {
 • Cluster: default
 • Ran before: registry.example.com/shop/cart:6.5.0
 • Runs now: registry.example.com/shop/cart:6.6.0
-Find out how it came past the gate: skipAnalysis may be set in the Canary, or a hook that asks the bridge was taken out. If this version must not run, have the team deploy another one.
+• Cause: analysis is skipped, or a hook was taken out
+Find out who did that. If this version must not run, have the team deploy another one.
 This ticket opens no gate, wherever it is moved."
     );
     assert!(ticket.labels.contains(&"flagger-ended".to_owned()), "{:?}", ticket.labels);
@@ -136,7 +136,7 @@ async fn a_hook_was_taken_out() {
 #[tokio::test]
 async fn an_approval_of_a_rollout_that_failed_covers_nothing() {
     let (cluster, world) = has_shipped("").await;
-    cluster.is_in_phase("Progressing");
+    cluster.analyses("6.6.0");
     world.asks("confirm-promotion", "Progressing", "newer").await;
     world.run_worker().await;
     world.decides(&world.newest(), "Approved").await;
@@ -171,4 +171,88 @@ async fn a_canary_that_never_asked() {
         assert_eq!(bypassed(&world).await, expected);
         world.finish().await;
     }
+}
+
+/// A rollout that was asked about and comes past its closed gate is on record for that gate, once.
+#[tokio::test]
+async fn a_closed_gate_is_recorded_once() {
+    let (cluster, world) = has_shipped(OPEN).await;
+    cluster.analyses("6.6.0");
+    world.asks("confirm-promotion", "Progressing", "newer").await;
+    world.run_worker().await;
+    ships(&cluster, &world, "6.6.0").await;
+    assert_eq!(bypassed(&world).await, 1);
+    assert_eq!(world.count("audit WHERE kind = 'rollout_ended'").await, 2);
+    assert_eq!(world.tickets().len(), 2, "no ticket says that nobody was asked");
+    // And it covers no later one.
+    ships(&cluster, &world, "6.7.0").await;
+    assert_eq!(bypassed(&world).await, 2);
+    world.finish().await;
+}
+
+/// Only a ConfigMap changes: Flagger's hash of what it promoted stays the same, and the approval covers no later version.
+#[tokio::test]
+async fn a_rollout_that_moves_no_hash_covers_nothing() {
+    let (cluster, world) = has_shipped("").await;
+    cluster.analyses("6.5.0");
+    world.asks("confirm-promotion", "Progressing", "config").await;
+    world.run_worker().await;
+    world.decides(&world.newest(), "Approved").await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "config").await.status, 200);
+    world.reports("/post-rollout", "Succeeded", "config").await;
+    cluster.has_promoted("6.5.0");
+    world.run_worker().await;
+    assert_eq!(bypassed(&world).await, 0);
+    ships(&cluster, &world, "6.6.0").await;
+    assert_eq!(bypassed(&world).await, 1);
+    world.finish().await;
+}
+
+/// The API server is away while an approved version ships, and for the next attempt, which fails.
+#[tokio::test]
+async fn what_was_approved_while_the_api_server_was_away_is_no_bypass() {
+    let (cluster, world) = has_shipped("").await;
+    cluster.api.unavailable(true);
+    for (checksum, end) in [("newer", "Succeeded"), ("newest", "Failed")] {
+        world.asks("confirm-promotion", "Progressing", checksum).await;
+        world.run_worker().await;
+        world.decides(&world.newest(), "Approved").await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", checksum).await.status, 200);
+        world.reports("/post-rollout", end, checksum).await;
+        world.run_worker().await;
+    }
+    cluster.api.unavailable(false);
+    ships(&cluster, &world, "6.6.0").await;
+    assert_eq!(bypassed(&world).await, 0);
+    ships(&cluster, &world, "6.7.0").await;
+    assert_eq!(bypassed(&world).await, 1);
+    world.finish().await;
+}
+
+/// A newer version that ships under the approval of another one is found.
+#[tokio::test]
+async fn a_version_that_was_pushed_during_the_analysis() {
+    let (cluster, world) = has_shipped("").await;
+    cluster.analyses("6.6.0");
+    world.asks("confirm-promotion", "Progressing", "newer").await;
+    world.run_worker().await;
+    world.decides(&world.newest(), "Approved").await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
+    cluster.analyses("6.7.0");
+    ships(&cluster, &world, "6.7.0").await;
+    assert_eq!(bypassed(&world).await, 1);
+    world.finish().await;
+}
+
+/// Deleted and created again with another version: Flagger starts what is deployed, and asks nobody.
+#[tokio::test]
+async fn a_canary_that_is_created_again_is_found() {
+    let (cluster, world) = has_shipped("").await;
+    let mut canary = cluster.api.object("Canary", "shop", "cart").unwrap();
+    canary["metadata"]["uid"] = json!("another");
+    cluster.api.apply(canary);
+    ships(&cluster, &world, "6.6.0").await;
+    assert_eq!(bypassed(&world).await, 1);
+    assert_eq!(world.count("audit WHERE detail LIKE '%recreated%'").await, 1);
+    world.finish().await;
 }

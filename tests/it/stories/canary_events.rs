@@ -112,7 +112,7 @@ async fn a_success_without_approval_is_published() {
     assert_eq!(
         events[1],
         format!(
-            "Warning ShippedWithoutApproval A version runs that nobody approved at confirm-promotion; {key} was not approved: {url}/browse/{key}"
+            "Warning ShippedWithoutApproval A version runs although {key} did not open confirm-promotion: {url}/browse/{key}"
         )
     );
     world.finish().await;

@@ -51,6 +51,13 @@ impl Cluster {
         format!("hash-of-{version}")
     }
 
+    /// Flagger starts to analyse a version that was pushed.
+    pub(crate) fn analyses(&self, version: &str) {
+        self.pushes(version);
+        let status = json!({ "phase": "Progressing", "lastAppliedSpec": Self::hash(version) });
+        self.api.patch("Canary", "shop", "cart", &json!({ "status": status })).unwrap();
+    }
+
     /// Flagger succeeded with a version, as the Canary shows.
     pub(crate) fn has_promoted(&self, version: &str) {
         let hash = Self::hash(version);
