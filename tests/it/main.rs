@@ -89,6 +89,9 @@ mod docs {
     pub(crate) mod readme;
 }
 
+/// The real Flagger on a real API server.
+mod cluster;
+
 /// Deployment: manifests, image, monitoring, certificates, proxies, secrets and volumes.
 mod deploy {
     mod ca_and_proxy;

@@ -111,6 +111,12 @@ impl Serving {
         seen.unwrap_or_else(|| self.logs(words))
     }
 
+    /// The log so far.
+    pub(crate) fn log(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.join("\n")
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
     pub(crate) async fn asks(&self, stage: &str, phase: &str, checksum: &str) -> (u16, String) {
         let request = plain_client().post(format!("{}/gate/{stage}", self.addresses[0]));
