@@ -273,7 +273,9 @@ impl Scene {
         for call in self.relay.calls().iter().filter(|call| call.opened()) {
             let key = call.answer.split(' ').find(|word| word.starts_with("OPS-")).unwrap_or_default();
             let ticket = fake_jira::text(&self.issue(key.trim_matches([',', ':'])).description);
-            assert!(ticket.contains(&call.deployed), "{call:?} opened {}:\n{ticket}", call.deployed);
+            // The table of containers, cell by cell: name, runs now, after the rollout.
+            let row = ticket.split("After the rollout\npodinfo\n").nth(1).unwrap_or_default();
+            assert_eq!(row.lines().nth(1), Some(call.deployed.as_str()), "{call:?}:\n{ticket}");
         }
         self.keeps_tickets();
         assert_eq!(self.jira.complaints(), Vec::<String>::new());
