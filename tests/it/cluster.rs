@@ -4,6 +4,7 @@
 //! for all.
 
 mod api;
+mod bypasses;
 mod manifests;
 mod outages;
 mod recordings;

@@ -74,6 +74,11 @@ impl Scene {
     /// A Canary in a namespace of this name, initialised with version 1.2.0. Its own namespace, interval and metrics
     /// server are replaced, and the hosts of its hooks, to which their token is added.
     pub(super) async fn start(namespace: &str, canary: Value) -> Self {
+        Self::start_with(namespace, canary, "").await
+    }
+
+    /// The same, with further sections of the bridge's configuration.
+    pub(super) async fn start_with(namespace: &str, canary: Value, sections: &str) -> Self {
         let api = Api::connect().await;
         let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
         let kubeconfig = bridge_kubeconfig(&api, home.0.path().join("kubeconfig")).await;
@@ -82,7 +87,7 @@ impl Scene {
              [kubernetes]\nmode = \"bind\"\nkubeconfig_file = \"{}\"\n",
             kubeconfig.display()
         );
-        fs::write(&config, fs::read_to_string(&config).unwrap() + &settings).unwrap();
+        fs::write(&config, fs::read_to_string(&config).unwrap() + &settings + sections).unwrap();
         let bridge = Serving::start(&config);
         let relay = Relay::start(&bridge.addresses[0]).await;
         let scene = Self {
