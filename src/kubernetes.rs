@@ -6,6 +6,7 @@
 
 mod cluster;
 mod clusters;
+mod config_maps;
 mod connect;
 mod error;
 mod events;

@@ -33,7 +33,7 @@ pub use self::{
     event::{Event, Rules},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
-    observed::Observed,
+    observed::{Observed, Reading},
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
     promotion::{Bypass, Promotion},
     publish::publish,

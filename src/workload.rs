@@ -9,6 +9,7 @@ mod annotations;
 mod change;
 mod compare;
 mod config_refs;
+mod configs;
 mod containers;
 mod difference;
 mod digest;
@@ -26,11 +27,12 @@ mod words;
 pub use self::{
     annotations::{Annotation, AnnotationValue, Withheld},
     change::{Change, MOST_ANNOTATIONS, MOST_CONTAINERS, MOST_DIFFERENCES, change},
+    configs::{Configs, config_digest, config_maps, content_of},
     containers::{ContainerChange, Image},
     difference::{Difference, How, What},
     digest::{Digest, digest},
     origin::{Owner, Push},
-    shown::{Shown, Shows},
+    shown::{Divergence, Shown, Shows},
     strategy::{Limits, limits},
     target::{Target, TargetKind},
 };

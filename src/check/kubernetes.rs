@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use crate::{
-    config::Config,
+    config::{Config, KubernetesMode},
     hooks::{Hooks, Silence, hooks},
     kubernetes::{ClusterView, Clusters, Probe},
     text::one_line,
@@ -31,7 +31,7 @@ fn findings(Probe { cluster, shown }: &Probe, config: &Config) -> Vec<Finding> {
                 denied.join(", nor ")
             ),
         )],
-        Ok(ClusterView { canaries, .. }) => {
+        Ok(ClusterView { canaries, config_maps, denied: _ }) => {
             let (mut asking, mut total) = (0, 0);
             let (mut silent, mut wrong) = (Vec::new(), Vec::new());
             for canary in canaries {
@@ -67,8 +67,22 @@ fn findings(Probe { cluster, shown }: &Probe, config: &Config) -> Vec<Finding> {
                     what.push_str(&format!(" and {more} more"));
                 }
             }
-            wrong.insert(0, Finding::ok("kubernetes.mode", what));
-            wrong
+            let mut findings = vec![Finding::ok("kubernetes.mode", what)];
+            findings.extend(covered(cluster, config.kubernetes.mode, *config_maps));
+            findings.extend(wrong);
+            findings
         }
     }
+}
+
+/// Whether approvals cover ConfigMaps: that is up to whoever grants the rights.
+fn covered(cluster: &str, mode: KubernetesMode, config_maps: bool) -> Option<Finding> {
+    let what = match (mode, config_maps) {
+        (KubernetesMode::Off | KubernetesMode::Show, _) => return None,
+        (KubernetesMode::Bind, true) => "approvals cover the content of ConfigMaps",
+        (KubernetesMode::Bind, false) => {
+            "approvals do not cover the content of ConfigMaps, which the bridge has no right to get"
+        }
+    };
+    Some(Finding::ok("kubernetes.mode", format!("in cluster {cluster} {what}")))
 }

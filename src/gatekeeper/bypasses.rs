@@ -9,7 +9,7 @@ use crate::{
     gate::{GateName, Stage},
     hooks::{Hooks, Silence, hooks},
     millis::Millis,
-    rollout::{Canary, CanaryId, CanaryStatus, Event, Promotion},
+    rollout::{Canary, CanaryId, CanaryStatus, Event, Promotion, Reading},
     store,
     workload::{Change, Shown},
 };
@@ -120,7 +120,11 @@ impl Gatekeeper {
     /// cannot be read.
     async fn read_promotion(&self, id: &CanaryId) -> Option<Promotion> {
         let CanaryStatus { uid, promoted, .. } = self.clusters.read_canary(id).await.ok()??;
-        Some(Promotion { uid, spec: promoted?, images: images(self.clusters.read(id).await) })
+        Some(Promotion {
+            uid,
+            spec: promoted?,
+            images: images(self.clusters.read(id, Reading::Target).await),
+        })
     }
 
     async fn apply_promotion(

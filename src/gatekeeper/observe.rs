@@ -5,7 +5,7 @@ use crate::{
     config::KubernetesMode,
     gate::GateName,
     millis::Millis,
-    rollout::{CanaryId, Observed},
+    rollout::{CanaryId, Observed, Reading},
     workload::Shown,
 };
 
@@ -20,12 +20,14 @@ impl Gatekeeper {
             KubernetesMode::Bind => {
                 let Some(watched) = self.clusters.change(id, now) else { return Observed::Unread };
                 let known = self.store.canary(id).map(|known| self.unsaved_readings.as_read(known));
-                let is_needed =
-                    known.map_or(gate.is_some(), |known| known.needs_target(gate, watched.change()));
-                if !is_needed {
+                let reading = match (known, gate) {
+                    (Some(known), _) => known.reading(gate, watched.change()),
+                    (None, gate) => gate.map(Reading::of_new_gate),
+                };
+                let Some(reading) = reading else {
                     return Observed::Watched { shown: watched, unread: None };
-                }
-                let Some(read) = self.clusters.read(id).await else { return Observed::Unread };
+                };
+                let Some(read) = self.clusters.read(id, reading).await else { return Observed::Unread };
                 match &*read {
                     Shown::Change { .. } => Observed::Read(read),
                     Shown::Unreadable { why } => {

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     lock::lock,
     millis::{Millis, clock_time},
-    rollout::{Analysis, CanaryStatus},
+    rollout::{Analysis, CanaryStatus, Reading},
     workload::{self, Shown},
 };
 
@@ -178,7 +178,13 @@ impl Cluster {
     }
 
     /// The same, as it is now. Needs no watch.
-    pub(super) async fn read(&self, namespace: &str, name: &str, annotations: &GlobSet) -> Arc<Shown> {
+    pub(super) async fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+        annotations: &GlobSet,
+        reading: Reading,
+    ) -> Arc<Shown> {
         let read = timeout(READ_TIMEOUT, async {
             // Its target may have become another.
             let canary = self.get(Kind::Canary, namespace, name).await?;
@@ -187,7 +193,10 @@ impl Cluster {
             let (target, primary) =
                 join(self.get(kind, namespace, target), self.get_opt(kind, namespace, &primary)).await;
             let (target, primary) = (target?, primary?);
-            Ok(workload::change(&canary, &target, primary.as_ref(), &|name| annotations.is_match(name)))
+            let shows = |name: &str| annotations.is_match(name);
+            let mut change = workload::change(&canary, &target, primary.as_ref(), &shows);
+            change.configs = self.configs(namespace, &canary, &target, reading).await?;
+            Ok(change)
         });
         let late = |_| Err("the API server did not answer within a second".to_owned());
         Arc::new(match read.await.unwrap_or_else(late) {

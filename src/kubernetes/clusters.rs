@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{Flagger, Kubernetes, KubernetesMode},
     millis::Millis,
-    rollout::{Analysis, CanaryId, CanaryStatus},
+    rollout::{Analysis, CanaryId, CanaryStatus, Reading},
     workload::Shown,
 };
 
@@ -86,9 +86,9 @@ impl Clusters {
     }
 
     /// The same as it is now: read from the API server, within a second.
-    pub async fn read(&self, canary: &CanaryId) -> Option<Arc<Shown>> {
+    pub async fn read(&self, canary: &CanaryId, reading: Reading) -> Option<Arc<Shown>> {
         let cluster = self.cluster(&canary.cluster)?;
-        Some(cluster.read(&canary.namespace, &canary.name, &self.annotations).await)
+        Some(cluster.read(&canary.namespace, &canary.name, &self.annotations, reading).await)
     }
 
     /// Each cluster's name, kubeconfig, and namespaces: `None` for all.

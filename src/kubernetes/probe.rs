@@ -20,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const VERBS: [&str; 3] = ["get", "list", "watch"];
 /// The Events that it creates.
 const EVENTS: &str = "events.events.k8s.io";
+/// Of the core group.
+const CONFIG_MAPS: &str = "configmaps";
 
 /// What was found out about one cluster.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Probe {
 pub struct ClusterView {
     /// What the bridge may not do and has to, such as `list deployments.apps in namespace shop`.
     pub denied: Vec<String>,
+    /// Whether it may read ConfigMaps, in each of its namespaces.
+    pub config_maps: bool,
     /// The Canaries that it may list.
     pub canaries: Vec<Value>,
 }
@@ -57,7 +61,7 @@ async fn view(
     events: bool,
 ) -> Result<ClusterView, String> {
     let client = connect(kubeconfig.map(PathBuf::as_path)).await?;
-    let mut view = ClusterView::default();
+    let mut view = ClusterView { config_maps: true, ..ClusterView::default() };
     for namespace in namespaces {
         let reads = Kind::ALL.iter().flat_map(|kind| VERBS.map(|verb| (verb, kind.resource())));
         let mut denied = Vec::new();
@@ -72,6 +76,7 @@ async fn view(
         if events && !may(&client, "create", EVENTS, *namespace).await? {
             denied.push(right("create", EVENTS, *namespace));
         }
+        view.config_maps &= may(&client, "get", CONFIG_MAPS, *namespace).await?;
         view.denied.extend(denied);
     }
     Ok(view)

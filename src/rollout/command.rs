@@ -133,6 +133,16 @@ pub enum OtherTarget {
         /// What the ticket shows.
         shown: String,
     },
+    /// The pod template is the same, but the content of ConfigMaps changed while the ticket waited.
+    ConfigsChanged {
+        /// Which ConfigMaps.
+        names: Vec<String>,
+    },
+    /// Flagger started the pod template of the ticket, with other content of ConfigMaps.
+    ConfigsStarted {
+        /// Which ConfigMaps.
+        names: Vec<String>,
+    },
     /// Flagger started another version.
     Started {
         /// What the ticket shows.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    gate::{Stage, TargetProof},
+    gate::{GateName, Stage, TargetProof},
     workload::{Change, Shown},
 };
 
@@ -24,6 +24,28 @@ pub enum Observed {
     },
     /// An approval is for this alone. It was read after the message arrived.
     Read(Arc<Shown>),
+}
+
+/// What has to be read after a message arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reading {
+    /// The target alone.
+    Target,
+    /// The ConfigMaps as well, if the bridge may read them and they are not too many.
+    ConfigsIfAllowed,
+    /// The ConfigMaps as well. Without them nothing is proven.
+    Configs,
+}
+
+impl Reading {
+    /// For the first question at a gate. Only a ticket of confirm-rollout covers what would start.
+    #[must_use]
+    pub fn of_new_gate(gate: &GateName) -> Self {
+        match gate.stage {
+            Stage::ConfirmRollout => Self::ConfigsIfAllowed,
+            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => Self::Target,
+        }
+    }
 }
 
 impl Observed {

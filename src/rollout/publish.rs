@@ -16,19 +16,16 @@ use crate::{
 pub fn publish(audit_events: &[AuditEvent], before: &Canary, now: Millis) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     for audit_event in audit_events {
-        let (gate, name, event) = match audit_event {
-            AuditEvent::PromotedUnasked { id, bypass } => {
-                // Not the id of its ticket, which may be opened late.
-                let id = GateId(format!("{}-event", id.0));
-                (id, None, CanaryEvent::PromotedUnasked { bypass: bypass.clone() })
-            }
-            other => {
-                let Some((name, event)) = event(other) else { continue };
-                // What is recorded is about a gate that was there before: one that is new has no ticket yet.
-                let mut gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
-                let Some(Gate { id, .. }) = gates.find(|gate| gate.name == *name) else { continue };
-                (id.clone(), Some(name.clone()), event)
-            }
+        let (gate, name, event) = if let AuditEvent::PromotedUnasked { id, bypass } = audit_event {
+            // Not the id of its ticket, which may be opened late.
+            let id = GateId(format!("{}-event", id.0));
+            (id, None, CanaryEvent::PromotedUnasked { bypass: bypass.clone() })
+        } else {
+            let Some((name, event)) = event(audit_event) else { continue };
+            // What is recorded is about a gate that was there before: one that is new has no ticket yet.
+            let mut gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
+            let Some(Gate { id, .. }) = gates.find(|gate| gate.name == *name) else { continue };
+            (id.clone(), Some(name.clone()), event)
         };
         if !commands.iter().any(|command| *command.gate() == gate) {
             commands.push(Command::Publish { gate, name, event, at: now });

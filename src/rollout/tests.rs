@@ -18,6 +18,7 @@ use crate::{
 mod binding;
 mod cells;
 mod random;
+mod readings;
 mod traces;
 
 const RULES: Rules = Rules {

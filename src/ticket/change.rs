@@ -70,7 +70,7 @@ fn summary(change: &Change) -> Option<&'static str> {
     if change.is_empty() {
         return Some(
             "Nothing differs from what runs now. If the canary tracks ConfigMaps or Secrets, their content may have changed: \
-             the bridge does not read it.",
+             the bridge does not show it.",
         );
     }
     None

@@ -9,6 +9,7 @@ use crate::{
     policy::{Milestone, Route},
     rollout::{Analysis, End, Notice, OtherTarget, TicketOutcome},
     text::one_line,
+    workload::content_of,
 };
 
 /// The longest message of Flagger that is quoted, in characters.
@@ -204,6 +205,18 @@ fn other_target(other: &OtherTarget) -> String {
              would start now is what already runs, except perhaps for the content of ConfigMaps and Secrets. This ticket \
              opens nothing any more. Flagger still waits, so there is another ticket: decide there.",
             line(shown)
+        ),
+        OtherTarget::ConfigsChanged { names } => format!(
+            "The rollout was superseded: {} is not what it was when this ticket was opened. It was changed, created or \
+             deleted, or Flagger's tracking of it was turned on or off. This ticket opens nothing any more, and an approval \
+             given here does not count. Another ticket is for what would start now: decide there.",
+            content_of(names)
+        ),
+        OtherTarget::ConfigsStarted { names } => format!(
+            "The rollout was superseded: after the approval at confirm-rollout {} changed, and Flagger starts what is \
+             deployed. Nobody approved that content. This ticket opens nothing any more. If that is wrong, reject the next \
+             ticket of this rollout, or have the team deploy the approved content.",
+            content_of(names)
         ),
         OtherTarget::Started { shown, now } => format!(
             "The rollout was superseded: after the approval at confirm-rollout another version was pushed, and Flagger starts \

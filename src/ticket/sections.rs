@@ -23,6 +23,15 @@ const LONGEST_ENTRY: usize = 3_000;
 const LONGEST_NAME: usize = 100;
 /// More entries of a list than this are counted, not named.
 const MOST_NAMED: usize = 20;
+/// What an approval at confirm-rollout covers if it is bound to what the ticket shows.
+const BOUND: &str = "This approves the images and pod settings shown above. If another version is pushed before Flagger \
+    starts this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of \
+    replicas, and the strategy.";
+/// The same if it is bound to ConfigMaps, too.
+const BOUND_WITH_CONFIGS: &str = "This approves the images and pod settings shown above, and the content that the \
+    ConfigMaps tracked by Flagger had when this ticket was opened. If another version is pushed before Flagger starts \
+    this one, or the content of such a ConfigMap changes, that gets a ticket of its own. Not covered: the content of \
+    Secrets and of other ConfigMaps, the number of replicas, and the strategy.";
 
 /// What is about to change, and where.
 pub(super) fn rollout_section(subject: &Subject) -> Vec<Block> {
@@ -116,12 +125,10 @@ pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> 
 /// cover.
 const fn bound_words(subject: &Subject) -> (&'static str, &'static str, &'static str) {
     match &subject.change {
-        Some(Shown::Change { .. }) => (
+        Some(Shown::Change { change, .. }) => (
             "Flagger starts this rollout.",
             "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
-            "This approves the images and pod settings shown above. If another version is pushed before Flagger starts \
-             this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of \
-             replicas, and the strategy.",
+            if change.configs.is_some() { BOUND_WITH_CONFIGS } else { BOUND },
         ),
         Some(Shown::Unreadable { .. }) | None => (
             "nothing starts yet: this ticket does not show what changes, so approving it has no effect.",

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     annotations::{Annotation, annotations},
     compare::{replicas_difference, template_differences, workload_differences},
+    configs::Configs,
     containers::{ContainerChange, containers},
     difference::Difference,
     digest::{Digest, normal},
@@ -31,6 +32,9 @@ pub struct Change {
     pub target: Target,
     /// Of the target's pod template: what an approval is bound to.
     pub digest: Digest,
+    /// The content of the ConfigMaps that Flagger tracks. `None`: it was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configs: Option<Configs>,
     /// Of the pod template that runs now, as if it were the target's: the same as `digest` if nothing differs in it.
     /// `None`: there is no primary yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,7 +69,8 @@ pub struct Change {
 }
 
 /// What a rollout would change, from the objects as the API server stores them: a Canary, its target, and `NAME-primary`
-/// if that exists. `is_shown` says by its name whether a label or annotation of the target is shown.
+/// if that exists. `is_shown` says by its name whether a label or annotation of the target is shown. ConfigMaps are not
+/// among them, so [`Change::configs`] is `None`.
 #[must_use]
 pub fn change(
     canary: &Value,
@@ -88,6 +93,7 @@ pub fn change(
     Change {
         target: reference,
         digest: Digest::of_normal(&then),
+        configs: None,
         running: now.as_ref().map(Digest::of_normal),
         containers,
         containers_cut,

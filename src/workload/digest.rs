@@ -1,4 +1,4 @@
-//! PURE: the digest of a pod template.
+//! PURE: the digest of a pod template, or of a ConfigMap's content.
 
 use std::fmt;
 
@@ -17,16 +17,17 @@ const SCALED_TO_ZERO: &str = "flagger.app/scale-to-zero";
 const EMPTY_IS_ABSENT: [&str; 7] =
     ["annotations", "labels", "limits", "nodeSelector", "requests", "resources", "securityContext"];
 
-/// SHA-256 over the canonical JSON of a pod template, in hex. This is what an approval is bound to.
+/// SHA-256 over the canonical JSON of a pod template, or of a ConfigMap's content, in hex. This is what an approval is
+/// bound to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digest {
-    /// Of a template in its normal form.
-    pub(super) fn of_normal(template: &Value) -> Self {
+    /// Of JSON in its normal form.
+    pub(super) fn of_normal(normal: &Value) -> Self {
         let mut canonical = String::new();
-        write_canonical(template, &mut canonical);
+        write_canonical(normal, &mut canonical);
         Self(hex::encode(Sha256::digest(canonical)))
     }
 

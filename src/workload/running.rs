@@ -73,7 +73,7 @@ fn undo_labels(running: &mut Value, target: &Value, selector: &Value, name: &str
 
 /// Whether Flagger follows ConfigMaps and Secrets, and so refers to copies of them. If not (`-enable-config-tracking`),
 /// the status of a Canary whose template it has applied holds no `trackedConfigs`, otherwise at least an empty object.
-fn tracks_configs(canary: &Value) -> bool {
+pub(super) fn tracks_configs(canary: &Value) -> bool {
     let status = &canary["status"];
     let has_applied = status["lastAppliedSpec"].as_str().is_some_and(|hash| !hash.is_empty());
     status["trackedConfigs"].is_object() || !has_applied

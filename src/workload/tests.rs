@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod annotations;
+mod configs;
 mod digests;
 mod random;
 mod recorded;

@@ -17,6 +17,7 @@ mod stories {
     mod approvers;
     mod audit;
     mod bound_approvals;
+    mod bound_configs;
     mod browser;
     mod bypasses;
     mod canary_events;

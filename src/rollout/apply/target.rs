@@ -10,32 +10,66 @@ use crate::{
         change::AuditEvent,
         command::OtherTarget,
         message::Phase,
-        observed::Observed,
+        observed::{Observed, Reading},
         progress::{End, Progress, TicketOutcome},
         transitions::Signal,
     },
-    workload::{Change, Shows},
+    workload::{Change, Divergence, Shows, content_of},
 };
 
 impl Canary {
-    /// Whether a question at this gate, or another message, has to be compared with what would start now: read after
-    /// it arrived, not as a watch showed it some time before.
+    /// What a question at this gate, or another message, has to be compared with: read after it arrived, not as a watch
+    /// showed it some time before. `None`: there is no need.
     #[must_use]
-    pub fn needs_target(&self, gate: Option<&GateName>, watched: Option<&Change>) -> bool {
-        let Some(rollout) = &self.rollout else { return gate.is_some() };
-        if rollout.start == Start::Unverified {
-            return true;
+    pub fn reading(&self, gate: Option<&GateName>, watched: Option<&Change>) -> Option<Reading> {
+        let rollout = self.rollout.as_ref();
+        let is_unverified = rollout.is_some_and(|rollout| rollout.start == Start::Unverified);
+        let covers_configs = rollout.is_some_and(|rollout| rollout.gates.iter().any(covers_configs));
+        let of_start = match (is_unverified, covers_configs) {
+            // It opens nothing: if the ConfigMaps may not be read any more, the template is compared all the same.
+            (true, true) => Some(Reading::ConfigsIfAllowed),
+            (true, false) => Some(Reading::Target),
+            (false, _) => None,
+        };
+        let Some(name) = gate else { return of_start };
+        let known = self.gate(name);
+        if name.stage != Stage::ConfirmRollout {
+            return of_start.max(known.is_none().then_some(Reading::Target));
         }
-        let Some(name) = gate else { return false };
-        let Some(known) = self.gate(name) else { return true };
-        name.stage == Stage::ConfirmRollout
-            && (known.approval().is_some() || watched.is_some_and(|change| !shows(known, change)))
+        // The watches show no ConfigMaps, so it is the template that differs.
+        let is_pushed =
+            known.is_some_and(|known| watched.is_some_and(|change| !shows_template(known, change)));
+        let may_answer_open = is_unverified || known.is_some_and(|known| known.approval().is_some());
+        if is_pushed || (known.is_none() && !covers_configs) {
+            // For the ticket of what was pushed. That the other one is over, the template proves.
+            Some(Reading::ConfigsIfAllowed)
+        } else if known.is_some() && !may_answer_open {
+            None
+        } else if covers_configs {
+            Some(Reading::Configs)
+        } else {
+            Some(Reading::Target)
+        }
     }
 }
 
-/// Whether the ticket of a gate shows this change.
-fn shows(gate: &Gate, change: &Change) -> bool {
-    gate.shows.as_ref().is_some_and(|shows| shows.digest == change.digest)
+/// Whether an approval of the ticket is also for the content of ConfigMaps.
+fn covers_configs(gate: &Gate) -> bool {
+    gate.name.stage == Stage::ConfirmRollout
+        && gate.shows.as_ref().is_some_and(|shows| shows.configs.is_some())
+}
+
+/// Whether the ticket of a gate shows this pod template.
+fn shows_template(gate: &Gate, change: &Change) -> bool {
+    divergence(gate, change) != Some(Divergence::Template)
+}
+
+/// What this change differs in from what the ticket of a gate shows.
+fn divergence(gate: &Gate, change: &Change) -> Option<Divergence> {
+    match &gate.shows {
+        Some(shows) => shows.divergence(change),
+        None => Some(Divergence::Template),
+    }
 }
 
 fn summary(gate: &Gate) -> Option<String> {
@@ -55,11 +89,13 @@ impl Step {
             Progress::Running(_) | Progress::Failing(_) => return,
         };
         let mut confirmed = rollout.gates.iter().filter(|gate| gate.name.stage == Stage::ConfirmRollout);
-        let Some(outdated) = confirmed.find(|gate| !shows(gate, change)) else { return };
-        let shown = summary(outdated);
-        let other = match shown {
-            Some(shown) if change.is_empty() => OtherTarget::TakenBack { shown },
-            shown => OtherTarget::Pushed { shown, now: change.summary() },
+        let Some((outdated, how)) = confirmed.find_map(|gate| Some((gate, divergence(gate, change)?))) else {
+            return;
+        };
+        let other = match (how, summary(outdated)) {
+            (Divergence::Configs(names), _) => OtherTarget::ConfigsChanged { names },
+            (Divergence::Template, Some(shown)) if change.is_empty() => OtherTarget::TakenBack { shown },
+            (Divergence::Template, shown) => OtherTarget::Pushed { shown, now: change.summary() },
         };
         let next = successor(rollout, self.now, progress);
         self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
@@ -109,13 +145,20 @@ impl Step {
             let shown = gate.shows.as_ref().map(|shows| &shows.digest);
             phase == Phase::Succeeded && shown.is_some() && shown == change.running.as_ref()
         };
-        let is_other = |gate: &&Gate| !shows(gate, change) && !was_promoted(gate);
-        let approved = rollout.gates.iter().find(used).filter(is_other)?;
+        let approved = rollout.gates.iter().find(used).filter(|gate| !was_promoted(gate))?;
         let (shown, now) = (summary(approved), change.summary());
+        let (started, other) = match divergence(approved, change)? {
+            // They cannot be read any more: that is no proof that something else started.
+            Divergence::Configs(_) if change.configs.is_none() => return None,
+            Divergence::Configs(names) => (
+                format!("{now}, with other content than approved: {}", content_of(&names)),
+                OtherTarget::ConfigsStarted { names },
+            ),
+            Divergence::Template => (now.clone(), OtherTarget::Started { shown: shown.clone(), now }),
+        };
         let (gate, ticket) = (approved.name.clone(), approved.ticket().cloned());
-        let (before, started) = (shown.clone(), now.clone());
-        self.audit_events.push(AuditEvent::Unapproved { gate, ticket, shown: before, started });
-        Some(OtherTarget::Started { shown, now })
+        self.audit_events.push(AuditEvent::Unapproved { gate, ticket, shown, started });
+        Some(other)
     }
 }
 

@@ -27,6 +27,25 @@ impl Cluster {
         self.api.apply(deployment("cart", version));
     }
 
+    /// Somebody deploys this version of `shop/cart` with the variables of this ConfigMap.
+    pub(crate) fn pushes_with_config(&self, version: &str, config: &str) {
+        let mut cart = deployment("cart", version);
+        let container = &mut cart["spec"]["template"]["spec"]["containers"][0];
+        container["envFrom"] = json!([{ "configMapRef": { "name": config } }]);
+        self.api.apply(cart);
+    }
+
+    /// Somebody creates this ConfigMap in namespace `shop`, or replaces it. Flagger tracks it, or does not.
+    pub(crate) fn has_config(&self, name: &str, value: &str, tracking: &str) {
+        self.api.apply(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": name, "namespace": "shop", "annotations": { "flagger.app/config-tracking": tracking },
+            },
+            "data": { "SHIPPING": value },
+        }));
+    }
+
     /// Flagger sets the phase of the Canary.
     pub(crate) fn is_in_phase(&self, phase: &str) {
         self.api.patch("Canary", "shop", "cart", &json!({ "status": { "phase": phase } })).unwrap();
