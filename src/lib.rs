@@ -48,6 +48,7 @@ pub mod clock;
 pub mod config;
 #[cfg(test)]
 #[path = "../tests/it/world/database.rs"]
+#[expect(dead_code, reason = "shared with `tests/it`, which copies databases")]
 mod database;
 pub mod database_url;
 pub mod demo;

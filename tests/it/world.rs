@@ -13,8 +13,9 @@ pub(crate) mod program;
 pub(crate) mod yaml;
 
 use std::{
+    path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -25,7 +26,7 @@ use flagger_jira_bridge::{
     clock::Clock,
     config,
     millis::Millis,
-    store::{self, LEASE, LeaseOutcome},
+    store::{self, LEASE, LeaseOutcome, Store},
     worker::{StepOutcome, Worker},
 };
 use serde_json::{Value, json};
@@ -56,6 +57,26 @@ pub(crate) async fn poll_tickets(worker: &Worker) -> Result<StepOutcome, store::
     }
     let answered = worker.answer_late_moves().await?;
     if answered == StepOutcome::Idle { worker.poll().await } else { Ok(answered) }
+}
+
+/// A database with the bridge's tables but without rows; on SQLite an empty one, in which they are soon made. On
+/// PostgreSQL a copy of another takes a fraction of the time, so one is kept while any of its copies is in use.
+async fn migrated(directory: &Path) -> Database {
+    static TEMPLATE: tokio::sync::Mutex<Weak<Database>> = tokio::sync::Mutex::const_new(Weak::new());
+    let mut kept = TEMPLATE.lock().await;
+    if let Some(template) = kept.upgrade() {
+        drop(kept);
+        return template.copy().await;
+    }
+    let fresh = Database::fresh(directory).await;
+    if fresh.url.starts_with("sqlite:") {
+        return fresh;
+    }
+    Store::open(&fresh.url.clone().into()).await.unwrap().close().await;
+    let template = Arc::new(fresh);
+    *kept = Arc::downgrade(&template);
+    drop(kept);
+    template.copy().await
 }
 
 /// An answer to an HTTP request.
@@ -114,13 +135,21 @@ impl World {
 
     /// A bridge with the defaults, but without a rate limit, and with further settings: lines of TOML, with full keys.
     pub(crate) async fn start_with(flavour: Flavour, settings: &str) -> Self {
-        let world = Self::prepare(flavour, settings).await;
+        let directory = tempfile::tempdir().unwrap();
+        let database = migrated(directory.path()).await;
+        let world = Self::prepare_on(flavour, settings, directory, database).await;
         world.start_processes().await;
         world
     }
 
     /// The same, but no process runs yet, and the database is empty.
     pub(crate) async fn prepare(flavour: Flavour, settings: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        Self::prepare_on(flavour, settings, directory, database).await
+    }
+
+    async fn prepare_on(flavour: Flavour, settings: &str, directory: TempDir, database: Database) -> Self {
         let clock = Clock::manual(START);
         let setup = Setup::new(flavour, clock.clone());
         let user = match flavour {
@@ -130,8 +159,6 @@ impl World {
         let token = setup.token.clone();
         let jira = FakeJira::new(setup);
         let url = jira.start().await.unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let database = Database::fresh(directory.path()).await;
         let timeout = if settings.contains("jira.timeout") { "" } else { "jira.timeout = \"2s\"\n" };
         let settings = format!(
             "store.url = \"{}\"\njira.url = \"{url}\"\njira.token = \"{token}\"\n{user}jira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
