@@ -90,13 +90,11 @@ impl Cluster {
 /// may be replaced.
 fn failed(error: &Error) -> Published {
     let why = error::of_request(error);
-    match error {
-        Error::Api(status)
-            if (400..500).contains(&status.code) && ![401, 408, 429].contains(&status.code) =>
-        {
-            Published::Refused(why)
-        }
-        _ => Published::Failed(why),
+    let code = if let Error::Api(status) = error { Some(status.code) } else { None };
+    if code.is_some_and(|code| (400..500).contains(&code) && ![401, 408, 429].contains(&code)) {
+        Published::Refused(why)
+    } else {
+        Published::Failed(why)
     }
 }
 

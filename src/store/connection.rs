@@ -86,7 +86,9 @@ pub(super) async fn connect(
     let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
     let read_only = read_only.clone();
     let pool = AnyPoolOptions::new()
-        .max_connections(if sqlite { 1 } else { 8 })
+        // A reader reads one thing after the other. With a second connection it would open that too, for the first
+        // one is still on its way back.
+        .max_connections(if sqlite || matches!(mode, Mode::ReadOnly) { 1 } else { 8 })
         .acquire_timeout(location::CONNECT_TIMEOUT)
         // The pool's own tests have no timeout, neither before use nor after release. A SQLite file always answers, so
         // it is not pinged after release.
