@@ -77,7 +77,8 @@ impl Gatekeeper {
     ) -> store::audit::AuditEntry {
         let route = |gate: &GateName| self.route(&is.id, gate);
         let answer = |gate: &GateName| {
-            let validity = Validity { target: observed.proof(gate.stage), ..self.validity(&is.id, gate) };
+            let validity =
+                Validity { target: observed.proof(gate.stage, is.gate(gate)), ..self.validity(&is.id, gate) };
             self.answer_with(is, gate, validity, observed, now).gate
         };
         audit::entry(audit_event, was, is, route, answer, now)

@@ -56,7 +56,10 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
-        let validity = Validity { target: observed.proof(gate.stage), ..self.validity(id, gate) };
+        let validity = |canary: &Canary| {
+            let target = observed.proof(gate.stage, canary.gate(gate));
+            Validity { target, ..self.validity(id, gate) }
+        };
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
@@ -75,7 +78,7 @@ impl Gatekeeper {
                 self.missing_checksum(id, gate, now)
             }
             Ok((canary, audit_events)) => {
-                let answer = self.answer_with(&canary, gate, validity, &observed, now);
+                let answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
                 match canary.gate(gate) {
                     Some(known) => {
                         self.store.question_answered(id, &known.id, answer.open, now);
@@ -98,7 +101,7 @@ impl Gatekeeper {
                 if let Some(canary) =
                     self.decided_from_cache(id, |known| event(known, silent_for(last_message, now)), now)
                 {
-                    let answer = self.answer_with(&canary, gate, validity, &observed, now);
+                    let answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
                     // A gate that this question would have created was not stored.
                     let is_known = canary.gate(gate).is_some_and(|gate| {
                         self.store.canary(id).is_some_and(|stored| stored.gate_by_id(&gate.id).is_some())

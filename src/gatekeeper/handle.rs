@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     answer::{Answer, AnswerLinks, Doubts},
+    last_readings::LastReadings,
     promotions::Promotions,
     recent_nudges::RecentNudges,
     refused_gates::RefusedGates,
@@ -44,6 +45,7 @@ pub struct Gatekeeper {
     /// The clusters in which a Canary could not be read, and when that was.
     pub(super) canaries_unread: Mutex<HashMap<String, Millis>>,
     pub(super) promotions: tokio::sync::Mutex<Promotions>,
+    pub(super) last_readings: LastReadings,
 }
 
 impl Gatekeeper {
@@ -69,6 +71,7 @@ impl Gatekeeper {
             unsaved_readings: UnsavedReadings::default(),
             canaries_unread: Mutex::default(),
             promotions: tokio::sync::Mutex::default(),
+            last_readings: LastReadings::default(),
         }
     }
 

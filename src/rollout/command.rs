@@ -143,6 +143,13 @@ pub enum OtherTarget {
         /// Which ConfigMaps.
         names: Vec<String>,
     },
+    /// Something else is deployed while the rollout runs.
+    Deployed {
+        /// What the ticket of a later gate shows.
+        shown: String,
+        /// What is deployed.
+        now: String,
+    },
     /// Flagger started another version.
     Started {
         /// What the ticket shows.

@@ -12,7 +12,7 @@ use super::{
     promotion::Promotion,
 };
 use crate::{
-    gate::{GateId, GateName, IssueSnapshot, Pace, Stage, Ticket, Validity},
+    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, Ticket, Validity},
     millis::Millis,
     policy::{Author, OnBypass, Statuses},
 };
@@ -31,9 +31,10 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The same for a question at this stage, with what the API server proves.
-    pub(super) fn proven_by(&self, observed: &Observed, stage: Stage) -> Self {
-        Self { validity: Validity { target: observed.proof(stage), ..self.validity }, ..*self }
+    /// The same for a question at this gate, with what the API server proves.
+    pub(super) fn proven_by(&self, observed: &Observed, gate: &Gate) -> Self {
+        let target = observed.proof(gate.name.stage, Some(gate));
+        Self { validity: Validity { target, ..self.validity }, ..*self }
     }
 }
 

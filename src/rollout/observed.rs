@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    gate::{GateName, Stage, TargetProof},
+    gate::{Gate, GateName, Stage, TargetProof},
     workload::{Change, Shown},
 };
 
@@ -24,6 +24,9 @@ pub enum Observed {
     },
     /// An approval is for this alone. It was read after the message arrived.
     Read(Arc<Shown>),
+    /// An approval is for this alone. It was read lately, for another message, and cannot be read now. That does for
+    /// questions after confirm-rollout, which name their revision.
+    ReadBefore(Arc<Shown>),
 }
 
 /// What has to be read after a message arrived.
@@ -54,7 +57,10 @@ impl Observed {
     pub fn shown(&self) -> Option<&Shown> {
         match self {
             Self::Unread => None,
-            Self::Shown(shown) | Self::Watched { shown, .. } | Self::Read(shown) => Some(shown),
+            Self::Shown(shown)
+            | Self::Watched { shown, .. }
+            | Self::Read(shown)
+            | Self::ReadBefore(shown) => Some(shown),
         }
     }
 
@@ -63,7 +69,7 @@ impl Observed {
     pub const fn is_bound(&self) -> bool {
         match self {
             Self::Unread | Self::Shown(_) => false,
-            Self::Watched { .. } | Self::Read(_) => true,
+            Self::Watched { .. } | Self::Read(_) | Self::ReadBefore(_) => true,
         }
     }
 
@@ -77,21 +83,29 @@ impl Observed {
     pub(super) fn proven(&self) -> Option<&Change> {
         match self {
             Self::Read(shown) => shown.change(),
-            Self::Unread | Self::Shown(_) | Self::Watched { .. } => None,
+            Self::Unread | Self::Shown(_) | Self::Watched { .. } | Self::ReadBefore(_) => None,
         }
     }
 
-    /// Whether a question at this stage may be answered open. Only confirm-rollout starts what was pushed last; the
-    /// questions after it name their revision.
+    /// Whether a question at this stage may be answered open. confirm-rollout starts what was pushed last. The questions
+    /// after it name their revision, but Flagger goes on with what is deployed then: so a ticket that shows a change
+    /// is for that alone. One that could not show it is for the named revision.
     #[must_use]
-    pub fn proof(&self, stage: Stage) -> TargetProof {
-        match (stage, self.is_bound()) {
-            (Stage::ConfirmRollout, true) if self.proven().is_some() => TargetProof::Given,
-            (Stage::ConfirmRollout, true) => TargetProof::Missing,
-            (Stage::ConfirmRollout, false)
-            | (Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate, _) => {
-                TargetProof::NotNeeded
+    pub fn proof(&self, stage: Stage, gate: Option<&Gate>) -> TargetProof {
+        if !self.is_bound() {
+            return TargetProof::NotNeeded;
+        }
+        let (shown, is_later) = (gate.and_then(|gate| gate.shows.as_ref()), stage != Stage::ConfirmRollout);
+        let read = match self {
+            Self::ReadBefore(shown) if is_later => shown.change(),
+            Self::Unread | Self::Shown(_) | Self::Watched { .. } | Self::Read(_) | Self::ReadBefore(_) => {
+                self.proven()
             }
+        };
+        match (shown, read) {
+            (None, _) if is_later => TargetProof::NotNeeded,
+            (Some(shown), Some(change)) if shown.digest == change.digest => TargetProof::Given,
+            (Some(_) | None, Some(_) | None) => TargetProof::Missing,
         }
     }
 }

@@ -218,6 +218,13 @@ fn other_target(other: &OtherTarget) -> String {
              ticket of this rollout, or have the team deploy the approved content.",
             content_of(names)
         ),
+        OtherTarget::Deployed { shown, now } => format!(
+            "The rollout was superseded: what is deployed while it runs is not what one of its tickets shows. That showed: \
+             {}. Deployed is: {}. This ticket opens nothing any more. If Flagger asks again, another one shows what is \
+             deployed: decide there.",
+            line(shown),
+            line(now)
+        ),
         OtherTarget::Started { shown, now } => format!(
             "The rollout was superseded: after the approval at confirm-rollout another version was pushed, and Flagger starts \
              what is deployed. Approved was: {}. Deployed is: {}, which nobody approved. This ticket opens nothing any \

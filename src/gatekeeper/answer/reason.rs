@@ -64,7 +64,8 @@ pub(super) fn reason(
 fn target_doubt(target: &Observed) -> String {
     let why = match target {
         Observed::Watched { unread, .. } => unread.as_deref(),
-        Observed::Unread | Observed::Shown(_) | Observed::Read(_) => None,
+        Observed::Read(_) => return "something else is deployed than this ticket shows".to_owned(),
+        Observed::Unread | Observed::Shown(_) | Observed::ReadBefore(_) => None,
     };
     match why {
         Some(why) => format!("the bridge cannot read whether that is still what would start: {why}"),

@@ -61,11 +61,10 @@ impl Step {
         if self.canary.misses_checksum(asked.message) {
             return self.end_if_silent(silent_for, rules);
         }
-        let rules = &rules.proven_by(asked.observed, asked.name.stage);
         let signal = self.canary.signal(asked.name, asked.pace, rules);
         self.note_untyped_hook(asked);
         if self.apply_message(signal, asked.message, silent_for, asked.observed, rules) {
-            self.supersede_changed_target(asked.name.stage, asked.observed);
+            self.supersede_changed_target(asked.name, asked.observed);
             self.add_denials(asked);
             if self.ensure_gate(asked, rules) {
                 self.record_first_use(asked, rules);
@@ -106,6 +105,7 @@ impl Step {
     fn record_answer(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
+        let rules = rules.proven_by(asked.observed, gate);
         let open = gate.verdict(self.now, rules.validity).is_open();
         let was_open = gate.was_open(asked.pace);
         if open == was_open {
@@ -194,6 +194,7 @@ impl Step {
     fn record_first_use(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
+        let rules = rules.proven_by(asked.observed, gate);
         let verdict = gate.verdict(self.now, rules.validity);
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {

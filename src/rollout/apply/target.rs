@@ -34,7 +34,7 @@ impl Canary {
         let Some(name) = gate else { return of_start };
         let known = self.gate(name);
         if name.stage != Stage::ConfirmRollout {
-            return of_start.max(known.is_none().then_some(Reading::Target));
+            return of_start.max(needs_later_reading(known, watched).then_some(Reading::Target));
         }
         // The watches show no ConfigMaps, so it is the template that differs.
         let is_pushed =
@@ -51,6 +51,14 @@ impl Canary {
             Some(Reading::Target)
         }
     }
+}
+
+/// Whether what is deployed has to be read for a question after confirm-rollout. A ticket that shows nothing is for the
+/// revision that its questions name.
+fn needs_later_reading(known: Option<&Gate>, watched: Option<&Change>) -> bool {
+    let Some(known) = known else { return true };
+    let is_other = watched.is_none_or(|change| !shows_template(known, change));
+    known.shows.is_some() && (known.approval().is_some() || is_other)
 }
 
 /// Whether an approval of the ticket is also for the content of ConfigMaps.
@@ -72,31 +80,55 @@ fn divergence(gate: &Gate, change: &Change) -> Option<Divergence> {
     }
 }
 
+/// What is different if a ticket of confirm-rollout does not show what would start, and how far the next rollout is.
+fn changed_before_start(rollout: &Rollout, change: &Change) -> Option<(Progress, OtherTarget)> {
+    let progress = match &rollout.progress {
+        Progress::Asked(base) => Progress::Asked(base.clone()),
+        // Flagger asks again although it was answered, so it has not started anything.
+        Progress::Waiting(base) | Progress::Admitted(base) => Progress::Waiting(base.clone()),
+        Progress::Running(_) | Progress::Failing(_) => return None,
+    };
+    let mut confirmed = rollout.gates.iter().filter(|gate| gate.name.stage == Stage::ConfirmRollout);
+    let (outdated, how) = confirmed.find_map(|gate| Some((gate, divergence(gate, change)?)))?;
+    let other = match (how, summary(outdated)) {
+        (Divergence::Configs(names), _) => OtherTarget::ConfigsChanged { names },
+        (Divergence::Template, Some(shown)) if change.is_empty() => OtherTarget::TakenBack { shown },
+        (Divergence::Template, shown) => OtherTarget::Pushed { shown, now: change.summary() },
+    };
+    Some((progress, other))
+}
+
+/// The same for the ticket of a later gate. A rollout that was rejected stays, so that it is rolled back.
+fn changed_since_start(
+    rollout: &Rollout,
+    name: &GateName,
+    change: &Change,
+) -> Option<(Progress, OtherTarget)> {
+    let Progress::Running(run) = &rollout.progress else { return None };
+    if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
+        return None;
+    }
+    let asked = rollout.gates.iter().find(|gate| gate.name == *name && !shows_template(gate, change))?;
+    let other = OtherTarget::Deployed { shown: summary(asked)?, now: change.summary() };
+    Some((Progress::Running(run.clone()), other))
+}
+
 fn summary(gate: &Gate) -> Option<String> {
     gate.shows.as_ref().map(|shows| shows.summary.clone())
 }
 
 impl Step {
-    /// Ends a rollout that waits at confirm-rollout if a ticket of it does not show what would start now. Another
-    /// rollout waits in its place.
-    pub(super) fn supersede_changed_target(&mut self, stage: Stage, observed: &Observed) {
-        let (Stage::ConfirmRollout, Some(change)) = (stage, observed.proven()) else { return };
-        let Some(rollout) = &self.canary.rollout else { return };
-        let progress = match &rollout.progress {
-            Progress::Asked(base) => Progress::Asked(base.clone()),
-            // Flagger asks again although it was answered, so it has not started anything.
-            Progress::Waiting(base) | Progress::Admitted(base) => Progress::Waiting(base.clone()),
-            Progress::Running(_) | Progress::Failing(_) => return,
+    /// Ends a rollout if a ticket of the stage that is asked about does not show what would start now, or what Flagger
+    /// would go on with. Another rollout takes its place.
+    pub(super) fn supersede_changed_target(&mut self, name: &GateName, observed: &Observed) {
+        let (Some(change), Some(rollout)) = (observed.proven(), &self.canary.rollout) else { return };
+        let changed = match name.stage {
+            Stage::ConfirmRollout => changed_before_start(rollout, change),
+            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
+                changed_since_start(rollout, name, change)
+            }
         };
-        let mut confirmed = rollout.gates.iter().filter(|gate| gate.name.stage == Stage::ConfirmRollout);
-        let Some((outdated, how)) = confirmed.find_map(|gate| Some((gate, divergence(gate, change)?))) else {
-            return;
-        };
-        let other = match (how, summary(outdated)) {
-            (Divergence::Configs(names), _) => OtherTarget::ConfigsChanged { names },
-            (Divergence::Template, Some(shown)) if change.is_empty() => OtherTarget::TakenBack { shown },
-            (Divergence::Template, shown) => OtherTarget::Pushed { shown, now: change.summary() },
-        };
+        let Some((progress, other)) = changed else { return };
         let next = successor(rollout, self.now, progress);
         self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
         self.canary.rollout = Some(next);

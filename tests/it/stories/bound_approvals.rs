@@ -9,6 +9,7 @@ crate::world::crash::crash_tests!(
     an_approval_is_not_for_what_is_pushed_after_it,
     a_version_that_starts_unapproved_is_recorded,
     the_api_server_is_away,
+    an_approval_of_no_change_promotes_nothing,
 );
 
 async fn bound(cluster: &Cluster) -> World {
@@ -137,7 +138,8 @@ async fn a_version_that_starts_unapproved_is_recorded() {
     world.finish().await;
 }
 
-/// While the API server cannot be asked, confirm-rollout stays closed, and only that.
+/// While the API server cannot be asked, no ticket that shows a change opens anything. One that shows nothing is for the
+/// revision that Flagger's questions name.
 #[tokio::test]
 async fn the_api_server_is_away() {
     let (cluster, world, _) = approved().await;
@@ -152,8 +154,83 @@ async fn the_api_server_is_away() {
     world.run_worker().await;
     let promotion = world.newest();
     world.decides(&promotion, "Approved").await;
+    let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    assert!(answer.body.contains("stale: approved by Mia"), "{}", answer.body);
+    cluster.api.unavailable(false);
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
     cluster.api.unavailable(false);
+    world.finish().await;
+}
+
+/// The API server is away when confirm-promotion is first asked, and the watch still shows the version before. Minimised
+/// from a modelled history.
+#[tokio::test]
+async fn a_promotion_ticket_that_shows_an_earlier_version_opens_nothing() {
+    let cluster = Cluster::start().await;
+    let world = bound(&cluster).await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "one").await.status, 403);
+    cluster.api.hold();
+    cluster.pushes("6.6.0");
+    cluster.api.unavailable(true);
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "two").await.status, 403);
+    world.run_worker().await;
+    let late = world.newest();
+    assert!(fake_jira::text(&world.jira.issue(&late).unwrap().description).contains("6.5.0"));
+    world.decides(&late, "Approved").await;
+    cluster.api.unavailable(false);
+    let answer = world.asks("confirm-promotion", "Progressing", "two").await;
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    world.run_worker().await;
+    insta::assert_snapshot!(comments(&world, &late), @r"The rollout was superseded: what is deployed while it runs is not what one of its tickets shows. That showed: cart 6.4.0 → 6.5.0. Deployed is: cart 6.4.0 → 6.6.0. This ticket opens nothing any more. If Flagger asks again, another one shows what is deployed: decide there.");
+    let true_one = world.newest();
+    assert_ne!(late, true_one);
+    world.decides(&true_one, "Approved").await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "two").await.status, 200);
+    cluster.api.release();
+    world.finish().await;
+}
+
+/// During the analysis the team deploys again what runs, and Flagger goes on. A ticket from that time says that nothing
+/// changes. Minimised from a modelled history.
+#[tokio::test]
+async fn an_approval_of_no_change_promotes_nothing() {
+    let cluster = Cluster::start().await;
+    let world = bound(&cluster).await;
+    cluster.pushes("6.4.0");
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+    world.run_worker().await;
+    let empty = world.newest();
+    world.decides(&empty, "Approved").await;
+    cluster.pushes("6.5.0");
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+    world.run_worker().await;
+    let change = world.newest();
+    assert_ne!(empty, change);
+    world.decides(&change, "Approved").await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+    world.finish().await;
+}
+
+/// One approver rejects it, and then something else is deployed: the other's approval opens nothing, and it is rolled back.
+#[tokio::test]
+async fn a_rejection_stays_when_something_else_is_deployed() {
+    let cluster = Cluster::start().await;
+    let world = bound(&cluster).await;
+    let asks = async |gate: &str| {
+        world.asks(&format!("confirm-promotion?gate={gate}"), "Progressing", "new").await.status
+    };
+    assert_eq!(asks("qa").await, 403);
+    world.run_worker().await;
+    let qa = world.newest();
+    assert_eq!(asks("security").await, 403);
+    world.run_worker().await;
+    let security = world.newest();
+    world.decides(&qa, "Approved").await;
+    world.decides(&security, "Rejected").await;
+    cluster.pushes("6.6.0");
+    assert_eq!(asks("qa").await, 403);
+    assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
     world.finish().await;
 }
 
