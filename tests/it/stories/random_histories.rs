@@ -1,23 +1,28 @@
 //! Runs random histories of a modelled Flagger through the bridge's pure core, and counts wrong answers.
 //!
-//! `HISTORIES=100000 cargo test --test it histories -- --nocapture` runs more of them and prints the table;
-//! `HISTORY_SEED=n` replays one and prints it line by line.
+//! `HISTORIES=100000 cargo test --test it histories -- --nocapture` runs more of them and prints the tables;
+//! `HISTORY_SEED=n` replays one and prints it line by line, with `HISTORY_MODE=bind` one with a modelled Kubernetes.
 
 use std::{fmt::Write as _, time::Duration};
 
-use flagger_jira_bridge::millis::Millis;
+use flagger_jira_bridge::{millis::Millis, workload::TargetKind};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
+mod bound;
 mod bridge;
+mod cluster;
 mod connection;
 mod flagger;
 mod scenarios;
 mod tally;
 mod undecidable;
+mod watching;
+mod workloads;
 
+use cluster::{CanaryObject, Cluster, Mode};
 use connection::Connection;
 use flagger::{Flagger, Strategy, Workload};
-use scenarios::{Accepted, SCENARIOS, Scenario};
+use scenarios::{Accepted, SCENARIOS, Scenario, WITH_KUBERNETES};
 use tally::Tally;
 
 /// The length of a history, in ticks of Flagger.
@@ -27,7 +32,6 @@ const TICKS: u32 = 90;
 struct Surroundings {
     flagger: Flagger,
     connection: Connection,
-    newest: u32,
     /// Whether the Canary is occasionally deleted and created again.
     recreated: bool,
     /// The revision to push again before the next tick.
@@ -39,9 +43,8 @@ struct Surroundings {
 }
 
 impl Surroundings {
-    fn new(seed: u64, log: bool) -> Self {
+    fn new(scenario: &Scenario, seed: u64, log: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let scenario = scenario(seed);
         let seconds = match rng.random_range(0..20) {
             0..12 => 60,
             12..14 => 30,
@@ -57,12 +60,15 @@ impl Surroundings {
             _ if scenario.hooks.rollout.is_empty() => Strategy::Canary { steps: count },
             _ => Strategy::Skipped,
         };
-        let mut connection = Connection::new(rng, Duration::from_secs(seconds), scenario.faults, log);
+        let daemons = scenario.sight.mode != Mode::Off && rng.random_bool(0.2);
+        let kind = if daemons { TargetKind::DaemonSet } else { TargetKind::Deployment };
+        let cluster = Cluster::new(scenario.sight, kind);
+        let mut connection =
+            Connection::new(rng, Duration::from_secs(seconds), scenario.faults, cluster, log);
         connection.note(|| format!("seed {seed}: {}, {strategy:?}, every {seconds} s", scenario.name));
         Self {
             flagger: Flagger::new(scenario.hooks, strategy),
             connection,
-            newest: 1,
             recreated: scenario.recreated,
             flip: None,
             unready: 0,
@@ -75,30 +81,21 @@ impl Surroundings {
         self.connection.rng.random_bool(probability)
     }
 
-    fn push(&mut self, revision: u32) {
-        if revision != self.flagger.target {
-            self.flagger.target = revision;
-            self.connection.note(|| format!("pushed: c{revision}"));
-        }
-    }
-
     /// The team pushes a new revision, or one that was pushed before.
     fn pushes(&mut self) {
-        let was = self.flagger.target;
+        let was = self.connection.cluster.target;
+        let newest = self.connection.cluster.newest;
         let taken_back = if self.flagger.idle() { 0.1 } else { 0.05 };
         let revision = match self.connection.rng.random_range(0..10) {
-            0..7 => {
-                self.newest += 1;
-                self.newest
-            }
+            0..7 => newest + 1,
             7..9 => self.flagger.status.promoted.max(1),
-            _ => self.connection.rng.random_range(1..=self.newest),
+            _ => self.connection.rng.random_range(1..=newest),
         };
-        self.push(revision);
+        self.connection.push(revision);
         if self.chance(taken_back) {
             // The push is reverted, at once or after a tick.
             if self.chance(0.2) {
-                self.push(was);
+                self.connection.push(was);
             } else {
                 self.flip = Some(was);
             }
@@ -131,7 +128,7 @@ impl Surroundings {
     /// What happens between two ticks of Flagger.
     fn between_ticks(&mut self) {
         if let Some(revision) = self.flip.take() {
-            self.push(revision);
+            self.connection.push(revision);
         } else {
             let often = if self.flagger.idle() { 0.4 } else { 0.02 };
             if self.chance(often) {
@@ -147,8 +144,14 @@ impl Surroundings {
         if self.recreated && self.deleted == 0 && self.chance(0.004) {
             self.deleted = self.connection.rng.random_range(1..8);
             self.flagger.recreated();
+            self.connection.save(None);
             let ticks = self.deleted;
             self.connection.note(|| format!("Canary deleted, and created anew after {ticks} ticks"));
+        }
+        let away = self.connection.cluster.sight.away;
+        if away > 0.0 && self.chance(away) {
+            let away = self.connection.interval.mul_f64(10.0 * self.connection.rng.random::<f64>());
+            self.connection.cluster_goes_away(away);
         }
         if self.chance(0.01) {
             // A restart without faults: the bridge is back before Flagger asks.
@@ -172,7 +175,10 @@ impl Surroundings {
         if unsaved > 0.0 && self.chance(unsaved) {
             self.connection.note(|| "the status could not be saved".into());
             self.flagger.status = before;
+            self.connection.start_is_undone();
         }
+        let flagger::Status { uid, phase, applied, .. } = self.flagger.status;
+        self.connection.save(Some(CanaryObject { uid, phase, applied }));
     }
 
     fn run(mut self) -> Connection {
@@ -191,35 +197,38 @@ impl Surroundings {
             self.connection.until(at);
             self.tick();
         }
+        self.connection.start_is_undone();
         self.connection.tally.attempts = self.flagger.status.attempt;
         self.connection
     }
 }
 
-fn scenario(seed: u64) -> &'static Scenario {
-    &SCENARIOS[(seed % SCENARIOS.len() as u64) as usize]
+/// The scenario of a seed.
+fn of_seed(scenarios: &[Scenario], seed: u64) -> &Scenario {
+    &scenarios[(seed % scenarios.len() as u64) as usize]
 }
 
 /// The log of a seed's history.
-fn history_log(seed: u64) -> String {
-    Surroundings::new(seed, true).run().log.unwrap_or_default().join("\n")
+fn history_log(scenarios: &[Scenario], seed: u64) -> String {
+    Surroundings::new(of_seed(scenarios, seed), seed, true).run().log.unwrap_or_default().join("\n")
 }
 
 /// Runs the histories. Returns each scenario's tally and the seeds with wrong answers.
-fn run(histories: u64) -> Vec<(Tally, Vec<u64>)> {
+fn run(scenarios: &[Scenario], histories: u64) -> Vec<(Tally, Vec<u64>)> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-    let mut all: Vec<(Tally, Vec<u64>)> = SCENARIOS.iter().map(|_| Default::default()).collect();
+    let mut all: Vec<(Tally, Vec<u64>)> = scenarios.iter().map(|_| Default::default()).collect();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|first| {
                 scope.spawn(move || {
                     let mut own: Vec<(Tally, Vec<u64>)> =
-                        SCENARIOS.iter().map(|_| Default::default()).collect();
+                        scenarios.iter().map(|_| Default::default()).collect();
                     for seed in (first..histories).step_by(threads as usize) {
-                        let tally = Surroundings::new(seed, false).run().tally;
-                        let (sum, seeds) = &mut own[(seed % SCENARIOS.len() as u64) as usize];
+                        let scenario = of_seed(scenarios, seed);
+                        let tally = Surroundings::new(scenario, seed, false).run().tally;
+                        let (sum, seeds) = &mut own[(seed % scenarios.len() as u64) as usize];
                         sum.add(&tally);
-                        if tally.wrong() > 0 {
+                        if scenario.wrong(&tally) > 0 {
                             seeds.push(seed);
                         }
                     }
@@ -244,29 +253,32 @@ fn number(key: &str) -> Option<u64> {
     std::env::var(key).ok().map(|value| value.parse().unwrap())
 }
 
-#[test]
-fn no_approval_opens_the_gate_of_another_attempt() {
-    if let Some(seed) = number("HISTORY_SEED") {
-        println!("{}", history_log(seed));
-        return;
-    }
-    let histories = number("HISTORIES").unwrap_or(2_000);
-    let tallies = run(histories);
-    let mut table = format!("{:<42}", "");
+/// The tallies as a table, with the seeds of a few wrong histories.
+fn table(scenarios: &[Scenario], tallies: &[(Tally, Vec<u64>)]) -> String {
+    let mut table = format!("{:<46}", "");
     for head in Tally::HEADS {
         write!(table, " {head:>9}").unwrap();
     }
-    let mut wrong = Vec::new();
-    for (scenario, (tally, seeds)) in SCENARIOS.iter().zip(&tallies) {
-        write!(table, "\n{:<42}", scenario.name).unwrap();
+    for (scenario, (tally, seeds)) in scenarios.iter().zip(tallies) {
+        write!(table, "\n{:<46}", scenario.name).unwrap();
         for count in tally.counts() {
             write!(table, " {count:>9}").unwrap();
         }
         if !seeds.is_empty() {
             write!(table, "  {:?}", &seeds[..seeds.len().min(6)]).unwrap();
         }
+    }
+    table
+}
+
+/// What is wrong with the tallies, in words.
+fn complaints(scenarios: &[Scenario], tallies: &[(Tally, Vec<u64>)]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (scenario, (tally, seeds)) in scenarios.iter().zip(tallies) {
         match scenario.accepted {
-            Accepted::Nothing => wrong.extend(seeds.first().map(|seed| history_log(*seed))),
+            Accepted::Nothing | Accepted::NoWrongBinding => {
+                wrong.extend(seeds.first().map(|seed| history_log(scenarios, *seed)));
+            }
             Accepted::Rates { alike, wrong_opens, asked_again, wrong_rollbacks } => {
                 for (what, count, rate) in [
                     ("opens of indistinguishable attempts", tally.alike, alike),
@@ -282,13 +294,52 @@ fn no_approval_opens_the_gate_of_another_attempt() {
             }
         }
     }
+    wrong
+}
+
+/// Runs so many histories, unless another number is wanted.
+fn check(scenarios: &[Scenario], usual: u64) {
+    let tallies = run(scenarios, number("HISTORIES").unwrap_or(usual));
+    let table = table(scenarios, &tallies);
     println!("{table}");
+    let wrong = complaints(scenarios, &tallies);
     assert!(wrong.is_empty(), "{table}\n\n{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn no_approval_opens_the_gate_of_another_attempt() {
+    match (number("HISTORY_SEED"), std::env::var("HISTORY_MODE").as_deref()) {
+        (Some(seed), Ok("bind")) => println!("{}", history_log(&WITH_KUBERNETES, seed)),
+        (Some(seed), _) => println!("{}", history_log(&SCENARIOS, seed)),
+        (None, _) => check(&SCENARIOS, 2_000),
+    }
+}
+
+/// Kubernetes tells the truth late, or not at all.
+#[test]
+fn a_bound_approval_opens_only_what_its_ticket_shows() {
+    check(&WITH_KUBERNETES, 256 * WITH_KUBERNETES.len() as u64);
+}
+
+/// The same histories are not all right if approvals are not bound, or if what a watch shows counts as true: so the test
+/// above can fail.
+#[test]
+fn histories_that_bind_nothing_open_wrongly() {
+    for mode in [Mode::Off, Mode::Show, Mode::TrustsWatches] {
+        let scenarios = WITH_KUBERNETES
+            .map(|scenario| Scenario { sight: cluster::Sight { mode, ..scenario.sight }, ..scenario });
+        let tallies = run(&scenarios, 200 * scenarios.len() as u64);
+        let table = table(&scenarios, &tallies);
+        println!("{mode:?}\n{table}");
+        let shows_another: u64 = tallies.iter().map(|(tally, _)| tally.shows_another).sum();
+        assert!(shows_another > 10, "{mode:?}: {table}");
+    }
 }
 
 #[test]
 fn a_seed_gives_the_same_history_twice() {
     for seed in 0..SCENARIOS.len() as u64 {
-        assert_eq!(history_log(seed), history_log(seed));
+        assert_eq!(history_log(&SCENARIOS, seed), history_log(&SCENARIOS, seed));
+        assert_eq!(history_log(&WITH_KUBERNETES, seed), history_log(&WITH_KUBERNETES, seed));
     }
 }

@@ -11,9 +11,12 @@ use flagger_jira_bridge::{
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
     rollout::{
-        Budget, Canary, CanaryId, Change, Command, Denials, Event, Headroom, Message, Observed, Report, Rules,
+        AuditEvent, Budget, Canary, CanaryId, CanaryStatus, Change, Command, Denials, Event, Headroom,
+        Message, Observed, Report, Rollout, Rules,
     },
 };
+
+use super::workloads::revision_shown;
 
 /// The defaults, but approvals are valid for longer: histories do not test expiry.
 pub(super) const RULES: Rules = Rules {
@@ -58,6 +61,12 @@ pub(super) struct ModelTicket {
     pub(super) name: GateName,
     /// The attempt for which it was opened: known to the model, never to the bridge.
     pub(super) attempt: u64,
+    /// The course of that attempt, if the model needs it.
+    pub(super) course: u64,
+    /// The revision that it says would run, if it says one.
+    pub(super) shows: Option<u32>,
+    /// The revision that it is about if it says none, as far as its approver can know.
+    pub(super) named: Option<u32>,
     pub(super) place: Place,
     moves: Vec<Move>,
 }
@@ -83,6 +92,8 @@ struct Batched {
 pub(super) struct Bridge {
     pub(super) canary: Canary,
     pub(super) tickets: Vec<ModelTicket>,
+    /// How often it recorded that something else was started than approved.
+    pub(super) unapproved: u64,
     memory: Batched,
     written: Batched,
     statuses: Statuses,
@@ -94,6 +105,7 @@ impl Bridge {
         Self {
             canary: Canary::new(id),
             tickets: Vec::new(),
+            unapproved: 0,
             memory: Batched::default(),
             written: Batched::default(),
             statuses: Statuses {
@@ -113,8 +125,10 @@ impl Bridge {
     fn apply(&mut self, event: &Event<'_>, now: Millis) -> Vec<Command> {
         match self.canary.apply(event, now, &RULES) {
             Change::Unchanged => Vec::new(),
-            Change::To { canary, commands, .. } => {
+            Change::To { canary, commands, audit_events } => {
                 self.canary = canary;
+                let unapproved = audit_events.iter().filter(|it| matches!(it, AuditEvent::Unapproved { .. }));
+                self.unapproved += unapproved.count() as u64;
                 commands
             }
         }
@@ -149,7 +163,14 @@ impl Bridge {
     }
 
     /// Flagger asks at a gate; `attempt` is known to the model only. A ticket is opened at once.
-    pub(super) fn asked(&mut self, name: &GateName, message: &Message, now: Millis, attempt: u64) -> Answer {
+    pub(super) fn asked(
+        &mut self,
+        name: &GateName,
+        message: &Message,
+        observed: &Observed,
+        now: Millis,
+        attempt: u64,
+    ) -> Answer {
         let silent_for = self.receives(now);
         let pace = self.canary.gate(name).and_then(|known| self.memory.paces.get(&known.id)).copied();
         let event = Event::Asked {
@@ -161,11 +182,13 @@ impl Bridge {
             deny: &[],
             denials: &[],
             pace: pace.unwrap_or_default(),
-            observed: Observed::Unread,
+            observed: observed.clone(),
             analysis: None,
         };
         let opens = |command: Command| match command {
-            Command::Open { gate, .. } => Some(gate),
+            Command::Open { gate, subject, .. } => {
+                Some((gate, subject.change.as_ref().and_then(revision_shown)))
+            }
             // The other commands open no ticket.
             Command::FindDuplicates { .. }
             | Command::Comment { .. }
@@ -174,9 +197,9 @@ impl Bridge {
             | Command::Link { .. }
             | Command::Publish { .. } => None,
         };
-        let gates: Vec<GateId> = self.apply(&event, now).into_iter().filter_map(opens).collect();
+        let gates: Vec<_> = self.apply(&event, now).into_iter().filter_map(opens).collect();
         let fresh = !gates.is_empty();
-        for gate in gates {
+        for (gate, shows) in gates {
             let ticket = Ticket {
                 id: gate.0.clone(),
                 key: format!("OPS-{gate}"),
@@ -186,6 +209,9 @@ impl Bridge {
             self.tickets.push(ModelTicket {
                 name: name.clone(),
                 attempt,
+                course: 0,
+                shows,
+                named: None,
                 place: Place::ToDo,
                 moves: Vec::new(),
             });
@@ -195,29 +221,44 @@ impl Bridge {
         let Some(gate) = self.canary.gate(name) else {
             return Answer { open: false, ticket: None, fresh, silent_for };
         };
-        let open = gate.verdict(now, RULES.validity).is_open();
+        let validity = Validity { target: observed.proof(name.stage, Some(gate)), ..RULES.validity };
+        let open = gate.verdict(now, validity).is_open();
         let ticket = gate.id.0.parse().ok();
         self.memory.paces.entry(gate.id.clone()).or_default().answered(open, now);
         Answer { open, ticket, fresh, silent_for }
     }
 
     /// Flagger asks whether to roll back.
-    pub(super) fn asked_to_roll_back(&mut self, message: &Message, now: Millis) -> bool {
+    pub(super) fn asked_to_roll_back(&mut self, message: &Message, observed: Observed, now: Millis) -> bool {
         let silent_for = self.receives(now);
-        self.apply(&Event::RollbackAsked { message, silent_for, observed: Observed::Unread }, now);
+        self.apply(&Event::RollbackAsked { message, silent_for, observed }, now);
         self.canary.rolls_back().is_some()
     }
 
     /// Flagger reports. Before the first question a report is dropped.
-    pub(super) fn reported(&mut self, report: Report, message: &Message, now: Millis) {
+    pub(super) fn reported(&mut self, report: Report, message: &Message, observed: Observed, now: Millis) {
         if self.tickets.is_empty() {
             return;
         }
         let silent_for = self.receives(now);
-        self.apply(
-            &Event::Reported { report, message, event_message: None, silent_for, observed: Observed::Unread },
-            now,
-        );
+        self.apply(&Event::Reported { report, message, event_message: None, silent_for, observed }, now);
+    }
+
+    /// Whether what a watch shows of the Canary would change anything.
+    pub(super) fn would_change(&self, was: &Rollout, watched: Option<&CanaryStatus>, now: Millis) -> bool {
+        let event = Event::CanaryRead { was, status: watched, observed: &Observed::Unread };
+        self.canary.apply(&event, now, &RULES) != Change::Unchanged
+    }
+
+    /// The bridge reads the Canary. `was` is the rollout before that.
+    pub(super) fn canary_read(
+        &mut self,
+        was: &Rollout,
+        status: Option<&CanaryStatus>,
+        observed: &Observed,
+        now: Millis,
+    ) {
+        self.apply(&Event::CanaryRead { was, status, observed }, now);
     }
 
     /// A person moves a ticket. The bridge has not read that yet.

@@ -9,12 +9,14 @@ use std::{
 use flagger_jira_bridge::{
     gate::{GateName, Stage},
     millis::Millis,
-    rollout::{Message, Phase, Report, Revision},
+    rollout::{Message, Observed, Phase, Report, Revision},
 };
 use rand::{RngExt as _, rngs::StdRng};
 
 use super::{
+    bound::Raced,
     bridge::{Answer, Bridge, Place, RULES},
+    cluster::Cluster,
     flagger::Flagger,
     tally::Tally,
 };
@@ -38,6 +40,7 @@ pub(super) struct Connection {
     pub(super) now: Millis,
     pub(super) interval: Duration,
     pub(super) bridge: Bridge,
+    pub(super) cluster: Cluster,
     pub(super) rng: StdRng,
     pub(super) faults: Faults,
     pub(super) tally: Tally,
@@ -46,13 +49,15 @@ pub(super) struct Connection {
     /// Planned moves of tickets: time, ticket, status.
     plans: Vec<(Millis, usize, Place)>,
     /// The tickets opened for an attempt at a gate, in order.
-    opened: HashMap<(u64, GateName), Vec<usize>>,
+    pub(super) opened: HashMap<(u64, GateName), Vec<usize>>,
     /// The messages received of each attempt.
     received: BTreeMap<u64, HashSet<(Kind, &'static str, u32)>>,
     /// Ticket and attempt, for each gate that was opened by the ticket of another attempt.
-    wrongly_opened: HashSet<(usize, u64)>,
+    pub(super) wrongly_opened: HashSet<(usize, u64)>,
+    /// What Flagger started in place of what was approved.
+    pub(super) raced: Option<Raced>,
     /// When the bridge went down, and when it comes back.
-    down: Option<(Millis, Millis)>,
+    pub(super) down: Option<(Millis, Millis)>,
 }
 
 /// The kind of a message.
@@ -69,11 +74,12 @@ fn message(phase: Phase, revision: u32) -> Message {
 }
 
 impl Connection {
-    pub(super) fn new(rng: StdRng, interval: Duration, faults: Faults, log: bool) -> Self {
+    pub(super) fn new(rng: StdRng, interval: Duration, faults: Faults, cluster: Cluster, log: bool) -> Self {
         Self {
             now: Millis(0),
             interval,
             bridge: Bridge::new(),
+            cluster,
             rng,
             faults,
             tally: Tally { histories: 1, ..Tally::default() },
@@ -82,6 +88,7 @@ impl Connection {
             opened: HashMap::new(),
             received: BTreeMap::new(),
             wrongly_opened: HashSet::new(),
+            raced: None,
             down: None,
         }
     }
@@ -99,13 +106,14 @@ impl Connection {
         }
     }
 
-    fn chance(&mut self, probability: f64) -> bool {
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
         probability > 0.0 && self.rng.random_bool(probability)
     }
 
     /// Whether a message gets through now.
     fn arrives(&mut self) -> bool {
         self.now = self.now + Duration::from_millis(10);
+        self.may_push();
         self.down.is_none() && !self.chance(self.faults.lost)
     }
 
@@ -157,15 +165,24 @@ impl Connection {
         let times = if self.chance(self.faults.twice) { 2 } else { 1 };
         let mut open = false;
         for _ in 0..times {
-            let answer = self.bridge.asked(&name, &message, self.now, attempt);
+            let observed = self.observe(Some(&name));
+            let answer = self.bridge.asked(&name, &message, &observed, self.now, attempt);
             open = answer.open;
+            let is_unread = matches!(observed, Observed::Watched { unread: Some(_), .. });
             self.note(|| {
                 let code = if open { 200 } else { 403 };
                 let shown = answer.ticket.map_or("no ticket".into(), |ticket| format!("OPS-{ticket}"));
                 let fresh = if answer.fresh { ", new" } else { "" };
-                format!("  {name} {} c{revision} (attempt {attempt}): {code} {shown}{fresh}", phase.as_str())
+                let unread = if is_unread { ", cluster unread" } else { "" };
+                let phase = phase.as_str();
+                format!("  {name} {phase} c{revision} (attempt {attempt}): {code} {shown}{fresh}{unread}")
             });
-            self.judge(&name, attempt, revision, &answer);
+            self.note_unapproved();
+            if self.cluster.sight.judges_tickets() {
+                self.judge_bound(&name, flagger, &answer, is_unread);
+            } else {
+                self.judge(&name, attempt, revision, &answer);
+            }
         }
         open && !self.chance(self.faults.unanswered)
     }
@@ -179,7 +196,9 @@ impl Connection {
             return false;
         }
         self.records(attempt, Kind::Rollback, phase, revision);
-        let back = self.bridge.asked_to_roll_back(&message(phase, revision), self.now);
+        let observed = self.observe(None);
+        let back = self.bridge.asked_to_roll_back(&message(phase, revision), observed, self.now);
+        self.note_unapproved();
         self.note(|| format!("  rollback {} c{revision} (attempt {attempt}): {back}", phase.as_str()));
         let mut own = self.bridge.tickets.iter().filter(|ticket| ticket.attempt == attempt);
         let rejected = own.any(|ticket| ticket.place == Place::Rejected);
@@ -218,7 +237,9 @@ impl Connection {
         self.note(|| format!("  {report:?} {} c{revision}{lost}", phase.as_str()));
         let times = if arrives { 1 + u8::from(self.chance(self.faults.twice)) } else { 0 };
         for _ in 0..times {
-            self.bridge.reported(report, &message(phase, revision), self.now);
+            let observed = self.observe(None);
+            self.bridge.reported(report, &message(phase, revision), observed, self.now);
+            self.note_unapproved();
         }
     }
 
@@ -274,7 +295,7 @@ impl Connection {
     }
 
     /// Plans a person's decision on a ticket, early, late or never, and perhaps a change of mind.
-    fn plan(&mut self, ticket: usize) {
+    pub(super) fn plan(&mut self, ticket: usize) {
         let interval = self.interval.as_secs_f64();
         let patience = match self.rng.random_range(0..20) {
             0..12 => 3.0,
@@ -312,6 +333,7 @@ impl Connection {
             }
             let (when, ticket, place) = self.plans.remove(at);
             self.comes_back(when);
+            self.watch_until(when);
             self.now = self.now.max(when);
             let entry = &self.bridge.tickets[ticket];
             let (was, about, name) = (entry.place, entry.attempt, entry.name.clone());
@@ -325,6 +347,7 @@ impl Connection {
             }
         }
         self.comes_back(then);
+        self.watch_until(then);
         self.now = self.now.max(then);
         if self.down.is_none() {
             self.bridge.polls(self.now);
@@ -340,6 +363,7 @@ impl Connection {
             self.note(|| "the bridge is back".into());
             let crashed = self.faults.down > 0.0;
             self.bridge.restarts(died, back.since(died), crashed);
+            self.cluster.bridge_restarts(self.now, &mut self.rng);
             self.bridge.polls(self.now);
         }
     }

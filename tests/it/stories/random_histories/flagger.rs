@@ -55,14 +55,17 @@ pub(super) struct Status {
     unseen_since: Option<u32>,
     /// Known to the model only: the current or last attempt.
     pub(super) attempt: u64,
+    /// Known to the model only: what begins with confirm-rollout and ends with a phase. A push in between begins another
+    /// attempt in it, without a question.
+    pub(super) course: u64,
+    /// The uid of the Canary.
+    pub(super) uid: u64,
 }
 
 pub(super) struct Flagger {
     pub(super) hooks: Hooks,
     pub(super) strategy: Strategy,
     pub(super) status: Status,
-    /// The revision that the cluster should run.
-    pub(super) target: u32,
     pub(super) primary: Workload,
     pub(super) canary: Workload,
     pub(super) metrics_fail: bool,
@@ -88,8 +91,9 @@ impl Flagger {
                 failed_checks: 0,
                 unseen_since: None,
                 attempt: 0,
+                course: 0,
+                uid: 0,
             },
-            target: 1,
             primary: Workload::Ready,
             canary: Workload::Ready,
             metrics_fail: false,
@@ -116,6 +120,8 @@ impl Flagger {
             failed_checks: 0,
             unseen_since: None,
             attempt: self.status.attempt + 1,
+            course: self.status.course + 1,
+            uid: self.status.uid + 1,
         };
     }
 
@@ -129,7 +135,7 @@ impl Flagger {
             Phase::Promoting if self.primary == Workload::Stuck => {
                 // The only failure without an event.
                 connection.post_rollout(self, Phase::Failed);
-                self.rolled_back();
+                self.rolled_back(connection);
             }
             Phase::Promoting => {
                 self.event(connection);
@@ -148,26 +154,28 @@ impl Flagger {
     /// A new Canary: the running workload becomes the primary, without a question.
     fn initialise(&mut self, connection: &mut Connection) {
         self.event(connection);
-        self.status.applied = self.target;
-        self.status.promoted = self.target;
+        self.status.applied = connection.cluster.target;
+        self.status.promoted = connection.cluster.target;
+        connection.promote();
         self.status.phase = Phase::Initialized;
         self.event(connection);
     }
 
     fn look_for_a_change(&mut self, connection: &mut Connection) {
-        if self.target == self.status.applied {
+        let target = connection.cluster.target;
+        if target == self.status.applied {
             return self.give_up();
         }
         if self.status.phase == Phase::Failed {
             if self.primary != Workload::Ready {
                 // Flagger stores the revision, and never rolls it out.
                 self.event(connection);
-                self.status.applied = self.target;
+                self.status.applied = target;
                 return;
             }
-            self.status.applied = self.target;
+            self.status.applied = target;
         }
-        if self.target == self.status.promoted {
+        if target == self.status.promoted {
             return self.give_up();
         }
         match self.primary {
@@ -180,6 +188,7 @@ impl Flagger {
         }
         self.status.attempt += 1;
         self.begun = self.status.attempt;
+        self.status.course += 1;
         self.confirm_rollout(connection);
     }
 
@@ -212,12 +221,13 @@ impl Flagger {
         }
         connection.event(self, Phase::Progressing);
         self.status.unseen_since = Some(self.status.applied);
-        self.start();
+        connection.starts(self.status.attempt);
+        self.start(connection);
     }
 
     /// Starts the analysis of the current target.
-    fn start(&mut self) {
-        self.status.applied = self.target;
+    fn start(&mut self, connection: &Connection) {
+        self.status.applied = connection.cluster.target;
         self.status.phase = Phase::Progressing;
         self.status.step = 0;
         self.status.failed_checks = 0;
@@ -232,7 +242,8 @@ impl Flagger {
                 return self.fail(connection);
             }
         }
-        if self.target != self.status.applied && self.target != self.status.promoted {
+        let target = connection.cluster.target;
+        if target != self.status.applied && target != self.status.promoted {
             self.event(connection);
             // An analysis without a question, of the checksum asked about before, looks as if Flagger were still
             // waiting.
@@ -240,11 +251,13 @@ impl Flagger {
                 self.status.attempt += 1;
                 self.status.unseen_since = None;
             }
-            self.start();
+            connection.restarts(self.status.attempt);
+            self.start(connection);
             return;
         }
         if self.strategy == Strategy::Skipped {
             self.event(connection);
+            connection.promote();
             return self.succeed(connection);
         }
         match self.canary {
@@ -343,6 +356,7 @@ impl Flagger {
 
     fn promote(&mut self, connection: &mut Connection) {
         self.event(connection);
+        connection.promote();
         self.status.phase = Phase::Promoting;
     }
 
@@ -359,13 +373,13 @@ impl Flagger {
         connection.event(self, Phase::Failed);
         connection.post_rollout(self, Phase::Failed);
         self.event(connection);
-        self.rolled_back();
+        self.rolled_back(connection);
     }
 
-    fn rolled_back(&mut self) {
+    fn rolled_back(&mut self, connection: &Connection) {
         self.status.phase = Phase::Failed;
         // Flagger treats the current target as tried.
-        self.status.applied = self.target;
+        self.status.applied = connection.cluster.target;
         self.status.failed_checks = 0;
     }
 }

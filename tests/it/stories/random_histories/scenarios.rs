@@ -1,25 +1,43 @@
 //! The scenarios, and how many wrong answers each accepts.
 
 use super::{
+    cluster::{BLIND, Mode, Sight},
     connection::Faults,
     flagger::{Gates, Hooks},
+    tally::Tally,
 };
 
 /// A canary's configuration, its faults, and the accepted wrong answers.
+#[derive(Clone, Copy)]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) hooks: Hooks,
     pub(super) faults: Faults,
     /// Whether the Canary is occasionally deleted and created again.
     pub(super) recreated: bool,
+    /// How the bridge reads the cluster.
+    pub(super) sight: Sight,
     /// The accepted wrong answers.
     pub(super) accepted: Accepted,
 }
 
+impl Scenario {
+    /// Wrong answers of any kind.
+    pub(super) const fn wrong(&self, tally: &Tally) -> u64 {
+        match self.accepted {
+            Accepted::Nothing | Accepted::Rates { .. } => tally.wrong(),
+            Accepted::NoWrongBinding => tally.wrongly_bound(),
+        }
+    }
+}
+
 /// The accepted wrong answers.
+#[derive(Clone, Copy)]
 pub(super) enum Accepted {
     /// None.
     Nothing,
+    /// No gate is opened by the approval of something else. Being asked once more is accepted.
+    NoWrongBinding,
     /// The accepted number of each kind in 30,000 histories.
     Rates {
         /// Opened by the approval of another attempt that the received messages do not distinguish.
@@ -62,6 +80,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: ALL,
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
@@ -69,6 +88,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: Hooks { traffic: &[], ..ALL },
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
@@ -76,6 +96,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
@@ -83,14 +104,23 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: Hooks { rollout: &[], traffic: &[], rollback: false, ..ALL },
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: NO_WRONG_ANSWERS,
     },
-    Scenario { name: "all six hooks, faults", hooks: ALL, faults: SOME, recreated: false, accepted: FAULTY },
+    Scenario {
+        name: "all six hooks, faults",
+        hooks: ALL,
+        faults: SOME,
+        recreated: false,
+        sight: BLIND,
+        accepted: FAULTY,
+    },
     Scenario {
         name: "two gates of each stage, faults",
         hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
         faults: SOME,
         recreated: false,
+        sight: BLIND,
         accepted: FAULTY,
     },
     Scenario {
@@ -98,6 +128,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: ALL,
         faults: NONE,
         recreated: true,
+        sight: BLIND,
         accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
@@ -105,6 +136,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: SILENT,
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: CONFIRM,
     },
     Scenario {
@@ -112,6 +144,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: Hooks { rollback: true, ..SILENT },
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: WITH_ROLLBACK,
     },
     Scenario {
@@ -119,6 +152,57 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: Hooks { rollout: &[], traffic: &[], ..SILENT },
         faults: NONE,
         recreated: false,
+        sight: BLIND,
         accepted: PROMOTION,
+    },
+];
+
+/// Watches that are late, and pushes at any moment.
+const LATE: Sight = Sight { mode: Mode::Bind, late: 0.3, unread: 0.0, away: 0.0, raced: 0.01 };
+/// The same, and an API server with bad days.
+const UNREAD: Sight = Sight { unread: 0.1, away: 0.05, ..LATE };
+const UNSAVED: Faults = Faults { unsaved: 0.02, ..NONE };
+
+/// The scenarios in which approvals are bound to what tickets show.
+pub(super) const WITH_KUBERNETES: [Scenario; 5] = [
+    Scenario {
+        name: "bind, confirm hooks alone",
+        hooks: SILENT,
+        faults: NONE,
+        recreated: false,
+        sight: LATE,
+        accepted: Accepted::NoWrongBinding,
+    },
+    Scenario {
+        name: "bind, confirm hooks alone, messages lost",
+        hooks: SILENT,
+        faults: SOME,
+        recreated: false,
+        sight: LATE,
+        accepted: Accepted::NoWrongBinding,
+    },
+    Scenario {
+        name: "bind, confirm hooks alone, API errors",
+        hooks: SILENT,
+        faults: UNSAVED,
+        recreated: false,
+        sight: UNREAD,
+        accepted: Accepted::NoWrongBinding,
+    },
+    Scenario {
+        name: "bind, all six hooks, all faults, recreated",
+        hooks: ALL,
+        faults: SOME,
+        recreated: true,
+        sight: UNREAD,
+        accepted: Accepted::NoWrongBinding,
+    },
+    Scenario {
+        name: "bind, two gates of each stage, all faults",
+        hooks: Hooks { rollout: TWO, promotion: TWO, ..SILENT },
+        faults: SOME,
+        recreated: true,
+        sight: UNREAD,
+        accepted: Accepted::NoWrongBinding,
     },
 ];

@@ -12,7 +12,8 @@ pub(super) struct Tally {
     /// A second ticket for a gate, after a silence so long that the bridge assumes a new attempt.
     pub(super) after_silence: u64,
     /// 200 at confirm-rollout by a ticket of another attempt, when all messages since look as if Flagger were still
-    /// waiting: one wait is one ticket. Not counted as wrong.
+    /// waiting: one wait is one ticket. Not counted as wrong. With Kubernetes, at any gate: while a revision runs, another
+    /// one is pushed and then the first one again, and Flagger asks nothing in between. Its ticket shows it.
     pub(super) one_wait: u64,
     /// 200 at a later gate by a ticket of another attempt that the messages do not distinguish: the same revision came
     /// back, and no message since differs. Each gate counts once.
@@ -31,11 +32,21 @@ pub(super) struct Tally {
     pub(super) wrong_rollbacks: u64,
     /// Rejected, but answered 403 at rollback.
     pub(super) kept: u64,
+    /// 200 at a gate by a ticket that shows another revision than the one that starts or runs. Each counts once.
+    pub(super) shows_another: u64,
+    /// Somebody pushed between the answer and what Flagger did then: no observer can prevent that.
+    pub(super) raced: u64,
+    /// Of these: the bridge recorded that nobody approved what started.
+    pub(super) noticed: u64,
+    /// Of these: over, or pushed away, before any message or reading could show it.
+    pub(super) unnoticed: u64,
+    /// Of these: a later gate was opened before the bridge had noticed.
+    pub(super) missed: u64,
 }
 
 impl Tally {
     /// All counts, in the order of [`Tally::HEADS`].
-    pub(super) const fn counts(&self) -> [u64; 16] {
+    pub(super) const fn counts(&self) -> [u64; 21] {
         [
             self.histories,
             self.attempts,
@@ -53,10 +64,15 @@ impl Tally {
             self.unheard,
             self.wrong_rollbacks,
             self.kept,
+            self.shows_another,
+            self.raced,
+            self.noticed,
+            self.unnoticed,
+            self.missed,
         ]
     }
 
-    pub(super) const HEADS: [&'static str; 16] = [
+    pub(super) const HEADS: [&'static str; 21] = [
         "histories",
         "attempts",
         "questions",
@@ -73,6 +89,11 @@ impl Tally {
         "unheard",
         "ROLLED",
         "kept",
+        "SHOWN",
+        "raced",
+        "noticed",
+        "unnoticed",
+        "MISSED",
     ];
 
     pub(super) const fn add(&mut self, other: &Self) {
@@ -92,9 +113,19 @@ impl Tally {
         self.unheard += other.unheard;
         self.wrong_rollbacks += other.wrong_rollbacks;
         self.kept += other.kept;
+        self.shows_another += other.shows_another;
+        self.raced += other.raced;
+        self.noticed += other.noticed;
+        self.unnoticed += other.unnoticed;
+        self.missed += other.missed;
     }
 
-    /// Wrong answers of any kind.
+    /// Gates that were opened by the approval of something else, as far as an approval is bound to what its ticket shows.
+    pub(super) const fn wrongly_bound(&self) -> u64 {
+        self.alike + self.wrong_opens + self.shows_another + self.missed
+    }
+
+    /// Wrong answers of any kind, if approvals are not bound to what their tickets show.
     pub(super) const fn wrong(&self) -> u64 {
         self.alike
             + self.wrong_opens

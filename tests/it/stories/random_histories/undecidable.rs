@@ -10,7 +10,7 @@ use std::{
 use flagger_jira_bridge::{
     gate::{GateName, Stage},
     millis::Millis,
-    rollout::{Message, Phase, Report, Revision},
+    rollout::{Message, Observed, Phase, Report, Revision},
 };
 use serde_json::Value;
 
@@ -67,11 +67,11 @@ impl Replay {
         let attempt = line["attempt"].as_u64().unwrap();
         let open = if path == "rollback" {
             self.wait.clear();
-            self.bridge.asked_to_roll_back(message, self.now)
+            self.bridge.asked_to_roll_back(message, Observed::Unread, self.now)
         } else {
             let (stage, query) = path.split_once('?').unwrap_or((path, ""));
             let name = gate(stage, query.strip_prefix("gate="));
-            let answer = self.bridge.asked(&name, message, self.now, attempt);
+            let answer = self.bridge.asked(&name, message, &Observed::Unread, self.now, attempt);
             if name.stage != Stage::ConfirmRollout {
                 self.wait.clear();
             }
@@ -126,8 +126,10 @@ impl Replay {
             self.bridge.reads_ticket(ticket, self.now);
         } else {
             match line["tell"].as_str() {
-                Some("/event") => self.bridge.reported(Report::Event, &message, self.now),
-                Some("/post-rollout") => self.bridge.reported(Report::PostRollout, &message, self.now),
+                Some("/event") => self.bridge.reported(Report::Event, &message, Observed::Unread, self.now),
+                Some("/post-rollout") => {
+                    self.bridge.reported(Report::PostRollout, &message, Observed::Unread, self.now);
+                }
                 Some(_) | None => {}
             }
         }
