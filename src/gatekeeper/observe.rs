@@ -3,7 +3,7 @@
 use super::handle::Gatekeeper;
 use crate::{
     config::KubernetesMode,
-    gate::GateName,
+    gate::{GateName, Stage},
     millis::Millis,
     rollout::{CanaryId, Observed, Reading},
     workload::Shown,
@@ -36,9 +36,10 @@ impl Gatekeeper {
                 Observed::Read(read)
             }
             Shown::Unreadable { why } => {
-                // A new ticket shows what the watches show; an open one stays proven for a while.
+                // A new ticket shows what the watches show. That of a later gate stays proven for a while.
+                let later = gate.filter(|gate| gate.stage != Stage::ConfirmRollout);
                 let has_ticket =
-                    known.is_some_and(|known| gate.is_some_and(|gate| known.gate(gate).is_some()));
+                    known.is_some_and(|known| later.is_some_and(|gate| known.gate(gate).is_some()));
                 match self.last_readings.get(id, now, self.config.jira.trust_for) {
                     Some(before) if has_ticket && is_same(&before, &watched) => Observed::ReadBefore(before),
                     _ => Observed::Watched { shown: watched, unread: Some(why.clone()) },

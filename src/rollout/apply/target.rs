@@ -89,7 +89,9 @@ fn changed_before_start(rollout: &Rollout, change: &Change) -> Option<(Progress,
         Progress::Running(_) | Progress::Failing(_) => return None,
     };
     let mut confirmed = rollout.gates.iter().filter(|gate| gate.name.stage == Stage::ConfirmRollout);
-    let (outdated, how) = confirmed.find_map(|gate| Some((gate, divergence(gate, change)?)))?;
+    let differs =
+        |gate| divergence(gate, change).or(is_taken_back(gate, change).then_some(Divergence::Template));
+    let (outdated, how) = confirmed.find_map(|gate| Some((gate, differs(gate)?)))?;
     let other = match (how, summary(outdated)) {
         (Divergence::Configs(names), _) => OtherTarget::ConfigsChanged { names },
         (Divergence::Template, Some(shown)) if change.is_empty() => OtherTarget::TakenBack { shown },
@@ -111,6 +113,12 @@ fn changed_since_start(
     let asked = rollout.gates.iter().find(|gate| gate.name == *name && !shows_template(gate, change))?;
     let other = OtherTarget::Deployed { shown: summary(asked)?, now: change.summary() };
     Some((Progress::Running(run.clone()), other))
+}
+
+/// Whether the ticket shows a change, and what it shows runs already: it was shipped by another attempt, and what was
+/// pushed since was taken back.
+fn is_taken_back(gate: &Gate, change: &Change) -> bool {
+    change.is_empty() && summary(gate).is_some_and(|shown| shown != change.summary())
 }
 
 fn summary(gate: &Gate) -> Option<String> {

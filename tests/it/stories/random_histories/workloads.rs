@@ -15,9 +15,12 @@ pub(super) struct Deployed {
     pub(super) idle: bool,
 }
 
+/// Kind, target, primary, and whether the target is scaled to zero.
+type Key = (bool, u32, u32, bool);
+
 thread_local! {
     /// Revisions are small numbers, the same in every history, and to work a change out takes longer than all else.
-    static KNOWN: RefCell<HashMap<(bool, u32, u32, bool), Arc<Shown>>> = RefCell::default();
+    static KNOWN: RefCell<HashMap<Key, Arc<Shown>>> = RefCell::default();
 }
 
 /// What a ticket shows of these.
