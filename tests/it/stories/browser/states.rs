@@ -157,7 +157,7 @@ async fn something_is_parked() {
     world.run_worker().await;
     let browser = Browser::start(Scripts::Run).await;
     browser.goes(&world.page()).await;
-    assert!(browser.reads(".facts .trouble").await.contains("Jira refused 1 command; fix the cause"));
+    assert!(browser.reads(".facts .trouble").await.contains("1 command was refused; fix the cause"));
     browser.clicks(".facts .trouble a").await;
     assert!(browser.url().await.ends_with("#parked"));
     let parked = browser.reads("#parked-table tbody").await;
