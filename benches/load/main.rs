@@ -3,11 +3,12 @@
 //! It starts a fake Jira and the bridge, asks at thousands of gates as Flagger would, and then measures in one run:
 //! answers per second, one connection per question as Flagger does, compared with nginx and hyper that always answer
 //! 403; the delay at a steady rate, counted from when a question was due; CPU, memory and disk writes from `/proc`; the
-//! cost of a page and a poll cycle for growing numbers of gates; and how soon an approval opens its gate.
+//! cost of a page and a poll cycle for growing numbers of gates; how soon an approval opens its gate; and what it costs
+//! to read a cluster.
 //!
 //! ```sh
 //! cargo bench --bench load                     # everything, about ten minutes
-//! cargo bench --bench load -- --only answers   # answers | sizes | approvals
+//! cargo bench --bench load -- --only answers   # answers | sizes | approvals | kubernetes
 //! cargo bench --bench load -- --postgres postgres://user@host/postgres
 //! cargo bench --bench load -- --beside another/flagger-jira-bridge
 //! cargo bench --bench load -- --sizes 100,1000,10000,100000 --only sizes
@@ -19,9 +20,11 @@ mod answers;
 mod approvals;
 mod bare;
 mod client;
+mod cluster;
 #[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which name the server otherwise")]
 #[path = "../../tests/it/world/database.rs"]
 mod database;
+mod kubernetes;
 mod nginx;
 mod proc;
 mod report;
@@ -53,6 +56,9 @@ pub(crate) struct Options {
     /// For how many gates costs are measured, one number after the other
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
     sizes: Vec<usize>,
+    /// How many Canaries the API server has
+    #[arg(long, default_value_t = 1_000)]
+    canaries: usize,
     /// The program to measure
     #[arg(long, default_value = world::PROGRAM, hide_default_value = true)]
     program: PathBuf,
@@ -84,6 +90,8 @@ enum Part {
     Sizes,
     /// From an approval to the open gate
     Approvals,
+    /// The cost of reading a cluster
+    Kubernetes,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -106,6 +114,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     }
     if wanted(Part::Approvals) {
         approvals::measure(&options, &mut report).await?;
+    }
+    if wanted(Part::Kubernetes) {
+        kubernetes::measure(&options, &mut report).await?;
     }
     report.write(&options.json)
 }

@@ -48,6 +48,8 @@ pub(crate) struct World {
     jira_url: String,
     user: String,
     token: String,
+    /// Further settings, in TOML.
+    further: String,
 }
 
 /// The running program. Killed when dropped.
@@ -61,6 +63,13 @@ pub(crate) struct Bridge {
 impl World {
     /// Starts a world with this many gates, each of its own canary and with a ticket that waits for a decision.
     pub(crate) async fn with_gates(options: &Options, program: &Path, gates: usize) -> anyhow::Result<Self> {
+        let mut world = Self::empty(options, program, String::new()).await?;
+        world.first_rate = world.open(0, gates).await?.per_second();
+        Ok(world)
+    }
+
+    /// Starts a world without gates, with these further settings.
+    pub(crate) async fn empty(options: &Options, program: &Path, further: String) -> anyhow::Result<Self> {
         let home = tempfile::tempdir_in(
             std::env::var_os("LOAD_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
         )?;
@@ -71,14 +80,13 @@ impl World {
         let jira_url = jira.start().await?;
         fs::write(
             home.path().join("bridge.toml"),
-            settings(&database.url, &jira_url, &user, &token, Budget::None),
+            settings(&database.url, &jira_url, &user, &token, Budget::None) + &further,
         )?;
         let program = program.to_owned();
         let bridge = Bridge::start(&program, home.path())?;
-        let mut world =
-            Self { jira, bridge, program, database, home, first_rate: 0.0, jira_url, user, token };
+        let world =
+            Self { jira, bridge, program, database, home, first_rate: 0.0, jira_url, user, token, further };
         world.ready().await?;
-        world.first_rate = world.open(0, gates).await?.per_second();
         Ok(world)
     }
 
@@ -123,7 +131,7 @@ impl World {
     pub(crate) async fn restart(&mut self, budget: Budget) -> anyhow::Result<Duration> {
         self.bridge.kill();
         let text = settings(&self.database.url, &self.jira_url, &self.user, &self.token, budget);
-        fs::write(self.home.path().join("bridge.toml"), text)?;
+        fs::write(self.home.path().join("bridge.toml"), text + &self.further)?;
         let begin = now();
         self.bridge = Bridge::start(&self.program, self.home.path())?;
         self.ready().await?;
