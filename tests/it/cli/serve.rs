@@ -100,8 +100,10 @@ async fn killed_and_started_again() {
         assert_eq!(status, 403);
         let [ticket] = jira.issues().try_into().unwrap();
         jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
-        let before = serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
+        // Until it is stored and judged, the answer is closed and names the approval, too.
+        let before = serving.asks_until("confirm-promotion", "Progressing", "new", "open: ").await;
         assert_eq!(before.0, 200);
+        assert!(before.1.contains("approved by Mia"), "{}", before.1);
 
         let gates = program().args(["gates", "--json", "--admin", &serving.addresses[2]]).output().unwrap();
         assert!(gates.status.success());
