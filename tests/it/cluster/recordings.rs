@@ -14,7 +14,7 @@ use super::{
 };
 
 /// How long to wait for an effect before Flagger looks again: the first look may have been lost.
-const LOOK_AGAIN: Duration = Duration::from_secs(8);
+const LOOK_AGAIN: Duration = Duration::from_secs(25);
 
 /// A step of a recording.
 enum Step {
