@@ -44,6 +44,14 @@ async fn sees(world: &World, version: &str) {
     world.run_worker().await;
 }
 
+/// Flagger asks for the promotion of this revision; its ticket is approved, and the gate opens.
+async fn is_approved(world: &World, checksum: &str) {
+    world.asks("confirm-promotion", "Progressing", checksum).await;
+    world.run_worker().await;
+    world.decides(&world.newest(), "Approved").await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", checksum).await.status, 200);
+}
+
 /// How many records there are of what shipped without an approval.
 async fn bypassed(world: &World) -> i64 {
     world.count("audit WHERE kind = 'bypassed'").await
@@ -59,11 +67,7 @@ async fn an_approved_promotion_is_no_bypass() {
     assert_eq!(bypassed(&world).await, 0);
     // The next one is approved as well, and Flagger reports its end before the API server shows it.
     cluster.analyses("6.6.0");
-    world.asks("confirm-promotion", "Progressing", "newer").await;
-    world.run_worker().await;
-    let key = world.newest();
-    world.decides(&key, "Approved").await;
-    assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
+    is_approved(&world, "newer").await;
     world.reports("/post-rollout", "Succeeded", "newer").await;
     world.run_worker().await;
     ships(&cluster, &world, "6.6.0").await;
@@ -137,10 +141,7 @@ async fn a_hook_was_taken_out() {
 async fn an_approval_of_a_rollout_that_failed_covers_nothing() {
     let (cluster, world) = has_shipped("").await;
     cluster.analyses("6.6.0");
-    world.asks("confirm-promotion", "Progressing", "newer").await;
-    world.run_worker().await;
-    world.decides(&world.newest(), "Approved").await;
-    assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
+    is_approved(&world, "newer").await;
     world.reports("/post-rollout", "Failed", "newer").await;
     world.run_worker().await;
     ships(&cluster, &world, "6.7.0").await;
@@ -195,10 +196,7 @@ async fn a_closed_gate_is_recorded_once() {
 async fn a_rollout_that_moves_no_hash_covers_nothing() {
     let (cluster, world) = has_shipped("").await;
     cluster.analyses("6.5.0");
-    world.asks("confirm-promotion", "Progressing", "config").await;
-    world.run_worker().await;
-    world.decides(&world.newest(), "Approved").await;
-    assert_eq!(world.asks("confirm-promotion", "Progressing", "config").await.status, 200);
+    is_approved(&world, "config").await;
     world.reports("/post-rollout", "Succeeded", "config").await;
     cluster.has_promoted("6.5.0");
     world.run_worker().await;
@@ -214,10 +212,7 @@ async fn what_was_approved_while_the_api_server_was_away_is_no_bypass() {
     let (cluster, world) = has_shipped("").await;
     cluster.api.unavailable(true);
     for (checksum, end) in [("newer", "Succeeded"), ("newest", "Failed")] {
-        world.asks("confirm-promotion", "Progressing", checksum).await;
-        world.run_worker().await;
-        world.decides(&world.newest(), "Approved").await;
-        assert_eq!(world.asks("confirm-promotion", "Progressing", checksum).await.status, 200);
+        is_approved(&world, checksum).await;
         world.reports("/post-rollout", end, checksum).await;
         world.run_worker().await;
     }
@@ -234,10 +229,7 @@ async fn what_was_approved_while_the_api_server_was_away_is_no_bypass() {
 async fn a_version_that_was_pushed_during_the_analysis() {
     let (cluster, world) = has_shipped("").await;
     cluster.analyses("6.6.0");
-    world.asks("confirm-promotion", "Progressing", "newer").await;
-    world.run_worker().await;
-    world.decides(&world.newest(), "Approved").await;
-    assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
+    is_approved(&world, "newer").await;
     cluster.analyses("6.7.0");
     ships(&cluster, &world, "6.7.0").await;
     assert_eq!(bypassed(&world).await, 1);
