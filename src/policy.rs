@@ -69,6 +69,8 @@ pub struct TicketSettings {
     pub description: String,
     /// Labels besides the bridge's own.
     pub labels: Vec<String>,
+    /// Who a new ticket is assigned to: an account id, e-mail or user name. None: Jira's default.
+    pub assignee: Option<String>,
     /// Further fields by id; every string in them is a template.
     pub fields: BTreeMap<String, Value>,
     /// Names or ids of statuses that mean yes.

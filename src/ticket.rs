@@ -3,13 +3,23 @@
 //! External text (names, checksums, metadata) is only ever a *value*: never template source, never markup. In templates
 //! a value is one line of limited length, so that it cannot look like a paragraph of the ticket.
 
+mod approvers;
 mod bypass;
 mod change;
 mod comment;
+mod decision;
 mod doc;
 mod event_note;
+mod evidence;
+mod labels;
+mod links;
+mod people;
 mod sections;
 mod spans;
+mod summary;
+mod team;
+mod technical;
+mod versions;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -17,21 +27,25 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 
 use self::writer::Writer;
-use crate::{policy::Route, rollout::Subject, text::one_line};
+use crate::{policy::Route, rollout::Subject};
 
 pub use self::{
     comment::comment,
     doc::{Block, Doc, Span},
     event_note::event_note,
+    labels::labels,
+    people::{MOST_NAMED, NamedAccount, People},
     writer::{Unrenderable, denied},
 };
 
 /// The names that each template may use. `metadata.x` that was not sent renders empty.
 pub const QUESTION_NAMES: [&str; 10] =
     ["canary", "namespace", "cluster", "stage", "gate", "phase", "base", "revision", "label", "metadata"];
-/// The names that only the template of a ticket may use: what the API server shows. Who may not approve must not depend on
-/// whether that can be read.
-pub const CHANGE_NAMES: [&str; 6] = ["images", "old", "new", "changes", "annotations", "weight"];
+/// The names that only the template of a ticket may use: what the API server shows, and what the bridge makes of it. Who may not
+/// approve must not depend on whether that can be read. `action` and `versions` are words for a summary, such as `Promote` and
+/// `2.13.2 → 2.15.0`; `number` counts the rollouts of a canary.
+pub const TICKET_NAMES: [&str; 9] =
+    ["images", "old", "new", "changes", "annotations", "weight", "action", "versions", "number"];
 
 /// The parts of a new ticket that are written from a [`Subject`].
 #[derive(Clone, Debug, PartialEq)]
@@ -44,26 +58,35 @@ pub struct Draft {
     pub fields: BTreeMap<String, Value>,
 }
 
-/// Writes a new ticket. `status_page` is the URL of the bridge's status page, if there is one.
+/// What a new ticket needs besides its subject and its settings.
+pub struct Surroundings<'a> {
+    /// The address of the bridge's status page, if there is one.
+    pub status_page: Option<&'a str>,
+    /// Makes the address of a ticket of its key.
+    pub browse: &'a dyn Fn(&str) -> String,
+    /// The accounts that `approval.approvers` and `approval.deny` name, as far as they are known.
+    pub people: &'a People,
+}
+
+/// Writes a new ticket.
 ///
 /// # Errors
 /// If a template cannot be rendered; the key of the first such template is named.
-pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Result<Draft, Unrenderable> {
+pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Result<Draft, Unrenderable> {
     let writer = Writer::new(subject);
     let settings = &route.ticket;
     let (summary, description) = match &subject.bypass {
-        Some(bypass) => bypass::words(&subject.canary, bypass, status_page),
+        Some(bypass) => bypass::words(subject, bypass, around.status_page),
         None => {
             let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
             let words = writer.text(&route.key_of("description"), &settings.description)?;
-            let mut description = spans::blocks(&words);
-            description.extend(change::change_section(subject.change.as_ref(), subject.bound));
-            description.extend(sections::rollout_section(subject));
-            description.extend(sections::decision_section(subject, settings));
-            description.extend(sections::approvers_section(subject, route));
-            description.extend(status_page.map(sections::status_page));
-            // Last, so that only metadata is cut if the text is too long.
-            description.extend(sections::metadata_section(&subject.metadata));
+            let mut description = vec![Block::External(spans::blocks(&words))];
+            description.extend(change::change_section(subject));
+            description.extend(decision::decision_section(subject, settings));
+            description.extend(approvers::approvers_section(subject, route, around.people));
+            description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
+            description.extend(technical::technical_section(subject));
+            description.push(Block::External(team::everything(subject)));
             (summary, description)
         }
     };
@@ -74,5 +97,5 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
             Ok((name.clone(), writer.value(&route.key_of(&format!("fields.{name}")), value)?))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Draft { summary: one_line(&summary, 250), description: Doc(description), fields })
+    Ok(Draft { summary: summary::fitting(&summary), description: Doc(description), fields })
 }

@@ -61,6 +61,10 @@ pub struct GateView {
     pub ticket: Option<TicketView>,
     /// When Flagger first asked; none for a question that belongs to no gate.
     pub asked_at: Option<Rfc3339>,
+    /// When Flagger last asked, as far as this replica knows: what another replica heard in the last minute may be
+    /// missing, and a time in which no replica ran counts as one in which Flagger asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_asked_at: Option<Rfc3339>,
     /// The rollout it belongs to, if there is one.
     pub rollout: Option<RolloutView>,
 }
@@ -91,33 +95,57 @@ pub struct RolloutView {
     pub course: String,
 }
 
-/// A Jira command that Jira refused, and that waits until the cause is fixed, as the page shows it.
+/// A command that failed, as the page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ParkedView {
+pub struct FailedView {
     /// The canary: `cluster/namespace/name`.
     pub canary: String,
     /// What is to be done, in a few words.
     pub what: String,
     /// The ticket it is about, once there is one.
     pub ticket: Option<TicketView>,
-    /// Since when it waits.
+    /// Whether it waits until the cause is fixed; otherwise it is soon tried again.
+    pub parked: bool,
+    /// Since when it is to be done.
     pub since: Rfc3339,
-    /// Why Jira refused it.
+    /// When it was last tried, if this replica knows.
+    pub tried_at: Option<Rfc3339>,
+    /// When it is tried again, if this replica knows.
+    pub next_try_at: Option<Rfc3339>,
+    /// Why the last attempt failed.
     pub why: String,
 }
 
-/// An approval that let Flagger pass, as the page shows it.
+/// Whether an outcome is what the team hoped for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tone {
+    /// It is.
+    Good,
+    /// It is not.
+    Bad,
+    /// Neither.
+    Plain,
+}
+
+/// What happened at a gate or to a rollout, as the page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PassedView {
+pub struct HistoryView {
     /// The canary: `cluster/namespace/name`.
     pub canary: String,
-    /// The stage, and the gate's own name if it has one.
-    pub gate: String,
-    /// Its ticket.
-    pub ticket: Option<TicketView>,
-    /// Who approved.
-    pub by: String,
-    /// When Flagger first passed.
+    /// The team's name for the version, or else what the rollout changes, or its revision, as far as known.
+    pub version: Option<String>,
+    /// Whether that is good.
+    pub tone: Tone,
+    /// What happened, in a few words.
+    pub outcome: String,
+    /// The stage, and the gate's own name if it has one; none for a whole rollout.
+    pub gate: Option<String>,
+    /// Its ticket; those of all gates for a whole rollout, with what each showed as its status.
+    pub tickets: Vec<TicketView>,
+    /// Who decided, if a person did.
+    pub by: Option<String>,
+    /// When it happened.
     pub at: Rfc3339,
 }
 
@@ -132,6 +160,21 @@ pub struct UnaskedView {
     pub ticket: Option<TicketView>,
     /// When the bridge learned of it.
     pub at: Rfc3339,
+}
+
+/// What the page shows beside the gates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// Commands that failed, up to a limit: first those that wait until an operator fixes the cause.
+    pub failed: Vec<FailedView>,
+    /// How many commands are parked in all.
+    pub parked_total: u64,
+    /// How many other commands are to be performed.
+    pub pending: u64,
+    /// What happened last at gates and to rollouts, newest first.
+    pub history: Vec<HistoryView>,
+    /// Revisions that shipped recently without a question, newest first.
+    pub unasked: Vec<UnaskedView>,
 }
 
 /// A Canary that asks nobody, as `GET /api/unguarded` and the page show it.

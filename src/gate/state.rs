@@ -47,6 +47,15 @@ pub struct Used {
     pub longest_gap: Duration,
 }
 
+/// The settings that a ticket shows: who may approve, which statuses decide, and for how long an approval is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownRules {
+    /// Who may approve, and which statuses decide.
+    pub judged_by: Fingerprint,
+    /// For how long an unused approval is valid.
+    pub valid_for: Duration,
+}
+
 /// The last answer to Flagger at a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +112,10 @@ pub struct Gate {
     /// The share of the traffic that went to the new version when Flagger first asked, in percent, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u8>,
+    /// The settings that its ticket shows, in its description or in a later comment. None: not known, because an earlier
+    /// version opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<ShownRules>,
 }
 
 impl Gate {
@@ -124,6 +137,7 @@ impl Gate {
             notified: Vec::new(),
             shows: None,
             weight: None,
+            rules: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
-    state::{Gate, GateState},
+    state::{Gate, GateState, ShownRules},
     ticket::{Decision, TicketState},
 };
 use crate::{millis::Millis, policy::Fingerprint};
@@ -21,6 +21,12 @@ pub struct Validity {
     pub judged_by: Fingerprint,
     /// Whether what would start is what the ticket shows.
     pub target: TargetProof,
+}
+
+impl From<Validity> for ShownRules {
+    fn from(Validity { judged_by, valid_for, .. }: Validity) -> Self {
+        Self { judged_by, valid_for }
+    }
 }
 
 /// Whether what would start when a question is answered open is what its ticket shows.

@@ -217,6 +217,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         weight: None,
         ticket: None,
         asked_at: None,
+        last_asked_at: None,
         rollout: rollout.map(rollout_view),
     }
 }

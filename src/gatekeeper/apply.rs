@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{audit, handle::Gatekeeper, logging};
 use crate::{
-    gate::{GateName, Validity},
+    gate::{GateName, TicketState, Validity},
+    metrics::DecisionLabel,
     millis::Millis,
     rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event, Observed, publish},
     store::{self, WriteTx},
@@ -18,6 +19,29 @@ pub struct Applied {
     pub canary: Canary,
     /// The events to announce once the transaction is committed.
     pub audit_events: Vec<AuditEvent>,
+    /// The decisions that were seen for the first time, each with how long it took from Flagger's first question on.
+    decisions: Vec<(DecisionLabel, Duration)>,
+}
+
+/// The decisions in events that were not seen before. A decision is read again and again, for instance after a change of
+/// who may approve, so only one that is newer than every move seen before is new.
+fn new_decisions(was: &Canary, is: &Canary, audit_events: &[AuditEvent]) -> Vec<(DecisionLabel, Duration)> {
+    let new = |audit_event: &AuditEvent| {
+        let AuditEvent::TicketSeen { gate, ticket_state, .. } = audit_event else { return None };
+        let (label, decision) = match ticket_state {
+            TicketState::Approved { decision, .. } | TicketState::JudgmentPending { decision, .. } => {
+                (DecisionLabel::Approved, decision)
+            }
+            TicketState::Rejected { decision, .. } => (DecisionLabel::Rejected, decision),
+            TicketState::Waiting { .. } | TicketState::NotAllowed { .. } | TicketState::Invalid { .. } => {
+                return None;
+            }
+        };
+        let seen = was.gate(gate).and_then(|gate| gate.newest_move);
+        let is_new = seen.is_none_or(|newest| newest < decision.changelog_entry.at);
+        is_new.then_some((label, decision.since.since(is.gate(gate)?.asked_at)))
+    };
+    audit_events.iter().filter_map(new).collect()
 }
 
 impl Gatekeeper {
@@ -33,7 +57,7 @@ impl Gatekeeper {
         now: Millis,
     ) -> Result<Applied, store::Error> {
         tx.audit(&[self.entry(&audit_event, &canary, &canary, &Observed::Unread, now)]).await?;
-        Ok(Applied { canary, audit_events: vec![audit_event] })
+        Ok(Applied { canary, audit_events: vec![audit_event], decisions: Vec::new() })
     }
 
     /// Loads the canary, applies the event, saves and records the result, in a transaction that the caller commits.
@@ -50,7 +74,7 @@ impl Gatekeeper {
     ) -> Result<Applied, store::Error> {
         let was = tx.canary(id).await?;
         match self.preview(&was, event, now) {
-            Change::Unchanged => Ok(Applied { canary: was, audit_events: Vec::new() }),
+            Change::Unchanged => Ok(Applied { canary: was, audit_events: Vec::new(), decisions: Vec::new() }),
             Change::To { canary, mut commands, audit_events } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
                 if self.publishes_events(&canary.id) {
@@ -62,7 +86,8 @@ impl Gatekeeper {
                     .map(|audit_event| self.entry(audit_event, &was, &canary, event.observed(), now))
                     .collect();
                 tx.audit(&entries).await?;
-                Ok(Applied { canary, audit_events })
+                let decisions = new_decisions(&was, &canary, &audit_events);
+                Ok(Applied { canary, audit_events, decisions })
             }
         }
     }
@@ -88,7 +113,7 @@ impl Gatekeeper {
     pub fn preview(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
         let rules = match event {
             Event::Asked { gate, .. } => self.rules(&canary.id, gate),
-            Event::Seen { gate, .. } => match canary.gate_by_id(gate) {
+            Event::Seen { gate, .. } | Event::NotJudged { gate, .. } => match canary.gate_by_id(gate) {
                 Some(gate) => self.rules(&canary.id, &gate.name),
                 None => return Change::Unchanged,
             },
@@ -129,6 +154,9 @@ impl Gatekeeper {
     pub fn announce(&self, applied: &Applied, now: Millis) {
         for audit_event in &applied.audit_events {
             logging::log_event(&applied.canary.id, audit_event, &self.metrics, now);
+        }
+        for (decision, took) in &applied.decisions {
+            self.metrics.decided(*decision, *took);
         }
         if !applied.audit_events.is_empty() {
             self.work.send_replace(());

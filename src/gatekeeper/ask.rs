@@ -18,6 +18,7 @@ use crate::{
     policy::Approval,
     rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
     store, ticket,
+    view::Rfc3339,
 };
 
 /// How long a question waits for the database. Flagger gives up after 10 s, and there may be two such waits in a row.
@@ -78,9 +79,10 @@ impl Gatekeeper {
                 self.missing_checksum(id, gate, now)
             }
             Ok((canary, audit_events)) => {
-                let answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
+                let mut answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
                 match canary.gate(gate) {
                     Some(known) => {
+                        answer.gate.last_asked_at = Some(Rfc3339(now));
                         self.store.question_answered(id, &known.id, answer.open, now);
                         logging::log_answer(id, &answer, &audit_events);
                     }

@@ -14,6 +14,14 @@ use crate::{
 
 /// The `kind` of a row for an approval that let Flagger pass for the first time.
 pub(super) const PASSED: &str = "passed";
+/// The `kind` of a row for what a ticket shows.
+pub(super) const SEEN: &str = "ticket_seen";
+/// The `kind` of a row for the end of a rollout.
+pub(super) const ENDED: &str = "rollout_ended";
+/// The `kind` of a row for an approval that was too old when Flagger asked.
+pub(super) const EXPIRED: &str = "expired";
+/// The `kind` of a row for a rejection by which Flagger was told to roll back.
+pub(super) const ROLLED_BACK: &str = "rolled_back";
 /// The `kind` of a row for a revision that shipped without a question.
 pub(super) const UNASKED: &str = "unasked";
 
@@ -37,7 +45,7 @@ pub(super) fn entry<'a>(
         AuditEvent::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
         AuditEvent::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
         AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
-            ("ticket_seen", ticket_seen(on(gate, ticket), ticket_state, route(gate), &deny(gate)))
+            (SEEN, ticket_seen(on(gate, ticket), ticket_state, route(gate), &deny(gate)))
         }
         AuditEvent::Passed { gate, ticket, decision } => {
             (PASSED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
@@ -45,7 +53,7 @@ pub(super) fn entry<'a>(
         AuditEvent::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();
             let how = with(Map::new(), "how", json!(how.as_str()));
-            ("rollout_ended", with(how, "gates", Value::Array(gates)))
+            (ENDED, with(how, "gates", Value::Array(gates)))
         }
         AuditEvent::AnswerChanged { gate } => {
             let GateView { state, reason, .. } = answer(gate);
@@ -53,10 +61,10 @@ pub(super) fn entry<'a>(
             ("verdict_changed", with(changed, "reason", json!(reason)))
         }
         AuditEvent::Expired { gate, ticket, decision } => {
-            ("expired", decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
+            (EXPIRED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
-            ("rolled_back", decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
+            (ROLLED_BACK, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
@@ -105,12 +113,15 @@ pub(super) fn entry<'a>(
     };
     if let Some(rollout) = rollout {
         let view = rollout_view(rollout);
-        let about = json!({
+        let mut about = json!({
             "began_at": view.began_at,
             "base": view.base,
             "revision": view.revision,
             "label": view.label,
         });
+        if let Some(shown) = rollout.gates.iter().find_map(|gate| gate.shows.as_ref()) {
+            about["change"] = json!(shown.summary);
+        }
         detail.insert("rollout".into(), about);
     }
     AuditEntry { at: now, canary: is.id.clone(), kind, detail }

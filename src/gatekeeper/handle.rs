@@ -14,6 +14,7 @@ use super::{
     promotions::Promotions,
     recent_nudges::RecentNudges,
     refused_gates::RefusedGates,
+    retries::Retries,
     unread_tickets::UnreadTickets,
     unsaved_readings::UnsavedReadings,
 };
@@ -26,6 +27,7 @@ use crate::{
     policy::Route,
     rollout::{Budget, Canary, CanaryId, Headroom, Observed, Rules},
     store::Store,
+    view::Overview,
 };
 
 /// Applies messages and readings, and answers questions.
@@ -46,6 +48,9 @@ pub struct Gatekeeper {
     pub(super) canaries_unread: Mutex<HashMap<String, Millis>>,
     pub(super) promotions: tokio::sync::Mutex<Promotions>,
     pub(super) last_readings: LastReadings,
+    pub(super) retries: Retries,
+    /// What the page showed last beside the gates, and the last write transaction before it.
+    pub(super) overview: tokio::sync::Mutex<Option<(i64, Arc<Overview>)>>,
 }
 
 impl Gatekeeper {
@@ -72,6 +77,8 @@ impl Gatekeeper {
             canaries_unread: Mutex::default(),
             promotions: tokio::sync::Mutex::default(),
             last_readings: LastReadings::default(),
+            retries: Retries::default(),
+            overview: tokio::sync::Mutex::default(),
         }
     }
 
@@ -103,6 +110,12 @@ impl Gatekeeper {
     #[must_use]
     pub const fn unread_tickets(&self) -> &UnreadTickets {
         &self.unread_tickets
+    }
+
+    /// The attempts of failed commands.
+    #[must_use]
+    pub const fn retries(&self) -> &Retries {
+        &self.retries
     }
 
     /// Changes when there may be work to do in Jira.

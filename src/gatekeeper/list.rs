@@ -1,13 +1,13 @@
 //! The list of all gates. The text of a gate is made only when it is shown: there may be thousands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{answer, handle::Gatekeeper};
 use crate::{
     gate::{GateName, Verdict},
     millis::Millis,
     rollout::{Canary, CanaryId},
-    view::GateView,
+    view::{GateView, Rfc3339},
 };
 
 /// A line of the list of all gates.
@@ -63,32 +63,85 @@ pub fn counts(list: &[ListedGate]) -> [(Verdict, u64); Verdict::ALL.len()] {
         .map(|verdict| (verdict, list.iter().filter(|listed| listed.verdict() == verdict).count() as u64))
 }
 
+/// How long the gate has been waiting that has been waiting for a decision longest; zero if none waits.
+pub fn oldest_waiting(list: &[ListedGate], now: Millis) -> Duration {
+    let waiting = list.iter().filter_map(|listed| match listed {
+        ListedGate::Live { asked, verdict: Verdict::Waiting, .. } => Some(now.since(*asked)),
+        ListedGate::Live { .. } | ListedGate::Unwatched(_) => None,
+    });
+    waiting.max().unwrap_or_default()
+}
+
 impl Gatekeeper {
     /// All gates: refused and unreadable ones first, then those that wait longest.
     #[must_use]
     pub fn list(&self, now: Millis) -> Vec<ListedGate> {
         let mut list = Vec::new();
         for canary in self.store.live() {
-            let canary = self.unsaved_readings.as_read(canary);
-            for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
-                list.push(ListedGate::Live {
-                    canary: Arc::clone(&canary),
-                    name: gate.name.clone(),
-                    asked: gate.asked_at,
-                    watched: gate.ticket().is_some(),
-                    verdict: gate.verdict(now, self.validity(&canary.id, &gate.name)),
-                });
-            }
+            self.list_canary(canary, now, &mut list);
         }
-        let has_ticket = |id: &CanaryId, name: &GateName| {
-            self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
-        };
-        let refused = self.refused_gates.recent(now, self.config.rollout.idle_after, has_ticket);
-        list.extend(refused.into_iter().map(ListedGate::Unwatched));
+        list.extend(self.gates_without_ticket(now).into_iter().map(ListedGate::Unwatched));
         let unreadable = self.store.unreadable();
         list.extend(unreadable.iter().map(|(id, why)| ListedGate::Unwatched(answer::unreadable(id, why))));
         list.sort_by(|a, b| a.place().cmp(&b.place()));
         list
+    }
+
+    /// Adds the gates of a canary to the list.
+    fn list_canary(&self, canary: Arc<Canary>, now: Millis, list: &mut Vec<ListedGate>) {
+        let canary = self.unsaved_readings.as_read(canary);
+        for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
+            list.push(ListedGate::Live {
+                canary: Arc::clone(&canary),
+                name: gate.name.clone(),
+                asked: gate.asked_at,
+                watched: gate.ticket().is_some(),
+                verdict: gate.verdict(now, self.validity(&canary.id, &gate.name)),
+            });
+        }
+    }
+
+    /// The gates whose questions were refused a ticket lately.
+    fn gates_without_ticket(&self, now: Millis) -> Vec<GateView> {
+        let has_ticket = |id: &CanaryId, name: &GateName| {
+            self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
+        };
+        self.refused_gates.recent(now, self.config.rollout.idle_after, has_ticket)
+    }
+
+    /// The gates of the canaries with this namespace and name: in this cluster or, if none is given, in each that may
+    /// ask. Other canaries cost nothing.
+    #[must_use]
+    pub fn gates_of(
+        &self,
+        cluster: Option<&str>,
+        namespace: &str,
+        canary: &str,
+        now: Millis,
+    ) -> Vec<GateView> {
+        let flagger = &self.config.flagger;
+        let every = std::iter::once(flagger.cluster.as_str())
+            .chain(flagger.clusters.iter().map(|cluster| cluster.name.as_str()));
+        let clusters: Vec<&str> = cluster.map_or_else(|| every.collect(), |cluster| vec![cluster]);
+        let mut list = Vec::new();
+        for cluster in &clusters {
+            let id = CanaryId {
+                cluster: (*cluster).to_owned(),
+                namespace: namespace.to_owned(),
+                name: canary.to_owned(),
+            };
+            if let Some(canary) = self.store.canary(&id) {
+                self.list_canary(canary, now, &mut list);
+            }
+            let unreadable = self.store.unreadable_reason(&id);
+            list.extend(unreadable.map(|why| ListedGate::Unwatched(answer::unreadable(&id, &why))));
+        }
+        let is_wanted = |view: &GateView| {
+            clusters.contains(&view.cluster.as_str()) && view.namespace == namespace && view.canary == canary
+        };
+        let refused = self.gates_without_ticket(now).into_iter().filter(is_wanted);
+        list.extend(refused.map(ListedGate::Unwatched));
+        list.iter().map(|listed| self.gate_view(listed, now)).collect()
     }
 
     /// What is shown for a gate of the list.
@@ -97,9 +150,16 @@ impl Gatekeeper {
         match listed {
             ListedGate::Unwatched(view) => view.clone(),
             ListedGate::Live { canary, name, .. } => {
-                self.answer(canary, name, self.validity(&canary.id, name), now).gate
+                let view = self.answer(canary, name, self.validity(&canary.id, name), now).gate;
+                GateView { last_asked_at: self.last_asked(canary, name).map(Rfc3339), ..view }
             }
         }
+    }
+
+    /// When Flagger last asked at a gate.
+    fn last_asked(&self, canary: &Canary, name: &GateName) -> Option<Millis> {
+        let gate = canary.gate(name)?;
+        self.store.asked_at(&canary.id, &gate.id).max(Some(gate.asked_at))
     }
 
     /// All gates as they are shown, in the same order.

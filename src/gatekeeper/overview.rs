@@ -1,68 +1,89 @@
-//! What the page shows beside the gates: parked commands, and what opened last.
+//! What the page shows beside the gates: commands that failed, and what happened last.
 
-use std::cmp::Reverse;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{
     answer::AnswerLinks,
-    audit::{BYPASSED, PASSED, UNASKED},
+    audit::{BYPASSED, ENDED, EXPIRED, PASSED, ROLLED_BACK, SEEN, UNASKED},
     handle::Gatekeeper,
 };
 use crate::{
     gate::GateId,
-    rollout::Command,
-    store::{self, Parked, audit},
-    view::{ParkedView, PassedView, Rfc3339, UnaskedView},
+    rollout::{Command, End},
+    store::{self, CommandRetry, FailedCommand, audit},
+    view::{FailedView, HistoryView, Overview, Rfc3339, TicketView, Tone, UnaskedView},
 };
 
 /// The most entries that are shown of each kind.
 const MAX_SHOWN: u32 = 20;
-
-/// What the page shows beside the gates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overview {
-    /// Commands that wait until an operator fixes the cause, longest first, up to a limit.
-    pub parked: Vec<ParkedView>,
-    /// How many commands are parked in all.
-    pub parked_total: u64,
-    /// How many other commands are to be performed.
-    pub pending: u64,
-    /// The approvals that let Flagger pass last, newest first.
-    pub passed: Vec<PassedView>,
-    /// Revisions that shipped recently without a question, newest first.
-    pub unasked: Vec<UnaskedView>,
-}
+/// The rows of the audit record that the history shows: their kind, and what their detail contains.
+const HISTORY: [(&str, &str); 5] =
+    [(PASSED, ""), (SEEN, "\"shows\":\"rejected\""), (ROLLED_BACK, ""), (EXPIRED, ""), (ENDED, "")];
 
 impl Gatekeeper {
-    /// What the page shows beside the gates, from the database.
+    /// What the page shows beside the gates, from the database. Views without a write in between cost one row each,
+    /// however many people look.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn overview(&self) -> Result<Overview, store::Error> {
+    pub async fn overview(&self) -> Result<Arc<Overview>, store::Error> {
+        let mut last = self.overview.lock().await;
+        let turn = self.store.last_turn().await?;
+        if let Some((before, overview)) = &*last
+            && *before == turn
+        {
+            return Ok(Arc::clone(overview));
+        }
+        let overview = Arc::new(self.read_overview().await?);
+        *last = Some((turn, Arc::clone(&overview)));
+        Ok(overview)
+    }
+
+    async fn read_overview(&self) -> Result<Overview, store::Error> {
         let backlog = self.store.backlog().await?;
-        let parked = if backlog.parked == 0 && backlog.events == 0 {
+        let failed = if backlog.parked + backlog.pending + backlog.events == 0 {
             Vec::new()
         } else {
-            self.store.parked(MAX_SHOWN).await?
+            self.store.failed_commands(MAX_SHOWN).await?
         };
-        let passed = self.store.newest_of_kind(PASSED, MAX_SHOWN).await?;
+        let history = self.store.newest_of_kinds(&HISTORY, MAX_SHOWN).await?;
         let mut unasked = Vec::new();
-        for kind in [UNASKED, BYPASSED] {
-            for row in self.store.newest_of_kind(kind, MAX_SHOWN).await? {
-                unasked.push(self.unasked_view(&row).await?);
-            }
+        for row in self.store.newest_of_kinds(&[(UNASKED, ""), (BYPASSED, "")], MAX_SHOWN).await? {
+            unasked.push(self.unasked_view(&row).await?);
         }
-        unasked.sort_by_key(|view| Reverse(view.at.0));
-        unasked.truncate(MAX_SHOWN as usize);
+        let failed: Vec<_> = failed.iter().map(|it| self.failed_view(it)).collect();
+        let parked_shown = failed.iter().filter(|it| it.parked).count() as u64;
         Ok(Overview {
-            parked: parked.iter().map(|it| self.links.parked_views(it)).collect(),
+            failed,
             // Events that are parked are shown, too.
-            parked_total: backlog.parked.max(parked.len() as u64),
+            parked_total: backlog.parked.max(parked_shown),
             pending: backlog.pending,
-            passed: passed.iter().map(|row| self.links.passed_views(row)).collect(),
+            history: history.iter().map(|row| self.links.history_view(row)).collect(),
             unasked,
         })
+    }
+
+    fn failed_view(&self, failed: &FailedCommand) -> FailedView {
+        let (parked, tried_at, next_try_at) = match failed.retry {
+            CommandRetry::At(at) => (false, self.retries.tried_at(failed.id), Some(at)),
+            CommandRetry::Parked { since } => (true, Some(since), self.retries.parked_retry()),
+        };
+        FailedView {
+            canary: failed.canary.clone(),
+            what: failed
+                .command
+                .as_ref()
+                .map_or("a command that this version cannot read", Command::describe)
+                .to_owned(),
+            ticket: failed.ticket.as_ref().map(|ticket| self.links.ticket_view(&ticket.key, None)),
+            parked,
+            since: Rfc3339(failed.created_at),
+            tried_at: tried_at.map(Rfc3339),
+            next_try_at: next_try_at.map(Rfc3339),
+            why: failed.why.clone(),
+        }
     }
 
     async fn unasked_view(&self, row: &audit::AuditRow) -> Result<UnaskedView, store::Error> {
@@ -88,30 +109,50 @@ impl Gatekeeper {
 }
 
 impl AnswerLinks {
-    fn parked_views(&self, parked: &Parked) -> ParkedView {
-        ParkedView {
-            canary: parked.canary.clone(),
-            what: parked
-                .command
-                .as_ref()
-                .map_or("a command that this version cannot read", Command::describe)
-                .to_owned(),
-            ticket: parked.ticket.as_ref().map(|ticket| self.ticket_view(&ticket.key, None)),
-            since: Rfc3339(parked.at),
-            why: parked.why.clone(),
+    fn history_view(&self, row: &audit::AuditRow) -> HistoryView {
+        let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
+        let word = |path: &str| detail.pointer(path).and_then(Value::as_str);
+        let (tone, outcome) = match row.kind.as_str() {
+            PASSED => (Tone::Good, "opened".to_owned()),
+            SEEN => (Tone::Bad, "rejected".to_owned()),
+            ROLLED_BACK => (Tone::Bad, "rolled back".to_owned()),
+            EXPIRED => (Tone::Plain, "approval expired".to_owned()),
+            _ => {
+                let how = word("/how").unwrap_or_default();
+                let tone = match how {
+                    how if how == End::Succeeded.as_str() => Tone::Good,
+                    how if how == End::Failed.as_str() => Tone::Bad,
+                    _ => Tone::Plain,
+                };
+                (tone, format!("rollout {how}"))
+            }
+        };
+        let gate = word("/stage")
+            .map(|stage| word("/gate").map_or_else(|| stage.to_owned(), |name| format!("{stage} ({name})")));
+        let version = ["/rollout/label", "/rollout/change", "/rollout/revision"].into_iter().find_map(word);
+        HistoryView {
+            canary: row.canary.clone(),
+            version: version.map(str::to_owned),
+            tone,
+            outcome,
+            gate,
+            tickets: self.tickets_of(&detail),
+            by: word("/decision/by/name").map(str::to_owned),
+            at: Rfc3339(row.at),
         }
     }
 
-    fn passed_views(&self, row: &audit::AuditRow) -> PassedView {
-        let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
-        let word = |path: &str| detail.pointer(path).and_then(Value::as_str);
-        let stage = word("/stage").unwrap_or_default();
-        PassedView {
-            canary: row.canary.clone(),
-            gate: word("/gate").map_or_else(|| stage.to_owned(), |name| format!("{stage} ({name})")),
-            ticket: word("/ticket/key").map(|key| self.ticket_view(key, None)),
-            by: word("/decision/by/name").unwrap_or_default().to_owned(),
-            at: Rfc3339(row.at),
+    /// The ticket of a row or, at the end of a rollout, those of its gates, each with what it showed.
+    fn tickets_of(&self, detail: &Value) -> Vec<TicketView> {
+        let key = |of: &Value| of["ticket"]["key"].as_str().map(str::to_owned);
+        if let Some(key) = key(detail) {
+            return vec![self.ticket_view(&key, None)];
         }
+        let gates = detail["gates"].as_array().into_iter().flatten();
+        let tickets = gates.filter_map(|gate| {
+            let shows = gate["shows"].as_str().map(|shows| shows.replace('_', " "));
+            Some(self.ticket_view(&key(gate)?, shows))
+        });
+        tickets.collect()
     }
 }

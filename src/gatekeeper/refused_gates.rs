@@ -7,7 +7,13 @@ use std::{
     time::Duration,
 };
 
-use crate::{gate::GateName, lock::lock, millis::Millis, rollout::CanaryId, view::GateView};
+use crate::{
+    gate::GateName,
+    lock::lock,
+    millis::Millis,
+    rollout::CanaryId,
+    view::{GateView, Rfc3339},
+};
 
 /// The most gates that are remembered. Further ones are counted, but neither shown nor logged.
 const MAX_GATES: usize = 100;
@@ -57,7 +63,9 @@ impl RefusedGates {
     ) -> Vec<GateView> {
         let mut gates = self.gates();
         gates.retain(|(id, name), (at, _)| now.since(*at) < idle_after && !has_ticket(id, name));
-        gates.values().map(|(_, view)| view.clone()).collect()
+        let shown =
+            |(at, view): &(Millis, GateView)| GateView { last_asked_at: Some(Rfc3339(*at)), ..view.clone() };
+        gates.values().map(shown).collect()
     }
 
     fn gates(&self) -> MutexGuard<'_, Gates> {

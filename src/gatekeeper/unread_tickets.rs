@@ -14,9 +14,22 @@ pub struct UnreadTickets(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    all: Option<UnreadSince>,
+    all: Option<NoneRead>,
     one_by_one: Option<UnreadSince>,
     some: HashMap<GateId, UnreadSince>,
+}
+
+/// That no ticket can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoneRead {
+    /// Since when.
+    pub since: Millis,
+    /// When that was last tried.
+    pub tried: Millis,
+    /// When it is tried again.
+    pub next: Millis,
+    /// The reason, for people.
+    pub why: String,
 }
 
 /// Since when a ticket cannot be read, and why.
@@ -33,11 +46,11 @@ impl UnreadTickets {
         lock(&self.0)
     }
 
-    /// Records that no ticket could be read.
-    pub fn all_failed(&self, why: &str, now: Millis) {
+    /// Records that no ticket could be read, and when that is tried again.
+    pub fn all_failed(&self, why: &str, now: Millis, next: Millis) {
         let all = &mut self.state().all;
         let since = all.as_ref().map_or(now, |trouble| trouble.since);
-        *all = Some(UnreadSince { since, why: why.to_owned() });
+        *all = Some(NoneRead { since, tried: now, next, why: why.to_owned() });
     }
 
     /// Records that the tickets of these gates were read, except those with a reason why not.
@@ -73,8 +86,8 @@ impl UnreadTickets {
 
     /// Since when no ticket at all can be read, and why.
     #[must_use]
-    pub fn all(&self) -> Option<(Millis, String)> {
-        self.state().all.as_ref().map(|trouble| (trouble.since, trouble.why.clone()))
+    pub fn all(&self) -> Option<NoneRead> {
+        self.state().all.clone()
     }
 
     /// Forgets all gates except live ones. Without live gates no ticket is read, so nothing is known about reading.
@@ -96,10 +109,17 @@ impl UnreadTickets {
         self.state().some.contains_key(gate)
     }
 
+    /// Since when the ticket of this gate alone cannot be read or judged, and why.
+    #[must_use]
+    pub fn since(&self, gate: &GateId) -> Option<(Millis, String)> {
+        self.state().some.get(gate).map(|trouble| (trouble.since, trouble.why.clone()))
+    }
+
     /// Since when the ticket of this gate cannot be read, and why.
     pub(super) fn unread_since(&self, gate: &GateId) -> Option<UnreadSince> {
         let state = self.state();
-        state.some.get(gate).or(state.all.as_ref()).cloned()
+        let all = || state.all.as_ref().map(|all| UnreadSince { since: all.since, why: all.why.clone() });
+        state.some.get(gate).cloned().or_else(all)
     }
 }
 
@@ -110,7 +130,7 @@ mod tests {
     fn troubled(gate: &GateId) -> UnreadTickets {
         let unread = UnreadTickets::default();
         unread.read([(gate, Some("it is gone".to_owned()))], Millis(1));
-        unread.all_failed("Jira does not answer", Millis(2));
+        unread.all_failed("Jira does not answer", Millis(2), Millis(3));
         unread
     }
 

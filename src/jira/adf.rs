@@ -10,15 +10,27 @@ use crate::{
 
 /// Renders the document without empty parts: Jira refuses empty text nodes and lists.
 pub(super) fn render(doc: &Doc) -> Value {
-    let mut content: Vec<Value> = doc.0.iter().filter_map(block).collect();
+    let mut content: Vec<Value> = doc.0.iter().flat_map(blocks).collect();
     if content.is_empty() {
         content.push(json!({"type": "paragraph", "content": []}));
     }
     json!({"type": "doc", "version": 1, "content": content})
 }
 
-fn block(block: &Block) -> Option<Value> {
+/// The nodes of a block.
+fn blocks(block: &Block) -> Vec<Value> {
     match block {
+        Block::External(external) => external.iter().flat_map(blocks).collect(),
+        Block::Heading(_) | Block::Paragraph(_) | Block::Bullets(_) | Block::Table { .. } => {
+            node_of(block).into_iter().collect()
+        }
+    }
+}
+
+/// The node of a block that is one.
+fn node_of(block: &Block) -> Option<Value> {
+    match block {
+        Block::External(_) => None,
         Block::Heading(text) => {
             let content = node(&text::single_line(text), &[])?;
             Some(json!({"type": "heading", "attrs": {"level": 3}, "content": [content]}))
@@ -32,25 +44,22 @@ fn block(block: &Block) -> Option<Value> {
             (!entries.is_empty()).then(|| json!({"type": "bulletList", "content": entries}))
         }
         Block::Table { header, rows } => {
-            let rows: Vec<Value> = std::iter::once(row("tableHeader", header))
-                .chain(rows.iter().map(|cells| row("tableCell", cells)))
-                .collect();
-            (!header.is_empty()).then(|| json!({"type": "table", "content": rows}))
-        }
-        Block::Verbatim(text) => {
-            let content = node(&text::sanitize(text), &[])?;
-            Some(json!({"type": "codeBlock", "content": [content]}))
+            let header = row("tableHeader", header.iter().map(|cell| vec![Span::Text(cell.clone())]));
+            let rows = rows.iter().map(|cells| row("tableCell", cells.iter().cloned()));
+            let rows: Vec<Value> = std::iter::once(header).chain(rows).collect();
+            (!rows[0]["content"].as_array().is_none_or(Vec::is_empty))
+                .then(|| json!({"type": "table", "content": rows}))
         }
     }
 }
 
 /// A cell without text holds an empty paragraph.
-fn row(kind: &str, cells: &[String]) -> Value {
-    let cell = |text: &String| {
-        let content: Vec<Value> = node(&text::single_line(text), &[]).into_iter().collect();
-        json!({"type": kind, "content": [{"type": "paragraph", "content": content}]})
+fn row(kind: &str, cells: impl Iterator<Item = Vec<Span>>) -> Value {
+    let cell = |spans: Vec<Span>| {
+        let empty = || json!({"type": "paragraph", "content": []});
+        json!({"type": kind, "content": [paragraph(&spans).unwrap_or_else(empty)]})
     };
-    json!({"type": "tableRow", "content": cells.iter().map(cell).collect::<Vec<_>>()})
+    json!({"type": "tableRow", "content": cells.map(cell).collect::<Vec<_>>()})
 }
 
 fn paragraph(spans: &[Span]) -> Option<Value> {
@@ -68,6 +77,10 @@ fn span(span: &Span) -> Option<Value> {
                 .into_iter()
                 .collect();
             node(&text::single_line(text), &marks)
+        }
+        Span::Mention { id, name } => {
+            let text = format!("@{}", text::single_line(name));
+            Some(json!({"type": "mention", "attrs": {"id": id, "text": text}}))
         }
         Span::Break => Some(json!({"type": "hardBreak"})),
     }
@@ -97,11 +110,12 @@ mod tests {
                 Span::Break,
                 Span::Link { text: "page".into(), url: "https://x.example/a".into() },
                 Span::Link { text: "trap".into(), url: "javascript:alert(1)".into() },
+                Span::Link { text: "trap".into(), url: "https://jira.example.com@evil.example/".into() },
+                Span::Mention { id: "5b10".into(), name: "Mia\nChange".into() },
             ]),
             Block::Bullets(vec![vec![Span::Text("one".into())], vec![]]),
             Block::Bullets(vec![]),
-            Block::Verbatim("a\n\tb".into()),
-            Block::Verbatim(String::new()),
+            Block::External(vec![]),
         ]);
         insta::assert_snapshot!(serde_json::to_string_pretty(&render(&doc)["content"][1]).unwrap(), @r#"
         {
@@ -133,6 +147,17 @@ mod tests {
             {
               "text": "trap",
               "type": "text"
+            },
+            {
+              "text": "trap",
+              "type": "text"
+            },
+            {
+              "attrs": {
+                "id": "5b10",
+                "text": "@Mia Change"
+              },
+              "type": "mention"
             }
           ],
           "type": "paragraph"
@@ -157,6 +182,7 @@ mod tests {
             words.prop_map(Span::Text),
             words.prop_map(Span::Strong),
             (words, "(https://a/)?[a-z]{0,4}").prop_map(|(text, url)| Span::Link { text, url }),
+            words.prop_map(|name| Span::Mention { id: "5b10".into(), name }),
             Just(Span::Break),
         ]
     }
@@ -167,7 +193,9 @@ mod tests {
             "[\\PC\n]{0,6}".prop_map(Block::Heading),
             spans().prop_map(Block::Paragraph),
             prop::collection::vec(spans(), 0..4).prop_map(Block::Bullets),
-            "[\\PC\n]{0,6}".prop_map(Block::Verbatim),
+            prop::collection::vec(prop::collection::vec(spans(), 1), 0..3)
+                .prop_map(|rows| Block::Table { header: vec!["Name".into()], rows }),
+            spans().prop_map(|spans| Block::External(vec![Block::Paragraph(spans)])),
         ]
     }
 
@@ -179,10 +207,11 @@ mod tests {
                 let text = node["text"].as_str().unwrap();
                 assert!(!text.is_empty() && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
             }
-            "bulletList" | "listItem" | "heading" | "codeBlock" | "doc" => {
+            "bulletList" | "listItem" | "heading" | "doc" | "table" | "tableRow" | "tableHeader"
+            | "tableCell" => {
                 assert!(!content.unwrap().is_empty())
             }
-            "paragraph" | "hardBreak" => {}
+            "paragraph" | "hardBreak" | "mention" => {}
             other => panic!("{other}"),
         }
         content.into_iter().flatten().for_each(check);

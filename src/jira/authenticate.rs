@@ -35,7 +35,7 @@ impl Sender {
         if self.credentials.proven_since(began) {
             return Ok(());
         }
-        if let Admission::Denied(why) = self.credentials.admission(Instant::now()) {
+        if let Admission::Denied(why) = self.admission() {
             return Err(self.unauthorized(why, SideEffect::None));
         }
         self.probe().await
@@ -43,7 +43,7 @@ impl Sender {
 
     /// Fails while Jira refuses the bridge's credentials; from time to time sends a `/myself` first.
     pub(super) async fn admit(&self) -> Result<(), Error> {
-        match self.credentials.admission(Instant::now()) {
+        match self.admission() {
             Admission::Granted => Ok(()),
             Admission::Denied(why) => Err(self.unauthorized(why, SideEffect::None)),
             Admission::ProbeFirst(_) => self.authenticate(Instant::now()).await,
@@ -56,7 +56,7 @@ impl Sender {
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let throttled = self.acquire().await?;
         let sent = Instant::now();
-        self.credentials.record_probe(sent);
+        self.credentials.record_probe(self.token.newest(), sent);
         let answer = self.exchange(&request, throttled).await?;
         let refuse = |denied: Denied| {
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
@@ -100,6 +100,7 @@ impl Sender {
         // After a 2xx for an anonymous caller, Jira may have carried out the request anonymously.
         let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {
+            self.credentials.record_tried(self.token.newest());
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             self.unauthorized(denied, side_effect)
         };

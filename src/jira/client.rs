@@ -11,6 +11,7 @@ use super::{
     cloud, data_center,
     denial::Denied,
     error::{Error, SideEffect},
+    failing::Failing,
     observe::Observer,
     request::{Operation, Request},
     send::Sender,
@@ -38,8 +39,12 @@ pub struct JiraHealth {
     pub last_answer: Option<Millis>,
     /// Since when Jira denies the bridge access, and why.
     pub refused: Option<(Millis, Denied)>,
+    /// While Jira denies access: when the bridge asks next.
+    pub next_probe: Option<Millis>,
     /// Jira asked to wait; until then no request is sent.
     pub paused_until: Option<Millis>,
+    /// The last request failed.
+    pub failing: Option<Failing>,
 }
 
 /// Jira's server info.
@@ -109,10 +114,13 @@ impl Jira {
     pub fn health(&self) -> JiraHealth {
         let (last_answer, refusal) = self.sender.credentials.health();
         let now = self.sender.clock.now();
+        let until = |at: Instant| now + at.saturating_duration_since(Instant::now());
         JiraHealth {
             last_answer,
+            next_probe: refusal.as_ref().map(|it| until(it.next_probe)),
             refused: refusal.map(|it| (it.since, it.denied)),
             paused_until: self.sender.throttle.paused().map(|left| now + left),
+            failing: self.sender.last_request.failing(),
         }
     }
 
@@ -189,9 +197,18 @@ impl Jira {
         self.sender.authenticate(Instant::now()).await
     }
 
+    /// Whether Jira refuses the credentials, and there is another token since, which was not tried yet.
+    #[must_use]
+    pub fn has_new_token(&self) -> bool {
+        self.sender.has_new_token()
+    }
+
     /// The kind of Jira; requested once. Behind the gateway the URL for browsers is requested, too, even if the kind is
     /// configured: links in tickets use it. If only the URL cannot be read, this still succeeds.
-    pub(super) async fn kind(&self) -> Result<Kind, Error> {
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn kind(&self) -> Result<Kind, Error> {
         match self.sender.kind.get() {
             Some(kind) if self.sender.is_gateway() && self.site.get().is_none() => {
                 Ok(self.server().await.map_or(*kind, |_| *kind))

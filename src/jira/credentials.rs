@@ -11,6 +11,7 @@ use std::{
 };
 
 use reqwest::header::HeaderMap;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{account::Account, denial::Denied, settings::Kind};
@@ -75,6 +76,8 @@ struct State {
     /// When the last successful `/myself` was sent, and when Jira answered it.
     proven: Option<(Instant, Instant)>,
     probed: Option<Instant>,
+    /// The token of the last `/myself` or refused request.
+    tried: Option<SecretString>,
     refusal: Option<Refusal>,
     answered: Option<Millis>,
     /// Whether answers name the bridge's account: then an answer that does not was not for it.
@@ -87,7 +90,7 @@ pub(super) struct Refusal {
     pub(super) denied: Denied,
     /// Since when, by the bridge's clock.
     pub(super) since: Millis,
-    next_probe: Instant,
+    pub(super) next_probe: Instant,
 }
 
 /// Whether a request may be sent.
@@ -152,10 +155,28 @@ impl Credentials {
         state.refusal = None;
     }
 
-    /// Records that a `/myself` is sent now.
-    pub(super) fn record_probe(&self, now: Instant) {
+    /// Whether Jira refuses the credentials, and `token` was not tried yet: then a `/myself` is worth sending at once.
+    pub(super) fn refused_before(&self, token: &SecretString) -> bool {
+        let state = self.state();
+        state.refusal.is_some()
+            && state.tried.as_ref().is_some_and(|tried| tried.expose_secret() != token.expose_secret())
+    }
+
+    /// Whether Jira refuses the credentials at present.
+    pub(super) fn are_refused(&self) -> bool {
+        self.state().refusal.is_some()
+    }
+
+    /// Records that Jira refused a request with this token.
+    pub(super) fn record_tried(&self, token: SecretString) {
+        self.state().tried = Some(token);
+    }
+
+    /// Records that a `/myself` with this token is sent now.
+    pub(super) fn record_probe(&self, token: SecretString, now: Instant) {
         let mut state = self.state();
         state.probed = Some(now);
+        state.tried = Some(token);
         if let Some(refusal) = &mut state.refusal {
             refusal.next_probe = refusal.next_probe.max(now + PROBE_EVERY);
         }
@@ -221,7 +242,7 @@ mod tests {
         let start = Instant::now();
         credentials.refuse(&WRONG, Signature::None, start, Millis(1));
         assert!(matches!(credentials.admission(start), Admission::ProbeFirst(_)));
-        credentials.record_probe(start);
+        credentials.record_probe("old".into(), start);
         credentials.refuse(&WRONG, Signature::None, start, Millis(2));
         let soon = start + Duration::from_secs(14);
         assert!(matches!(credentials.admission(soon), Admission::Denied(_)));
@@ -230,6 +251,18 @@ mod tests {
         assert!(matches!(credentials.admission(start + Duration::from_secs(299)), Admission::Denied(_)));
         assert!(matches!(credentials.admission(start + PROBE_AFTER_CAPTCHA), Admission::ProbeFirst(_)));
         assert_eq!(credentials.health().1.unwrap().since, Millis(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_new_until_it_was_tried() {
+        let (credentials, now) = (Credentials::default(), Instant::now());
+        assert!(!credentials.refused_before(&"new".into()), "nothing is refused");
+        credentials.record_probe("old".into(), now);
+        credentials.refuse(&WRONG, Signature::None, now, Millis(1));
+        assert!(!credentials.refused_before(&"old".into()));
+        assert!(credentials.refused_before(&"new".into()));
+        credentials.record_probe("new".into(), now);
+        assert!(!credentials.refused_before(&"new".into()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -225,6 +225,14 @@ impl Error {
         matches!(self, Self::Refused { status: 404, by: Origin::Jira, .. })
     }
 
+    /// Whether Jira refused the value of this field. The texts of its messages depend on its language, the field's id does not.
+    #[must_use]
+    pub fn is_about_field(&self, field: &str) -> bool {
+        let is_about = |message: &str| message.strip_prefix(field).is_some_and(|rest| rest.starts_with(':'));
+        matches!(self, Self::Refused { status: 400, by: Origin::Jira, messages, .. }
+            if messages.split("; ").any(is_about))
+    }
+
     /// What was looked up by name and not found, and what exists instead.
     #[must_use]
     pub fn not_found(&self) -> Option<(Lookup, &[Suggestion])> {

@@ -28,6 +28,8 @@ pub enum Shape {
     Number,
     /// A day, `2026-01-31`.
     Date,
+    /// A time, `2026-01-31T09:00:00.000+0100`.
+    DateTime,
     /// An account.
     Person,
     /// One of several values, written as an object with this key; the key `id` works for all of them.
@@ -43,6 +45,8 @@ pub enum Shape {
 pub struct Choice {
     /// Its id.
     pub id: Option<String>,
+    /// Its key, if it is a project or an issue.
+    pub key: Option<String>,
     /// Its name.
     pub name: Option<String>,
     /// Its `value`: the name of a select field's option.

@@ -35,6 +35,8 @@ pub struct Draft {
     pub description: Doc,
     /// Labels in addition to the bridge's own two.
     pub labels: Vec<String>,
+    /// The account id, or on Data Center the user name, of the assignee. It replaces a configured field.
+    pub assignee: Option<String>,
     /// Further fields, in Jira's JSON. They cannot replace project, type, summary or description; their labels are
     /// added.
     pub fields: Map<String, Value>,
@@ -135,6 +137,13 @@ fn body(draft: &Draft, kind: Kind) -> Value {
     fields.insert("summary".into(), json!(summary(&draft.summary)));
     fields.insert("description".into(), Jira::text(kind, &draft.description));
     fields.insert("labels".into(), json!(labels));
+    if let Some(assignee) = &draft.assignee {
+        let by = match kind {
+            Kind::Cloud => "accountId",
+            Kind::DataCenter => "name",
+        };
+        fields.insert("assignee".into(), json!({by: assignee}));
+    }
     json!({"fields": fields, "properties": [{"key": PROPERTY, "value": {"gate": draft.gate}}]})
 }
 
@@ -177,6 +186,7 @@ mod tests {
             summary: format!("two\nlines\u{7} {}", "é".repeat(300)),
             description: Doc(vec![Block::Paragraph(vec![Span::Text("{hi}".into())])]),
             labels: vec!["flagger".into()],
+            assignee: Some("mia".into()),
             fields: configured.as_object().unwrap().clone(),
         };
         let mut body = body(&draft, Kind::DataCenter);
@@ -187,7 +197,7 @@ mod tests {
         let expected = json!({
             "fields": {
                 "project": {"key": "OPS"}, "issuetype": {"id": "10004"}, "summary": null, "description": "\\{hi\\}",
-                "priority": {"name": "High"}, "labels": ["flagger-gate", "fjb-4f1c", "flagger", "team"],
+                "assignee": {"name": "mia"}, "priority": {"name": "High"}, "labels": ["flagger-gate", "fjb-4f1c", "flagger", "team"],
             },
             "properties": [{"key": "flagger-jira-bridge", "value": {"gate": "4f1c"}}],
         });

@@ -16,6 +16,7 @@ use super::{
     answer::{Answer, Body, body, is_json, media_type, text},
     credentials::{Admission, Credentials, signature},
     error::{Error, SideEffect, UnreadableReason},
+    failing::LastRequest,
     http_client::{Clients, clients, proxy},
     observe::{Observation, Observer, RequestOutcome},
     request::{Idempotency, Request},
@@ -67,9 +68,10 @@ pub(super) struct Sender {
     /// Host and port, for errors.
     pub(super) host: String,
     user: Option<String>,
-    token: Secret,
+    pub(super) token: Secret,
     pub(super) throttle: Throttle,
     pub(super) credentials: Credentials,
+    pub(super) last_request: LastRequest,
     pub(super) kind: OnceLock<Kind>,
     observer: Observer,
     pub(super) clock: Clock,
@@ -97,6 +99,7 @@ impl Sender {
             token: settings.token,
             throttle: Throttle::new(settings.requests_per_second, settings.burst),
             credentials: Credentials::default(),
+            last_request: LastRequest::default(),
             kind: settings.kind.map_or_else(OnceLock::new, OnceLock::from),
             observer,
             clock,
@@ -147,9 +150,22 @@ impl Sender {
         self.judge_answer(&request, throttled).await
     }
 
+    /// Whether a request may be sent now. A token that Jira has not seen since it refused another one is tried at once.
+    pub(super) fn admission(&self) -> Admission {
+        match self.credentials.admission(Instant::now()) {
+            Admission::Denied(denied) if self.has_new_token() => Admission::ProbeFirst(denied),
+            admission @ (Admission::Granted | Admission::ProbeFirst(_) | Admission::Denied(_)) => admission,
+        }
+    }
+
+    /// Whether Jira refuses the credentials, and there is another token since.
+    pub(super) fn has_new_token(&self) -> bool {
+        self.credentials.are_refused() && self.credentials.refused_before(&self.token.newest())
+    }
+
     /// Fails if Jira refuses the credentials.
     fn check_admission(&self) -> Result<(), Error> {
-        match self.credentials.admission(Instant::now()) {
+        match self.admission() {
             Admission::Granted => Ok(()),
             Admission::Denied(denied) | Admission::ProbeFirst(denied) => {
                 Err(self.unauthorized(denied, SideEffect::None))
@@ -191,8 +207,14 @@ impl Sender {
             Err(error) => Err(self.transport(error)),
         };
         let outcome = match &result {
-            Ok(answer) => RequestOutcome::Answered(answer.status.as_u16()),
-            Err(error) => RequestOutcome::of(error),
+            Ok(answer) => {
+                self.last_request.answered();
+                RequestOutcome::Answered(answer.status.as_u16())
+            }
+            Err(error) => {
+                self.last_request.failed(error, self.clock.now());
+                RequestOutcome::of(error)
+            }
         };
         (self.observer)(&Observation {
             operation: request.operation.name,

@@ -145,7 +145,16 @@ fn issue() -> Value {
 fn draft() -> Draft {
     let (gate, project, issue_type) = (GateId("4f1c".into()), "OPS".into(), "10004".into());
     let (summary, description) = ("Approve".into(), Doc::default());
-    Draft { gate, project, issue_type, summary, description, labels: vec![], fields: Map::new() }
+    Draft {
+        gate,
+        project,
+        issue_type,
+        summary,
+        description,
+        labels: vec![],
+        assignee: None,
+        fields: Map::new(),
+    }
 }
 
 async fn create(jira: &Jira) -> Result<Created, Error> {

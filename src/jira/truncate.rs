@@ -8,56 +8,105 @@ use crate::{
 /// The longest rendered text, in characters as Java counts them (UTF-16).
 const LONGEST: usize = 32_000;
 
-/// Renders the document, truncated so that `length` of the result is at most 32,000.
+/// Renders the document, truncated so that `length` of the result is at most 32,000: what comes from outside is cut first,
+/// and the bridge's own words only if that is not enough.
 ///
 /// Atlassian does not document how Jira counts ADF, so the length of its JSON is what counts here.
 pub(super) fn fit_to_limit<T>(doc: &Doc, render: fn(&Doc) -> T, length: fn(&T) -> usize) -> T {
     let mut rendered = render(doc);
-    let mut budget = LONGEST;
-    while length(&rendered) > LONGEST && budget > 0 {
-        budget = (budget * LONGEST / length(&rendered)).min(budget - budget / 20 - 1);
-        rendered = render(&truncate_doc(doc, budget));
+    for cut in [cut_external, cut_end] {
+        let mut budget = LONGEST;
+        while length(&rendered) > LONGEST && budget > 0 {
+            budget = (budget * LONGEST / length(&rendered)).min(budget - budget / 20 - 1);
+            rendered = render(&cut(doc, budget));
+        }
     }
     rendered
 }
 
-/// The first `budget` characters, and a mark that the text was truncated.
-fn truncate_doc(doc: &Doc, mut budget: usize) -> Doc {
+/// The document with `budget` characters from outside. Each part from outside gets as much as the others, unless it needs less.
+fn cut_external(doc: &Doc, budget: usize) -> Doc {
+    let external = |block: &Block| match block {
+        Block::External(blocks) => Some(size(blocks)),
+        Block::Heading(_) | Block::Paragraph(_) | Block::Bullets(_) | Block::Table { .. } => None,
+    };
+    let share = share(doc.0.iter().filter_map(external).collect(), budget);
+    let block = |block: &Block| match block {
+        Block::External(blocks) if size(blocks) > share => {
+            let mut left = share;
+            Block::External(ended(cut_blocks(blocks, &mut left)))
+        }
+        Block::External(_)
+        | Block::Heading(_)
+        | Block::Paragraph(_)
+        | Block::Bullets(_)
+        | Block::Table { .. } => block.clone(),
+    };
+    Doc(doc.0.iter().map(block).collect())
+}
+
+/// The largest share such that all parts fit into the budget, if those that are larger are cut to it.
+fn share(mut sizes: Vec<usize>, mut budget: usize) -> usize {
+    sizes.sort_unstable();
+    let mut left = sizes.len();
+    for size in sizes {
+        if size * left > budget {
+            return budget / left;
+        }
+        budget -= size;
+        left -= 1;
+    }
+    usize::MAX
+}
+
+/// What blocks cost.
+fn size(blocks: &[Block]) -> usize {
+    let mut left = usize::MAX;
+    cut_blocks(blocks, &mut left);
+    usize::MAX - left
+}
+
+/// The first `budget` characters of the document.
+fn cut_end(doc: &Doc, mut budget: usize) -> Doc {
+    Doc(ended(cut_blocks(&doc.0, &mut budget)))
+}
+
+/// The blocks with a mark that the text was truncated.
+fn ended(mut blocks: Vec<Block>) -> Vec<Block> {
+    blocks.push(Block::Paragraph(vec![Span::Text(TRUNCATED.into())]));
+    blocks
+}
+
+/// The first `budget` characters of some blocks.
+fn cut_blocks(blocks: &[Block], budget: &mut usize) -> Vec<Block> {
     let mut kept = vec![];
-    for block in &doc.0 {
+    for block in blocks {
         // What a block costs besides its words, so that many empty blocks end, too.
-        budget = budget.saturating_sub(8);
-        if budget == 0 {
+        *budget = budget.saturating_sub(8);
+        if *budget == 0 {
             break;
         }
         kept.push(match block {
-            Block::Heading(text) => Block::Heading(take(text, &mut budget)),
-            Block::Paragraph(spans) => Block::Paragraph(cut_spans(spans, &mut budget)),
+            Block::Heading(text) => Block::Heading(take(text, budget)),
+            Block::Paragraph(spans) => Block::Paragraph(cut_spans(spans, budget)),
             Block::Bullets(entries) => Block::Bullets(
-                entries
-                    .iter()
-                    .map_while(|spans| (budget > 0).then(|| cut_spans(spans, &mut budget)))
-                    .collect(),
+                entries.iter().map_while(|spans| (*budget > 0).then(|| cut_spans(spans, budget))).collect(),
             ),
             Block::Table { header, rows } => Block::Table {
-                header: cut_row(header, &mut budget),
-                rows: rows
-                    .iter()
-                    .map_while(|cells| (budget > 0).then(|| cut_row(cells, &mut budget)))
-                    .collect(),
+                header: header.iter().map(|cell| take(cell, budget)).collect(),
+                rows: rows.iter().map_while(|cells| (*budget > 0).then(|| cut_row(cells, budget))).collect(),
             },
-            Block::Verbatim(text) => Block::Verbatim(take(text, &mut budget)),
+            Block::External(blocks) => Block::External(cut_blocks(blocks, budget)),
         });
     }
-    kept.push(Block::Paragraph(vec![Span::Text(TRUNCATED.into())]));
-    Doc(kept)
+    kept
 }
 
 /// A row keeps all its cells, if only to be empty.
-fn cut_row(cells: &[String], budget: &mut usize) -> Vec<String> {
-    let cut = |cell: &String| {
+fn cut_row(cells: &[Vec<Span>], budget: &mut usize) -> Vec<Vec<Span>> {
+    let cut = |spans: &Vec<Span>| {
         *budget = budget.saturating_sub(8);
-        take(cell, budget)
+        cut_spans(spans, budget)
     };
     cells.iter().map(cut).collect()
 }
@@ -78,6 +127,10 @@ fn cut_spans(spans: &[Span], budget: &mut usize) -> Vec<Span> {
                     break;
                 }
                 Span::Link { text: take(text, budget), url: url.clone() }
+            }
+            Span::Mention { id, name } => {
+                *budget = budget.saturating_sub(id.chars().count() + name.chars().count());
+                Span::Mention { id: id.clone(), name: name.clone() }
             }
             Span::Break => Span::Break,
         });

@@ -27,11 +27,23 @@ const MARKUP: &AsciiSet = &AsciiSet::EMPTY
 
 /// Renders the document.
 pub(super) fn render(doc: &Doc) -> String {
-    doc.0.iter().filter_map(block).collect::<Vec<_>>().join("\n\n")
+    doc.0.iter().flat_map(blocks).collect::<Vec<_>>().join("\n\n")
 }
 
-fn block(block: &Block) -> Option<String> {
+/// The paragraphs, lists and tables of a block.
+fn blocks(block: &Block) -> Vec<String> {
     match block {
+        Block::External(external) => external.iter().flat_map(blocks).collect(),
+        Block::Heading(_) | Block::Paragraph(_) | Block::Bullets(_) | Block::Table { .. } => {
+            markup_of(block).into_iter().collect()
+        }
+    }
+}
+
+/// The markup of a block that is one.
+fn markup_of(block: &Block) -> Option<String> {
+    match block {
+        Block::External(_) => None,
         Block::Heading(text) => Some(escape(&text::single_line(text)))
             .filter(|text| !text.trim().is_empty())
             .map(|text| format!("h3. {text}")),
@@ -42,21 +54,18 @@ fn block(block: &Block) -> Option<String> {
             (!entries.is_empty()).then(|| entries.join("\n"))
         }
         Block::Table { header, rows } => {
-            let lines = std::iter::once(row("||", header)).chain(rows.iter().map(|cells| row("|", cells)));
-            (!header.is_empty()).then(|| lines.collect::<Vec<_>>().join("\n"))
-        }
-        Block::Verbatim(text) => {
-            let text = escape_noformat(&text::sanitize(text));
-            (!text.is_empty()).then(|| format!("{{noformat}}\n{text}\n{{noformat}}"))
+            let header = row("||", header.iter().map(|cell| vec![Span::Text(cell.clone())]));
+            let rows = rows.iter().map(|cells| row("|", cells.iter().cloned()));
+            (header != "||").then(|| std::iter::once(header).chain(rows).collect::<Vec<_>>().join("\n"))
         }
     }
 }
 
 /// A cell without text needs a space, or its bars would be those of a header.
-fn row(bar: &str, cells: &[String]) -> String {
+fn row(bar: &str, cells: impl Iterator<Item = Vec<Span>>) -> String {
     let mut line = bar.to_owned();
-    for cell in cells {
-        line.push_str(&format!(" {} {bar}", escape(text::single_line(cell).trim())));
+    for spans in cells {
+        line.push_str(&format!(" {} {bar}", paragraph(&spans).unwrap_or_default().trim()));
     }
     line
 }
@@ -69,6 +78,7 @@ fn paragraph(spans: &[Span]) -> Option<String> {
             Span::Text(_) => None,
             Span::Strong(text) => strong(&text::single_line(text)),
             Span::Link { text, url } => link(&text::single_line(text), url),
+            Span::Mention { id, .. } => mention(id),
             // A new line in the markup could begin a list or a heading; two backslashes cannot.
             Span::Break => Some("\\\\ ".to_owned()),
         };
@@ -80,6 +90,7 @@ fn paragraph(spans: &[Span]) -> Option<String> {
             (None, Span::Text(text) | Span::Strong(text) | Span::Link { text, .. }) => {
                 plain.push_str(&text::single_line(text));
             }
+            (None, Span::Mention { name, .. }) => plain.push_str(&text::single_line(name)),
             (None, Span::Break) => {}
         }
     }
@@ -103,17 +114,10 @@ fn link(text: &str, url: &str) -> Option<String> {
     Some(format!("[{}|{address}]", escape(text)))
 }
 
-/// Text for a `{noformat}` block: a zero-width space breaks every `{noformat}` in it.
-fn escape_noformat(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let mut out = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
-        out.push(c);
-        if c == '{' && lower[at + 1..].trim_start().starts_with("noformat") {
-            out.push('\u{200b}');
-        }
-    }
-    out
+/// None if the user name has a sign that may be markup.
+fn mention(user: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+');
+    (!user.is_empty() && user.chars().all(is_plain)).then(|| format!("[~{user}]"))
 }
 
 /// Characters that are markup anywhere in a text.
@@ -182,10 +186,28 @@ mod tests {
                 Span::Link { text: "a|b]".into(), url: "https://x.example/a?b=[c|d]".into() },
             ]),
             Block::Bullets(vec![vec![text("one")], vec![], vec![text("* two")]]),
-            Block::Verbatim("a {NoFormat} {code}\n* b".into()),
-            Block::Paragraph(vec![text("")]),
+            Block::Paragraph(vec![
+                Span::Mention { id: "mia.change".into(), name: "Mia Change".into() },
+                text(" or "),
+                Span::Mention { id: "x] {color}".into(), name: "Eve [x]".into() },
+            ]),
+            Block::Table {
+                header: vec!["Name".into(), "Value".into()],
+                rows: vec![
+                    vec![vec![text("a|b")], vec![text("one"), Span::Break, text("* two")]],
+                    vec![
+                        vec![text("link")],
+                        vec![Span::Link {
+                            text: "https://x.example/a|b".into(),
+                            url: "https://x.example/a|b".into(),
+                        }],
+                    ],
+                    vec![vec![], vec![]],
+                ],
+            },
+            Block::External(vec![Block::Paragraph(vec![text("")])]),
         ]);
-        insta::assert_snapshot!(render(&doc).replace('\u{200b}', "<zero>"), @r"
+        insta::assert_snapshot!(render(&doc), @r"
         h3. Approve this
 
         h1\. no \{link\}\\  {*}it\*is{*} [a\|b\]|https://x.example/a?b=%5Bc%7Cd%5D]
@@ -193,10 +215,12 @@ mod tests {
         * one
         * \* two
 
-        {noformat}
-        a {<zero>NoFormat} {code}
-        * b
-        {noformat}
+        [~mia.change] or Eve \[x\]
+
+        || Name || Value ||
+        | a\|b | one\\ \* two |
+        | link | [https\://x.example/a\|b|https://x.example/a%7Cb] |
+        |  |  |
         ");
     }
 
@@ -233,10 +257,14 @@ mod tests {
             prop_assert!(!rest.trim_start().starts_with("h1.") && !rest.trim_start().starts_with("bq."), "{rest}");
         }
 
+        /// No text in a cell ends its cell or its row.
         #[test]
-        fn verbatim_text_ends_where_it_should(words in "([a-z{}:\\n]|\\{ ?NoFormat:?[a-z]*\\}){0,20}") {
-            let markup = render(&Doc(vec![Block::Verbatim(words.clone())]));
-            prop_assert_eq!(markup.to_lowercase().matches("{noformat").count(), if words.is_empty() { 0 } else { 2 });
+        fn a_row_has_its_cells(cells in prop::collection::vec("([a-z ]|[|\\n\\\\{}*]){0,12}", 1..4)) {
+            let row = cells.iter().map(|words| vec![text(words)]).collect();
+            let markup = render(&Doc(vec![Block::Table { header: cells.clone(), rows: vec![row] }]));
+            let lines: Vec<&str> = markup.lines().collect();
+            prop_assert_eq!(lines.len(), 2, "{}", markup);
+            prop_assert_eq!(unescaped(lines[1]).matches('|').count(), cells.len() + 1, "{}", markup);
         }
     }
 }

@@ -20,6 +20,7 @@ use super::{
     transitions::Signal,
 };
 use crate::{
+    gate::IssueSnapshot,
     millis::Millis,
     policy::{Author, DENY_LIST_GREW},
 };
@@ -67,7 +68,9 @@ impl Canary {
                 step.apply_message(signal, message, *silent_for, observed, rules);
                 step.comment_progress(*event_message);
             }
-            Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
+            Event::Opened { gate, ticket, statuses, shows } => {
+                step.opened(gate, ticket, statuses.as_ref(), *shows);
+            }
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
             Event::Seen { gate, snapshot, statuses, author, denials, arrived } => {
                 // A question may have ruled out the author while Jira was asked.
@@ -77,7 +80,12 @@ impl Canary {
                 step.seen(gate, |gate| {
                     gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
                 });
+                if let IssueSnapshot::Issue { .. } = snapshot {
+                    step.show_changed_rules(gate, rules);
+                    step.miss_history(gate);
+                }
             }
+            Event::NotJudged { gate, why } => step.not_judged(gate, why, rules),
             Event::CanaryRead { was, status, observed } => step.canary_read(was, *status, observed),
             Event::Promoted { promotion, before, new_id, on_bypass } => {
                 step.promoted(promotion, *before, new_id, *on_bypass, rules);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     canary_status::CanarySeen,
+    failure::Rollback,
     message::{CanaryId, Label, Message, Revision},
     progress::{Base, Progress, WaitStart},
     promotion::Promotion,
@@ -48,6 +49,10 @@ pub struct Canary {
     /// The revisions that were superseded during the last hour.
     #[serde(rename = "left", default, skip_serializing_if = "Vec::is_empty")]
     pub superseded_revisions: Vec<SupersededRevision>,
+    /// How many rollouts opened tickets since the row exists, so that no two tickets have the same summary. Rows are never deleted;
+    /// in a new database the count starts again.
+    #[serde(rename = "rollouts", default, skip_serializing_if = "is_default")]
+    pub rollouts_numbered: u64,
 }
 
 /// One attempt to ship one revision of one canary.
@@ -89,6 +94,13 @@ pub struct Rollout {
     /// What its Canary showed since it began, where the bridge reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_seen: Option<CanarySeen>,
+    /// Its number among the rollouts of its canary that opened tickets, from 1. None: it opened none, or an earlier version
+    /// opened them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The last time Flagger was told to roll back. None: it was not, or an earlier version told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<Rollback>,
 }
 
 /// Whether what started is what was approved at confirm-rollout, where an approval is for what its ticket shows.
@@ -129,6 +141,8 @@ impl Rollout {
             replaced: Vec::new(),
             start: Start::Settled,
             canary_seen: None,
+            number: None,
+            rolled_back: None,
         }
     }
 
@@ -213,6 +227,7 @@ impl Canary {
             promotion: None,
             covered_promotions: Vec::new(),
             superseded_revisions: Vec::new(),
+            rollouts_numbered: 0,
         }
     }
 
@@ -233,6 +248,12 @@ impl Canary {
                 gate.notified.shrink_to_fit();
             }
         }
+    }
+
+    /// The number of another rollout that opens a ticket.
+    pub(super) const fn next_number(&mut self) -> u64 {
+        self.rollouts_numbered = self.rollouts_numbered.saturating_add(1);
+        self.rollouts_numbered
     }
 
     /// The gate of this name in the current rollout.

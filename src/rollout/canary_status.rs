@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::message::Phase;
+use super::{analysis::SeenAnalysis, failure::FailedChecks, message::Phase};
 
 /// What the API server shows of a Canary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct CanaryStatus {
     pub applied: Option<String>,
     /// `status.lastPromotedSpec`: its hash of the version that it promoted last.
     pub promoted: Option<String>,
+    /// `status.failedChecks`, if a version is being analysed and a check has failed.
+    pub failed_checks: Option<FailedChecks>,
 }
 
 impl CanaryStatus {
@@ -28,7 +30,12 @@ impl CanaryStatus {
             let hash = canary["status"][name].as_str().filter(|hash| !hash.is_empty());
             hash.map(str::to_owned)
         };
-        Some(Self { uid, phase, applied: hash("lastAppliedSpec"), promoted: hash("lastPromotedSpec") })
+        let (applied, promoted) = (hash("lastAppliedSpec"), hash("lastPromotedSpec"));
+        let analysis = SeenAnalysis::of(canary, None).map(|seen| seen.analysis);
+        let failed_checks = analysis
+            .filter(|analysis| analysis.failed_checks > 0)
+            .map(|analysis| FailedChecks { count: analysis.failed_checks, threshold: analysis.threshold });
+        Some(Self { uid, phase, applied, promoted, failed_checks })
     }
 }
 
@@ -46,4 +53,7 @@ pub struct CanarySeen {
     /// look the same, and are about another attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_ran: bool,
+    /// How many checks of its analysis had failed when it was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_checks: Option<FailedChecks>,
 }

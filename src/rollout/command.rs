@@ -1,11 +1,13 @@
 //! PURE: commands for Jira and for the API server, and the notices that they write to tickets.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     analysis::Analysis,
     canary::is_default,
     canary_event::CanaryEvent,
+    failure::{FailureCause, Rollback},
     message::{Label, Revision},
     progress::TicketOutcome,
     subject::Subject,
@@ -173,6 +175,44 @@ pub enum Notice {
         /// Why another rollout took its place, if something else would start, or started, than the ticket shows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         other: Option<OtherTarget>,
+        /// Why it failed, if it did and that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<FailureCause>,
+    },
+    /// Its approval let Flagger pass for the first time.
+    Passed {
+        /// The changelog entry of the approval.
+        entry: String,
+        /// The name of the person who approved: external text.
+        by: String,
+        /// When Flagger was told, by the bridge's clock.
+        at: Millis,
+        /// At which gate.
+        name: GateName,
+    },
+    /// Its rejection let Flagger roll back for the first time.
+    RolledBack {
+        /// The changelog entry of the rejection.
+        entry: String,
+        /// When Flagger was told, and whose rejection it was.
+        rollback: Rollback,
+    },
+    /// The bridge could not judge its decision for some time.
+    NotJudged {
+        /// Why not.
+        why: String,
+    },
+    /// The settings that its decision is judged by are not those that it shows.
+    RulesChanged {
+        /// When the bridge noticed that, by its own clock.
+        at: Millis,
+        /// Who may not approve it, as far as stored with its gate.
+        deny: Vec<String>,
+    },
+    /// It is in an approved status, and its history does not show how it got there.
+    NoHistory {
+        /// The id of that status.
+        status: String,
     },
     /// Flagger reported something during the rollout: several messages make one comment.
     Progress {
@@ -296,6 +336,13 @@ impl Notice {
             // A ticket that says how its rollout ended needs no second comment of these.
             Self::Ended { .. } | Self::LabelledEnded | Self::Replaced { .. } => "ended".into(),
             Self::Progress { .. } => "progress".into(),
+            Self::Passed { entry, .. } => format!("{PASSED}{entry}"),
+            // Also recorded with gates whose tickets got no such comment from an earlier version.
+            Self::RolledBack { entry, .. } => format!("rolled-back-{entry}"),
+            Self::NotJudged { why } => format!("{NOT_JUDGED}{:016x}", short_hash(why)),
+            // Settings may be changed and changed back.
+            Self::RulesChanged { at, .. } => format!("rules-{}", at.0),
+            Self::NoHistory { status } => format!("no-history-{status}"),
             Self::RejectedAtStart { entry }
             | Self::RejectedWithoutRollback { entry }
             | Self::RejectionNotCounted { entry, .. } => {
@@ -315,4 +362,14 @@ impl Notice {
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }
     }
+}
+
+/// How the tags of [`Notice::Passed`] begin.
+pub(super) const PASSED: &str = "passed-";
+/// How the tags of [`Notice::NotJudged`] begin.
+pub(super) const NOT_JUDGED: &str = "not-judged-";
+
+/// Identifies a text.
+fn short_hash(text: &str) -> u64 {
+    Sha256::digest(text).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -12,10 +12,14 @@ use super::{
     promotion::Promotion,
 };
 use crate::{
-    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, Ticket, Validity},
+    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, Ticket, Validity},
     millis::Millis,
     policy::{Author, OnBypass, Statuses},
 };
+
+/// If a decided ticket cannot be judged for this long, a comment says so. What lasts shorter is over before anybody
+/// could read it.
+pub const TOLD_AFTER: Duration = Duration::from_mins(2);
 
 /// The settings that decide how a rollout goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,7 @@ impl Event<'_> {
             | Self::Opened { .. }
             | Self::NotOpened { .. }
             | Self::Seen { .. }
+            | Self::NotJudged { .. }
             | Self::TimePassed { .. } => false,
         }
     }
@@ -65,6 +70,7 @@ impl Event<'_> {
             Self::Opened { .. }
             | Self::NotOpened { .. }
             | Self::Seen { .. }
+            | Self::NotJudged { .. }
             | Self::Promoted { .. }
             | Self::TimePassed { .. } => &Observed::Unread,
         }
@@ -127,6 +133,8 @@ pub enum Event<'a> {
         ticket: Ticket,
         /// The statuses that have the configured names, if known.
         statuses: Option<Statuses>,
+        /// The settings that it shows, if they are not those of the first question.
+        shows: Option<ShownRules>,
     },
     /// An attempt to open the ticket of a gate failed.
     NotOpened {
@@ -149,6 +157,13 @@ pub enum Event<'a> {
         denials: &'a Denials,
         /// When Jira answered, by the bridge's clock; the event's own time is when Jira was asked.
         arrived: Millis,
+    },
+    /// The ticket of a gate could not be judged for some time, although it may be decided.
+    NotJudged {
+        /// Which gate.
+        gate: &'a GateId,
+        /// Why not.
+        why: &'a str,
     },
     /// The Canary was read from the API server.
     CanaryRead {

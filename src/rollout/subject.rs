@@ -12,7 +12,8 @@ use super::{
     promotion::Bypass,
 };
 use crate::{
-    gate::{GateName, Stage},
+    gate::{Gate, GateName, Move, Stage},
+    millis::Millis,
     workload::Shown,
 };
 
@@ -51,9 +52,37 @@ pub struct Subject {
     /// It reports a promotion that no gate let pass, and opens nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bypass: Option<Bypass>,
+    /// The number of the rollout among those of its canary that opened tickets, from 1. `None`: an earlier version stored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The approvals that other tickets of the rollout had when Flagger asked.
+    #[serde(rename = "earlier", default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_approvals: Vec<EarlierApproval>,
     /// How far the analysis was. `None`: nothing is analysed, or the bridge does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
+}
+
+/// An approval of another ticket of the same rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierApproval {
+    /// Its gate.
+    pub gate: GateName,
+    /// The key of its ticket.
+    pub ticket: String,
+    /// The display name of the person who approved.
+    pub by: String,
+    /// When, by Jira's clock.
+    pub at: Millis,
+}
+
+impl EarlierApproval {
+    /// The approval of a gate, if it has one.
+    pub(super) fn of(gate: &Gate) -> Option<Self> {
+        let (ticket, decision) = gate.approval()?;
+        let Move { by, at, .. } = &decision.changelog_entry;
+        Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: by.name.clone(), at: *at })
+    }
 }
 
 impl Subject {
@@ -86,6 +115,8 @@ impl Subject {
             bound: false,
             unapproved: false,
             bypass: None,
+            number: None,
+            earlier_approvals: Vec::new(),
             analysis: None,
         }
     }

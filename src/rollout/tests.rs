@@ -131,7 +131,12 @@ impl World {
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
             self.gates += 1;
-            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0), statuses: Some(statuses()) });
+            self.apply(&Event::Opened {
+                gate: &gate,
+                ticket: ticket(&gate.0),
+                statuses: Some(statuses()),
+                shows: None,
+            });
             self.sees(&gate, "To Do");
         }
         let Some(gate) = self.canary.gate(name) else { return (false, None) };
@@ -167,11 +172,11 @@ impl World {
         self.sees(gate, to);
     }
 
-    fn sees(&mut self, gate: &GateId, at: &str) {
-        self.sees_labelled(gate, at, "OPS", false);
+    fn sees(&mut self, gate: &GateId, at: &str) -> Vec<Command> {
+        self.sees_labelled(gate, at, "OPS", false)
     }
 
-    fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) {
+    fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) -> Vec<Command> {
         let snapshot = IssueSnapshot::Issue {
             key: gate.0.clone(),
             project: project.into(),
@@ -191,7 +196,7 @@ impl World {
             author: &Author::Accepted,
             denials: &Denials::default(),
             arrived,
-        });
+        })
     }
 
     /// Reads all current tickets again, in the status they have.
@@ -373,4 +378,24 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
     let kept = canary.gate(&name).unwrap();
     assert_eq!(kept.id, gate);
     assert_eq!(kept.verdict(world.now, RULES.validity), Verdict::Gone);
+}
+
+/// The status of a ticket that its history does not explain: a comment says so once that has lasted for a while, and
+/// only once.
+#[test]
+fn a_history_that_explains_nothing_is_told() {
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let mut world = World::new();
+    let (_, gate) = world.asks(&name, &message(Phase::Progressing, "1"));
+    let gate = gate.unwrap();
+    let mut told = Vec::new();
+    for second in [0, 1, 119, 120, 121, 600] {
+        world.now = Millis(second * 1000);
+        let commands = world.sees(&gate, "Approved");
+        let notices = commands.into_iter().filter(|command| {
+            matches!(command, Command::Comment { notice: Notice::NoHistory { status }, .. } if status == "3")
+        });
+        told.push(notices.count());
+    }
+    assert_eq!(told, [0, 0, 0, 1, 0, 0]);
 }

@@ -118,18 +118,41 @@ impl WriteTx {
 }
 
 impl Store {
-    /// At most `most` rows of a kind, newest first, from among the newest rows of the record.
+    /// At most `most` rows of these kinds, each with what its detail must contain, newest first, from among the newest
+    /// rows of the record.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn newest_of_kind(&self, kind: &'static str, most: u32) -> Result<Vec<AuditRow>, Error> {
+    pub async fn newest_of_kinds(
+        &self,
+        kinds: &[(&'static str, &'static str)],
+        most: u32,
+    ) -> Result<Vec<AuditRow>, Error> {
         let mut reading = self.begin().await?;
+        let places = (0..kinds.len()).map(|nth| 2 * nth + 3);
+        let kind = places.map(|n| format!("(kind = ${n} AND detail LIKE ${})", n + 1));
         let sql = format!(
             "SELECT {COLUMNS} FROM audit
-             WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND kind = $2
-             ORDER BY id DESC LIMIT $3"
+             WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND ({})
+             ORDER BY id DESC LIMIT $2",
+            kind.collect::<Vec<_>>().join(" OR ")
         );
-        query(AssertSqlSafe(sql)).bind(LOOKBACK_ROWS).bind(kind).bind(i64::from(most)).all(&mut reading).await
+        // Safe: only numbers of parameters were formatted into it.
+        let mut rows = query(AssertSqlSafe(sql)).bind(LOOKBACK_ROWS).bind(i64::from(most));
+        for (kind, contained) in kinds {
+            rows = rows.bind(*kind).bind(format!("%{contained}%"));
+        }
+        rows.all(&mut reading).await
+    }
+
+    /// The number of the last write transaction: while it stays the same, so does everything that is stored.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn last_turn(&self) -> Result<i64, Error> {
+        let mut reading = self.begin().await?;
+        let (seq,) = query("SELECT seq FROM turn WHERE only_row = 1").one(&mut reading).await?;
+        Ok(seq)
     }
 
     /// Prunes the record, as [`WriteTx::prune_audit`]. Begins no write transaction if there is nothing to prune.

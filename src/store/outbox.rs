@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use sqlx::{AssertSqlSafe, FromRow, Row as _, any::AnyRow};
+use sqlx::AssertSqlSafe;
 
 use super::{
     error::Error,
@@ -12,7 +12,7 @@ use super::{
     write_tx::WriteTx,
 };
 use crate::{
-    gate::{GateId, Ticket},
+    gate::GateId,
     millis::Millis,
     rollout::{Analysis, CanaryId, Command, Notice},
     text::one_line,
@@ -81,23 +81,8 @@ pub struct Backlog {
     pub parked: u64,
     /// Kubernetes Events to be published: not counted above.
     pub events: u64,
-    /// When the oldest command was stored.
+    /// When the oldest command was stored that is neither parked nor a search for duplicates, which is meant to wait.
     pub oldest: Option<Millis>,
-}
-
-/// A command that is parked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
-    /// The id of the canary it belongs to.
-    pub canary: String,
-    /// What to do; `None` if it cannot be read.
-    pub command: Option<Command>,
-    /// The ticket it is about, once there is one.
-    pub ticket: Option<Ticket>,
-    /// When it was parked.
-    pub at: Millis,
-    /// The cause.
-    pub why: String,
 }
 
 /// At most so many characters of the cause are stored.
@@ -169,28 +154,13 @@ impl Store {
             "SELECT (SELECT COUNT(*) FROM outbox WHERE kind <> 'event'),
                     (SELECT COUNT(*) FROM outbox WHERE kind <> 'event' AND parked_at IS NOT NULL),
                     (SELECT COUNT(*) FROM outbox WHERE kind = 'event'),
-                    (SELECT created_at FROM outbox WHERE kind <> 'event' ORDER BY id LIMIT 1)",
+                    (SELECT created_at FROM outbox
+                     WHERE kind NOT IN ('event', 'recount') AND parked_at IS NULL ORDER BY id LIMIT 1)",
         )
         .one(&mut reading)
         .await?;
         let [all, parked, events] = [all, parked, events].map(|rows| u64::try_from(rows).unwrap_or(0));
         Ok(Backlog { pending: all.saturating_sub(parked), parked, events, oldest: oldest.map(Millis) })
-    }
-
-    /// At most `most` parked commands, the longest parked first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn parked(&self, most: u32) -> Result<Vec<Parked>, Error> {
-        let mut reading = self.begin().await?;
-        query(
-            "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.parked_at, outbox.why
-             FROM outbox LEFT JOIN ticket ON ticket.gate = outbox.gate
-             WHERE outbox.parked_at IS NOT NULL ORDER BY outbox.parked_at, outbox.id LIMIT $1",
-        )
-        .bind(i64::from(most))
-        .all(&mut reading)
-        .await
     }
 
     /// Makes all parked commands due.
@@ -204,6 +174,30 @@ impl Store {
         }
         let mut tx = self.begin_write().await?;
         query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
+            .bind(now.0)
+            .execute(tx.sql())
+            .await?;
+        tx.commit().await
+    }
+
+    /// Makes all commands due that failed to open a ticket before.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn retry_openings(&self, now: Millis) -> Result<(), Error> {
+        let mut reading = self.begin().await?;
+        let (failed,): (i64,) = query(
+            "SELECT COUNT(*) FROM outbox WHERE kind = 'open' AND attempts > 0 AND (parked_at IS NOT NULL OR due_at > $1)",
+        )
+        .bind(now.0)
+        .one(&mut reading)
+        .await?;
+        drop(reading);
+        if failed == 0 {
+            return Ok(());
+        }
+        let mut tx = self.begin_write().await?;
+        query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE kind = 'open' AND attempts > 0")
             .bind(now.0)
             .execute(tx.sql())
             .await?;
@@ -420,18 +414,4 @@ fn outbox_row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
         unknown_since: sent.map(Millis),
         stored_attempts: attempts,
     })
-}
-
-impl FromRow<'_, AnyRow> for Parked {
-    /// Columns that cannot be read stay empty: SQLite stores a value of any type in any column.
-    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        let ticket: Option<String> = row.try_get(2)?;
-        Ok(Self {
-            canary: row.try_get(0).unwrap_or_default(),
-            command: row.try_get(1).ok().and_then(|command: String| serde_json::from_str(&command).ok()),
-            ticket: ticket.and_then(|ticket| serde_json::from_str(&ticket).ok()),
-            at: Millis(row.try_get(3)?),
-            why: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
-        })
-    }
 }

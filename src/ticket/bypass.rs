@@ -6,16 +6,14 @@ use super::{
     writer::LONGEST_VALUE,
 };
 use crate::{
-    rollout::{Bypass, CanaryId},
+    rollout::{Bypass, CanaryId, Subject},
     text::one_line,
 };
 
 /// Its summary and its description.
-pub(super) fn words(
-    CanaryId { cluster, namespace, name }: &CanaryId,
-    bypass: &Bypass,
-    status_page: Option<&str>,
-) -> (String, Vec<Block>) {
+pub(super) fn words(subject: &Subject, bypass: &Bypass, status_page: Option<&str>) -> (String, Vec<Block>) {
+    let CanaryId { cluster, namespace, name } = &subject.canary;
+    let number = subject.number.map(|number| format!(" #{number}")).unwrap_or_default();
     let Bypass { before, now, .. } = bypass;
     let known = |images: &str| {
         if images.is_empty() { "not known".to_owned() } else { one_line(images, LONGEST_VALUE) }
@@ -38,5 +36,5 @@ pub(super) fn words(
         paragraph("This ticket opens no gate, wherever it is moved."),
     ];
     description.extend(status_page.map(sections::status_page));
-    (format!("Shipped WITHOUT approval: {namespace}/{name} on {cluster}"), description)
+    (format!("Shipped WITHOUT approval: {namespace}/{name} on {cluster}{number}"), description)
 }

@@ -2,30 +2,28 @@
 
 use super::{
     doc::{Block, Span},
-    sections::{line, text},
+    sections::{line, paragraph, section, text},
+    team::team_table,
+    writer::LONGEST_VALUE,
 };
 use crate::{
     millis::clock_time,
-    workload::{Annotation, AnnotationValue, Change, ContainerChange, Image, Shown},
+    rollout::Subject,
+    text::one_line,
+    workload::{Change, ContainerChange, Image, Shown},
 };
 
-/// What a rollout changes, or why that is not known. Nothing if the bridge does not read the cluster.
-pub(super) fn change_section(shown: Option<&Shown>, bound: bool) -> Vec<Block> {
-    let Some(shown) = shown else { return Vec::new() };
-    let mut blocks = vec![Block::Heading("What changes".into())];
-    match shown {
-        Shown::Change { change, as_of } => {
+/// What a rollout changes, or why that is not known, and what the team says about it.
+pub(super) fn change_section(subject: &Subject) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if subject.unapproved {
+        blocks.push(paragraph(
+            "Attention: Flagger started this version although another one was approved for the start of this rollout.",
+        ));
+    }
+    match &subject.change {
+        Some(Shown::Change { change, as_of }) => {
             blocks.extend(containers(change));
-            let differences = difference_lines(change);
-            if !differences.is_empty() {
-                let lead = if has_new_image(change) {
-                    "Also changes:"
-                } else {
-                    "No image changes. These settings of the workload do:"
-                };
-                blocks.extend([paragraph(lead), Block::Bullets(differences)]);
-            }
-            blocks.extend([paragraph("About this rollout:"), Block::Bullets(context_lines(change))]);
             blocks.extend(as_of.map(|since| {
                 let since = clock_time(since);
                 paragraph(&format!(
@@ -33,23 +31,51 @@ pub(super) fn change_section(shown: Option<&Shown>, bound: bool) -> Vec<Block> {
                 ))
             }));
         }
-        Shown::Unreadable { why } => {
+        Some(Shown::Unreadable { why }) => {
             blocks.push(paragraph(&format!("The bridge could not read what changes: {why}.")));
-            if !bound {
+            if !subject.bound {
                 blocks.push(paragraph(
-                    "You can decide all the same: ask the team what changes. And tell the team that runs the bridge.",
+                    "You can still decide: ask the team what changes. Please also tell the team that runs the bridge.",
                 ));
             }
         }
+        None => blocks.extend(named_version(subject)),
     }
-    blocks
+    blocks.extend(other_label(subject));
+    blocks.push(Block::External(team_table(subject)));
+    section("What changes", blocks)
 }
 
-/// The images now and after the rollout.
+/// What is known if the bridge does not read the cluster.
+fn named_version(subject: &Subject) -> Vec<Block> {
+    match &subject.label {
+        Some(label) => {
+            let label = one_line(label, LONGEST_VALUE);
+            vec![Block::Paragraph(line("New version, as the application team calls it", &label))]
+        }
+        None => vec![paragraph(
+            "This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no \
+             version. Ask the team.",
+        )],
+    }
+}
+
+/// The team gives the same revision another name than before.
+fn other_label(subject: &Subject) -> Option<Block> {
+    let before = one_line(subject.called_before.as_deref()?, LONGEST_VALUE);
+    let now = one_line(subject.label.as_deref()?, LONGEST_VALUE);
+    Some(paragraph(&format!(
+        "Attention: the team now calls this version {now}, and called the very same version {before} before."
+    )))
+}
+
+/// The images now and after the rollout, and what else differs.
 fn containers(change: &Change) -> Vec<Block> {
     let image = |image: Option<&Image>| image.map_or_else(|| "–".to_owned(), ToString::to_string);
     let row = |container: &ContainerChange| {
-        vec![container.title(), image(container.runs_now.as_ref()), image(container.would_run.as_ref())]
+        let cells =
+            [container.title(), image(container.runs_now.as_ref()), image(container.would_run.as_ref())];
+        cells.iter().map(|cell| vec![text(cell)]).collect()
     };
     let header = ["Container", "Runs now", "After the rollout"].map(str::to_owned).to_vec();
     let rows = change.containers.iter().map(row).collect();
@@ -57,8 +83,16 @@ fn containers(change: &Change) -> Vec<Block> {
     if let Some(sentence) = summary(change) {
         blocks.push(paragraph(sentence));
     }
-    blocks.push(Block::Table { header, rows });
-    blocks.extend(more(change.containers_cut, "container").map(|more| paragraph(&more)));
+    let mut external = vec![Block::Table { header, rows }];
+    external.extend(more(change.containers_cut, "container").map(|more| paragraph(&more)));
+    let differences = difference_lines(change);
+    if !differences.is_empty() {
+        let lead =
+            if has_new_image(change) { "Also changes:" } else { "No image changes. These settings do:" };
+        external.extend([paragraph(lead), Block::Bullets(differences)]);
+    }
+    external.extend(more(change.annotations_cut, "annotation").map(|more| paragraph(&more)));
+    blocks.push(Block::External(external));
     blocks
 }
 
@@ -69,8 +103,8 @@ fn summary(change: &Change) -> Option<&'static str> {
     }
     if change.is_empty() {
         return Some(
-            "Nothing differs from what runs now. If the canary tracks ConfigMaps or Secrets, their content may have changed: \
-             the bridge does not show it.",
+            "Nothing differs from what runs now. If Flagger tracks ConfigMaps or Secrets for this workload, their content may \
+             have changed: the bridge does not show it.",
         );
     }
     None
@@ -91,31 +125,4 @@ fn more(cut: usize, what: &str) -> Option<String> {
 
 fn difference_lines(change: &Change) -> Vec<Vec<Span>> {
     change.sentences().iter().map(|sentence| vec![text(sentence)]).collect()
-}
-
-/// Who pushed it, and how Flagger would roll it out.
-fn context_lines(change: &Change) -> Vec<Vec<Span>> {
-    let mut lines = vec![line("Target", &change.target.to_string())];
-    lines.extend(change.annotations.iter().map(annotation));
-    lines.extend(more(change.annotations_cut, "annotation").map(|more| vec![text(&more)]));
-    lines.extend(change.owner.as_ref().map(|owner| line("Deployed by", &owner.to_string())));
-    lines.extend(change.pushed.as_ref().map(|push| line("Last pushed with", &push.to_string())));
-    lines.extend(change.strategy.as_deref().map(|strategy| line("Strategy", strategy)));
-    lines
-}
-
-fn annotation(annotation: &Annotation) -> Vec<Span> {
-    match &annotation.value {
-        AnnotationValue::Link(url) => {
-            let link = Span::Link { text: url.clone(), url: url.clone() };
-            vec![Span::Strong(format!("{}: ", annotation.name)), link]
-        }
-        value @ (AnnotationValue::Text(_) | AnnotationValue::Withheld(_)) => {
-            line(&annotation.name, &value.to_string())
-        }
-    }
-}
-
-fn paragraph(sentence: &str) -> Block {
-    Block::Paragraph(vec![text(sentence)])
 }

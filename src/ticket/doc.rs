@@ -18,10 +18,10 @@ pub enum Block {
         /// The cells of the header.
         header: Vec<String>,
         /// The other rows, as long as the header.
-        rows: Vec<Vec<String>>,
+        rows: Vec<Vec<Vec<Span>>>,
     },
-    /// External text, shown verbatim in a separate box.
-    Verbatim(String),
+    /// What comes from outside of the bridge: a text that is too long for Jira loses parts of this first.
+    External(Vec<Block>),
 }
 
 /// A run of text.
@@ -37,6 +37,13 @@ pub enum Span {
         text: String,
         /// Where it leads.
         url: String,
+    },
+    /// An account, which Jira notifies of the text.
+    Mention {
+        /// Its account id on Cloud, its user name on Data Center.
+        id: String,
+        /// Its display name.
+        name: String,
     },
     /// A new line in the same paragraph.
     Break,

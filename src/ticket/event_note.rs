@@ -15,7 +15,7 @@ pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&s
     let gate = gate.map(ToString::to_string).unwrap_or_default();
     match event {
         CanaryEvent::ApprovalRequested { ticket } => {
-            format!("{gate} waits for the approval of {ticket}: {}", link(ticket))
+            format!("{gate} is waiting for the approval of {ticket}: {}", link(ticket))
         }
         CanaryEvent::Approved { ticket, by, .. } => {
             format!("{} approved {ticket} for {gate}: {}", one_line(by, LONGEST), link(ticket))
@@ -27,33 +27,32 @@ pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&s
             let why = match why {
                 NotCounted::Author { why } => one_line(why, LONGEST),
                 NotCounted::NoTransition => {
-                    "the ticket came to its status by a move between projects, issue types or workflows"
-                        .into()
+                    "the ticket got its status by a move between projects, issue types or workflows".into()
                 }
                 NotCounted::Renamed => {
-                    "its status did not mean approved when it was opened, or does not any more".into()
+                    "its status did not mean approved when the ticket was opened, or no longer does".into()
                 }
             };
             format!("The approval of {ticket} for {gate} does not count: {why}. {}", link(ticket))
         }
         CanaryEvent::ApprovalExpired { ticket, .. } => format!(
-            "The approval of {ticket} for {gate} expired before Flagger asked; approve it again: {}",
+            "The approval of {ticket} for {gate} expired before Flagger asked. Approve it again: {}",
             link(ticket)
         ),
         CanaryEvent::ShippedWithoutApproval { ticket: Some(ticket) } => {
-            format!("A version runs although {ticket} did not open {gate}: {}", link(ticket))
+            format!("A version is running although {ticket} did not open {gate}: {}", link(ticket))
         }
         CanaryEvent::ShippedWithoutApproval { ticket: None } => {
-            format!("A version runs although {gate} was not opened; it had no ticket")
+            format!("A version is running although {gate} was never opened. It had no ticket")
         }
         CanaryEvent::StartedUnapproved { ticket: Some(ticket) } => {
-            format!("Flagger started another version than the one that {ticket} approved: {}", link(ticket))
+            format!("Flagger started a different version from the one approved on {ticket}: {}", link(ticket))
         }
         CanaryEvent::StartedUnapproved { ticket: None } => {
-            format!("Flagger started another version than the one that was approved at {gate}")
+            format!("Flagger started a different version from the one approved at {gate}")
         }
         CanaryEvent::PromotedUnasked { bypass } => {
-            format!("A version was promoted that nobody approved: {}; {}", bypass.cause(), ran(bypass))
+            format!("A version that nobody approved was promoted: {}; {}", bypass.cause(), ran(bypass))
         }
     }
 }

@@ -1,23 +1,18 @@
 //! PURE: plain text as parts of a ticket.
 
-use super::doc::{Block, Span};
-use crate::text::{TRUNCATED, beginning, sanitize};
+use super::{
+    doc::{Block, Span},
+    links::linked,
+};
+use crate::text::{TRUNCATED, beginning};
 
 /// The longest text of a description's template, in characters, so that there is room for what the bridge adds.
 const LONGEST_TEXT: usize = 8_000;
 /// The most lines of it: in ADF a line takes more space than its text.
 const MOST_LINES: usize = 150;
 
-/// Text of at most `longest` characters. Each line after the first is indented by `margin`, so that it cannot look like
-/// a separate entry.
-pub(super) fn indent(text: &str, margin: &str, longest: usize) -> String {
-    let text = sanitize(text).replace('\t', " ");
-    let text = text.trim_end();
-    let lines = |text: &str| text.replace('\n', &format!("\n{margin}"));
-    beginning(text, longest).map_or_else(|| lines(text), |kept| lines(kept) + TRUNCATED)
-}
-
 /// Plain text as paragraphs and bullets: a blank line ends a paragraph, `- ` begins a bullet.
+/// Addresses become links.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let fitting = beginning(text, LONGEST_TEXT).unwrap_or(text);
     let mut blocks: Vec<Block> = Vec::new();
@@ -29,13 +24,14 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
         }
         match (line.strip_prefix("- "), blocks.last_mut()) {
             (Some(entry), Some(Block::Bullets(entries))) if !new_paragraph => {
-                entries.push(vec![Span::Text(entry.into())]);
+                entries.push(linked(entry));
             }
-            (Some(entry), _) => blocks.push(Block::Bullets(vec![vec![Span::Text(entry.into())]])),
+            (Some(entry), _) => blocks.push(Block::Bullets(vec![linked(entry)])),
             (None, Some(Block::Paragraph(spans))) if !new_paragraph => {
-                spans.extend([Span::Break, Span::Text(line.into())]);
+                spans.push(Span::Break);
+                spans.extend(linked(line));
             }
-            (None, _) => blocks.push(Block::Paragraph(vec![Span::Text(line.into())])),
+            (None, _) => blocks.push(Block::Paragraph(linked(line))),
         }
         new_paragraph = false;
     }
@@ -64,19 +60,7 @@ pub(super) fn duration_in_words(millis: u128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        /// Only the first line of an indented text begins at the left edge.
-        #[test]
-        fn every_further_line_is_indented(text: String) {
-            let lines = indent(&text, "    ", 100);
-            prop_assert!(lines.split('\n').skip(1).all(|line| line.starts_with("    ")), "{lines:?}");
-            prop_assert_eq!(sanitize(&lines), lines);
-        }
-    }
 
     #[test]
     fn durations_are_in_words() {
@@ -90,11 +74,5 @@ mod tests {
         ] {
             assert_eq!(duration_in_words(millis), words);
         }
-    }
-
-    #[test]
-    fn lines_stay_lines() {
-        assert_eq!(indent("a\r\nb\u{2028}c\td\u{200f}\n\n", "  ", 99), "a\n  b\n  c d");
-        assert_eq!(indent("abcd", "  ", 3), "abc… (cut)");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
+use super::versions;
 use crate::{
     policy::PersonEntry,
     rollout::Subject,
@@ -47,6 +48,7 @@ impl Writer {
         let annotations = change.into_iter().flat_map(|change| &change.annotations);
         let annotations: BTreeMap<String, String> =
             annotations.map(|it| (it.name.clone(), line(&it.value.to_string()))).collect();
+        let (action, versions) = (versions::action(subject), versions::versions(subject));
         let weight = subject.analysis.and_then(|analysis| analysis.weight);
         let values = Value::from_pairs([
             ("canary", Value::from(line(&subject.canary.name))),
@@ -70,6 +72,9 @@ impl Writer {
             ),
             ("changes", Value::from(known(&change.map(|change| change.sentences().join("; "))))),
             ("annotations", Value::from_pairs(annotations)),
+            ("action", Value::from(action)),
+            ("versions", Value::from(line(&versions))),
+            ("number", subject.number.map_or_else(|| Value::from(""), Value::from)),
             ("weight", Value::from(weight.map(|weight| weight.to_string()).unwrap_or_default())),
         ]);
         Self { environment, values }

@@ -15,6 +15,7 @@ use crate::{
     millis::Millis,
 };
 
+mod names;
 mod single_flight;
 
 use single_flight::SingleFlight;
@@ -40,6 +41,12 @@ pub(super) struct Lookups {
     cached: Mutex<CachedLookups>,
     /// Lookups of the workflows that tickets about to be opened need.
     opening: SingleFlight<InProject>,
+    /// Lookups of people for the texts of tickets: one at a time, since tickets that are opened together name the same people.
+    naming: SingleFlight<()>,
+    /// When looking up the people of a ticket last failed.
+    names_failed_at: Mutex<Option<Millis>>,
+    /// Assignees with whom Jira refused a ticket in a project, and when.
+    refused_assignees: Mutex<HashMap<InProject, Millis>>,
 }
 
 /// Recent answers of Jira.
@@ -77,12 +84,24 @@ struct FailedLookups {
 
 impl Lookups {
     pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, cached: Mutex::default(), opening: SingleFlight::default() }
+        Self {
+            context,
+            cached: Mutex::default(),
+            opening: SingleFlight::default(),
+            naming: SingleFlight::default(),
+            names_failed_at: Mutex::default(),
+            refused_assignees: Mutex::default(),
+        }
     }
 
     /// The lookups of a new round.
     pub(super) fn round(&self) -> RoundLookups<'_> {
         RoundLookups { lookups: self, failed: FailedLookups::default() }
+    }
+
+    /// The cached answer to whom these words name.
+    fn known_people(&self, words: &str) -> Option<People> {
+        lock(&self.cached).people.get(&words.to_lowercase(), people_max_age, self.context.clock.now())
     }
 
     /// The cached workflow of an issue type in a project, if it is younger than `max_age`.
@@ -150,8 +169,7 @@ impl RoundLookups<'_> {
     /// The people whom these words name.
     pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
         let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
-        let max_age = |people: &People| if people.named.is_empty() { MEMBERSHIP_TTL } else { PERSON_TTL };
-        self.ask(|known| &mut known.people, format!("people {key}"), key, max_age, asking).await
+        self.ask(|known| &mut known.people, format!("people {key}"), key, people_max_age, asking).await
     }
 
     /// The groups of this person.
@@ -236,6 +254,11 @@ impl FailedLookups {
         let any = || self.errors.values().find(|error| !error.is_about_object());
         self.errors.get(what).or_else(|| any().filter(|_| self.unanswered >= MAX_UNANSWERED))
     }
+}
+
+/// How long an answer about people is used.
+fn people_max_age(people: &People) -> Duration {
+    if people.named.is_empty() { MEMBERSHIP_TTL } else { PERSON_TTL }
 }
 
 fn in_project(project: &str, name: &str) -> InProject {

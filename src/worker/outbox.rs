@@ -40,6 +40,7 @@ mod create;
 mod duplicates;
 mod parked;
 mod publish;
+mod refused_fields;
 mod result;
 mod update;
 
@@ -296,6 +297,11 @@ impl Outbox {
     /// Stores the result of a command, and what it means for the gate, in one transaction.
     async fn settle(&self, row: &OutboxRow, result: CommandResult) -> Result<StepOutcome, store::Error> {
         let (now, how) = (self.context.clock.now(), self.attempt_outcome(row, &result));
+        let retries = self.context.gatekeeper.retries();
+        match &how {
+            AttemptOutcome::Retry { .. } => retries.failed(row.id, now),
+            AttemptOutcome::Done | AttemptOutcome::Parked { .. } => retries.settled(row.id),
+        }
         let writing = self.writing.lock().await;
         let mut tx = self.context.store().begin_write().await?;
         let ticket = keep_found(&mut tx, row, &result, now).await?;
@@ -367,7 +373,10 @@ impl Outbox {
             (AttemptOutcome::Done, Some(ticket)) => {
                 let route = gatekeeper.route(&row.canary, &subject.gate);
                 let statuses = known_statuses(&self.lookups, route, &ticket);
-                Event::Opened { gate, ticket, statuses }
+                // If it was sent before, it may show the settings of an earlier process.
+                let is_first = row.unknown_since.is_none();
+                let shows = is_first.then(|| gatekeeper.validity(&row.canary, &subject.gate).into());
+                Event::Opened { gate, ticket, statuses, shows }
             }
             (AttemptOutcome::Retry { why, .. } | AttemptOutcome::Parked { why, .. }, _) => {
                 Event::NotOpened { gate, why: why.clone() }

@@ -13,6 +13,7 @@ use crate::{
     gate::GateId,
     jira,
     millis::Millis,
+    rollout::{Change, Event, TOLD_AFTER},
     store::{self, Nudge, TicketRecord},
 };
 
@@ -35,6 +36,11 @@ impl Poll {
     pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
         let health = ReadHealth::new(Arc::clone(&context));
         Self { context, lookups, queue, health }
+    }
+
+    /// Reads tickets again with the next step, whatever failed before.
+    pub(super) fn retry_now(&self) {
+        self.health.retry_now();
     }
 
     /// Reads the tickets that webhooks reported as moved, ahead of all other requests to Jira.
@@ -139,7 +145,7 @@ impl Poll {
             Ok(seen) => seen,
             Err(error) => return Ok(self.round_failed(&error, started)),
         };
-        let RoundFindings { deferred, backing_off, mut unread, fruitless, .. } = round.findings;
+        let RoundFindings { deferred, backing_off, mut unread, not_judged, fruitless, .. } = round.findings;
         let tickets = seen.len();
         let (deferred, done): (Vec<&DueTicket>, Vec<&DueTicket>) =
             due.iter().partition(|due| deferred.contains(&due.gate));
@@ -165,8 +171,36 @@ impl Poll {
                 .filter(|due| !self.is_superseded(started, &due.gate) && !backing_off.contains(&due.gate));
             let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.context.gatekeeper.unread_tickets().read(gates, started.at);
+            let not_judged = done.iter().filter(|due| not_judged.contains(&due.ticket.id));
+            self.comment_not_judged(not_judged.copied(), started).await?;
         }
         Ok(StepOutcome::Read { tickets, changed })
+    }
+
+    /// Comments on tickets that may be decided, and could not be judged for some time.
+    async fn comment_not_judged<'d>(
+        &self,
+        due: impl Iterator<Item = &'d DueTicket>,
+        started: RoundStart,
+    ) -> Result<(), store::Error> {
+        let gatekeeper = &self.context.gatekeeper;
+        for due in due {
+            let Some((since, why)) = gatekeeper.unread_tickets().since(&due.gate) else { continue };
+            let event = Event::NotJudged { gate: &due.gate, why: &why };
+            let Some(canary) = self.context.store().canary(&due.canary.id) else { continue };
+            let is_news = || gatekeeper.preview(&canary, &event, started.at) != Change::Unchanged;
+            if started.at.since(since) < TOLD_AFTER || !is_news() {
+                continue;
+            }
+            let Some(mut tx) = self.context.begin_if_leading().await? else { return Ok(()) };
+            match gatekeeper.apply(&mut tx, &canary.id, &event, started.at).await {
+                Ok(_) => tx.commit().await?,
+                // The store has logged that, and the canary's gates are closed.
+                Err(store::Error::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn round_failed(&self, error: &jira::Error, started: RoundStart) -> StepOutcome {
@@ -174,7 +208,8 @@ impl Poll {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
         let why = self.context.explain(error);
-        self.context.gatekeeper.unread_tickets().all_failed(&why, started.at);
+        let next = self.health.resumes_at(started.trigger);
+        self.context.gatekeeper.unread_tickets().all_failed(&why, started.at, next);
         StepOutcome::Postponed { why }
     }
 

@@ -83,16 +83,27 @@ impl ReadHealth {
     /// Whether nothing is read now. After a failure of one kind of round, the other kind backs off, too. But nudged
     /// tickets that cannot be read do not stop polling; and while polling fails, polling is retried first.
     pub(super) fn is_paused(&self, trigger: ReadTrigger, now: Millis) -> bool {
+        now < self.resumes_at(trigger)
+    }
+
+    /// From when on tickets are read.
+    pub(super) fn resumes_at(&self, trigger: ReadTrigger) -> Millis {
         let State { polls, nudges, nudges_fail_alone, .. } = &*lock(&self.state);
-        let at = match trigger {
+        match trigger {
             ReadTrigger::Poll if *nudges_fail_alone => polls.until,
             // Polling goes first. After `poll_every`, nudges go on even if there was nothing to poll.
             ReadTrigger::Nudge if polls.has_failed() => {
                 nudges.until.max(polls.until + self.context.config().jira.poll_every)
             }
             ReadTrigger::Poll | ReadTrigger::Nudge => nudges.until.max(polls.until),
-        };
-        now < at
+        }
+    }
+
+    /// Ends all pauses after failed rounds.
+    pub(super) fn retry_now(&self) {
+        let state = &mut *lock(&self.state);
+        state.nudges.until = Millis(0);
+        state.polls.until = Millis(0);
     }
 
     /// Records that a round failed. Returns whether Jira worked before.

@@ -15,6 +15,7 @@ use super::{
     running::running_template,
     strategy::strategy,
     target::Target,
+    timing::{Timing, timing},
 };
 
 /// More containers than this are counted, not kept.
@@ -63,6 +64,9 @@ pub struct Change {
     /// How Flagger would roll it out, in a sentence with a full stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
+    /// How long that takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// Who pushed the target last, if the API server knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Push>,
@@ -103,6 +107,7 @@ pub fn change(
         annotations_cut,
         owner: Owner::of(target),
         strategy: strategy(canary),
+        timing: timing(canary),
         pushed: Push::of(target),
     }
 }

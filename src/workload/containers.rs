@@ -45,7 +45,8 @@ impl Image {
     }
 
     /// The tag and the shortened digest, without the repository.
-    fn version(&self) -> String {
+    #[must_use]
+    pub fn version(&self) -> String {
         match self.parts() {
             (_, Some(tag), Some(digest)) => format!("{tag}@{}", shortened(digest)),
             (_, Some(tag), None) => tag.to_owned(),
@@ -95,6 +96,18 @@ impl ContainerChange {
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.runs_now != self.would_run
+    }
+
+    /// What runs now and what would run, without the container's name: `6.4.0 → 6.5.0`. `None` if either does not run.
+    #[must_use]
+    pub fn versions(&self) -> Option<String> {
+        let (now, then) = (self.runs_now.as_ref()?, self.would_run.as_ref()?);
+        Some(match (now.parts(), then.parts()) {
+            ((_, Some(old), _), (_, Some(new), _)) if old != new => format!("{old} → {new}"),
+            ((old, ..), (new, ..)) if old != new => format!("{now} → {then}"),
+            _ if now == then => now.version(),
+            _ => format!("{} → {}", now.version(), then.version()),
+        })
     }
 
     /// Its name, and whether it is an init container.

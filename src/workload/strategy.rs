@@ -61,12 +61,12 @@ pub fn limits(canary: &Value) -> Option<Limits> {
 }
 
 /// The analysis of a Canary's `spec`, unless there is none.
-fn analysis(spec: &Value) -> Option<&Value> {
+pub(super) fn analysis(spec: &Value) -> Option<&Value> {
     let analysis = if spec["analysis"].is_object() { &spec["analysis"] } else { &spec["canaryAnalysis"] };
     (analysis.is_object() && spec["skipAnalysis"].as_bool() != Some(true)).then_some(analysis)
 }
 
-fn is_kubernetes(spec: &Value) -> bool {
+pub(super) fn is_kubernetes(spec: &Value) -> bool {
     spec["provider"].as_str() == Some("kubernetes")
 }
 
@@ -74,12 +74,17 @@ fn threshold(analysis: &Value) -> u64 {
     number(&analysis["threshold"]).unwrap_or(1)
 }
 
-fn step_weights(analysis: &Value) -> Vec<u64> {
+/// How often the new version is checked, if Flagger counts checks instead of raising its share of the traffic.
+pub(super) fn iterations(analysis: &Value, is_kubernetes: bool) -> Option<u64> {
+    number(&analysis["iterations"]).or(is_kubernetes.then_some(KUBERNETES_ITERATIONS))
+}
+
+pub(super) fn step_weights(analysis: &Value) -> Vec<u64> {
     let weights = items(&analysis["stepWeights"]).iter().filter_map(Value::as_u64);
     weights.map(|weight| weight.min(100)).collect()
 }
 
-fn last_weight(analysis: &Value, steps: &[u64]) -> u64 {
+pub(super) fn last_weight(analysis: &Value, steps: &[u64]) -> u64 {
     steps.last().copied().or(number(&analysis["maxWeight"])).unwrap_or(100)
 }
 
@@ -87,8 +92,7 @@ fn last_weight(analysis: &Value, steps: &[u64]) -> u64 {
 fn course(analysis: &Value, is_kubernetes: bool) -> String {
     let every = every(analysis["interval"].as_str());
     let is_mirrored = analysis["mirror"].as_bool() == Some(true) && !is_kubernetes;
-    let default = is_kubernetes.then_some(KUBERNETES_ITERATIONS);
-    if let Some(iterations) = number(&analysis["iterations"]).or(default) {
+    if let Some(iterations) = iterations(analysis, is_kubernetes) {
         let conditions = if is_kubernetes { 0 } else { items(&analysis["match"]).len() };
         let times =
             if iterations == 1 { "1 check".to_owned() } else { format!("{iterations} checks, {every}") };
@@ -116,7 +120,7 @@ fn course(analysis: &Value, is_kubernetes: bool) -> String {
 }
 
 /// A number above zero: zero and absent mean the same to Flagger.
-fn number(value: &Value) -> Option<u64> {
+pub(super) fn number(value: &Value) -> Option<u64> {
     value.as_u64().filter(|number| *number > 0)
 }
 
@@ -133,11 +137,16 @@ fn listed<T: ToString>(all: &[T]) -> String {
     }
 }
 
-/// An interval in words, read as Flagger does (`GetAnalysisInterval`).
-fn every(interval: Option<&str>) -> String {
+/// An interval in seconds, read as Flagger does (`GetAnalysisInterval`).
+pub(super) fn interval(interval: Option<&str>) -> u64 {
     let seconds = interval.and_then(seconds).unwrap_or(DEFAULT_INTERVAL).max(SHORTEST_INTERVAL);
     // The cast saturates.
-    let seconds = seconds.round() as u64;
+    seconds.round() as u64
+}
+
+/// An interval in words.
+fn every(given: Option<&str>) -> String {
+    let seconds = interval(given);
     let (count, unit) = match seconds {
         _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
         _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),

@@ -12,6 +12,7 @@ mod recorded;
 mod running;
 mod stories;
 mod strategies;
+mod timings;
 
 /// A Canary of Deployment `cart` that waits at confirm-rollout.
 fn canary() -> Value {

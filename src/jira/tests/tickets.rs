@@ -8,8 +8,9 @@ use super::*;
 use crate::{
     gate::{GateName, Stage},
     policy::Route,
-    rollout::{CanaryId, Label, Message, Phase, Revision, Subject},
-    ticket::{self, Draft as Words},
+    rollout::{Analysis, CanaryId, EarlierApproval, Label, Message, Phase, Revision, Subject},
+    ticket::{self, Block, Draft as Words, NamedAccount, People, Surroundings},
+    workload::{Shown, change},
 };
 
 /// The default route, with further settings as TOML lines with full keys.
@@ -28,7 +29,8 @@ pub(super) fn asked(stage: Stage, phase: Phase, metadata: &[(&str, &str)]) -> Su
         metadata.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let label = metadata.get("revision").map(|label| Label(label.clone()));
     let message = Message { phase, checksum: Some(Revision("1829384756".into())), label };
-    Subject::new(canary, GateName { stage, approver: None }, &message, metadata)
+    let subject = Subject::new(canary, GateName { stage, approver: None }, &message, metadata);
+    Subject { number: Some(17), ..subject }
 }
 
 /// A text in both kinds of Jira: ADF with a mark for each kind of node, and wiki markup unchanged.
@@ -51,23 +53,40 @@ fn dump(node: &Value, out: &mut String) {
         ("hardBreak", None) => out.push_str("<br>\n"),
         ("heading", None) => out.push_str("<h3>"),
         ("listItem", None) => out.push_str("<li>"),
-        ("codeBlock", None) => out.push_str("<pre>"),
-        ("doc" | "paragraph" | "bulletList", None) => {}
+        ("mention", None) => write!(out, "<{}>", node["attrs"]["text"].as_str().unwrap()).unwrap(),
+        ("tableHeader" | "tableCell", None) => out.push_str("| "),
+        ("doc" | "paragraph" | "bulletList" | "table" | "tableRow", None) => {}
         (other, mark) => panic!("{other} {mark:?}"),
     }
-    for child in node["content"].as_array().into_iter().flatten() {
-        dump(child, out);
+    let content = node["content"].as_array().into_iter().flatten();
+    if matches!(kind, "tableHeader" | "tableCell") {
+        let mut cell = String::new();
+        content.for_each(|child| dump(child, &mut cell));
+        write!(out, "{} ", cell.trim_end()).unwrap();
+        return;
     }
+    content.for_each(|child| dump(child, out));
     match kind {
-        "codeBlock" => out.push_str("</pre>\n"),
+        "tableRow" => out.push_str("|\n"),
         "paragraph" | "heading" => out.push('\n'),
         _ => {}
     }
 }
 
+/// A new ticket. Jira knows Mia and Bob.
+pub(super) fn drafted(subject: &Subject, route: &Route, status_page: Option<&str>) -> Words {
+    let mut people = People::default();
+    for (entry, id, name) in
+        [("mia@example.com", "5b1", "Mia Change"), ("bob@example.com", "5b2", "Bob Builder")]
+    {
+        people.insert(entry, NamedAccount { id: id.into(), name: name.into() });
+    }
+    let browse = |key: &str| format!("https://jira.example/browse/{key}");
+    ticket::draft(subject, route, &Surroundings { status_page, browse: &browse, people: &people }).unwrap()
+}
+
 fn whole(subject: &Subject, route: &Route) -> String {
-    let Words { summary, description, fields } =
-        ticket::draft(subject, route, Some("https://bridge.example/")).unwrap();
+    let Words { summary, description, fields } = drafted(subject, route, Some("https://bridge.example/"));
     assert_eq!(fields, BTreeMap::new());
     let [cloud, data_center] = both(&description);
     format!("{summary}\n\n=== Cloud\n{cloud}\n\n=== Data Center\n{data_center}")
@@ -77,65 +96,81 @@ fn whole(subject: &Subject, route: &Route) -> String {
 fn at_confirm_rollout() {
     let subject = asked(Stage::ConfirmRollout, Phase::Waiting, &[("revision", "v2.3"), ("team", "checkout")]);
     insta::assert_snapshot!(whole(&subject, &route("")), @r"
-    Approve confirm-rollout of shop/cart on prod-eu
+    Start cart v2.3 (prod-eu/shop) #17
 
     === Cloud
-    Flagger is about to start rolling out a new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
-    <h3>What
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    <b>New version, as the application team calls it: </b>v2.3
+    The application team says about this rollout (nobody has checked it):
+    | Name | Value |
+    | revision | v2.3 |
+    | team | checkout |
+    <h3>What your decision does
+    <li><b>Approved: </b>Flagger starts v2.3 the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>confirm-rollout
-    <li><b>Version (as the team says): </b>v2.3
+    <li><b>Phase: </b>Waiting
+    <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>Flagger names it once the rollout has started
     <li><b>Replaces revision: </b>1829384756
-    <h3>What your decision does
-    <li><b>Approved: </b>Flagger starts this rollout.
-    <li><b>Rejected: </b>nothing is started. Flagger keeps asking, until this ticket is approved after all.
-    <li><b>Any other status: </b>the rollout waits.
-    This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
-    <h3>Who may approve, and until when
-    <li><b>Who: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Sent by the application team, not checked
-    <pre>revision: v2.3
-    team: checkout</pre>
 
     === Data Center
-    Flagger is about to start rolling out a new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
-    h3. What
+    h3. What changes
+
+    {*}New version, as the application team calls it:{*} v2.3
+
+    The application team says about this rollout \(nobody has checked it\):
+
+    || Name || Value ||
+    | revision | v2.3 |
+    | team | checkout |
+
+    h3. What your decision does
+
+    * {*}Approved:{*} Flagger starts v2.3 the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
+    * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    * {*}Any other status:{*} the rollout waits.
+
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+
+    h3. Who decides, and until when
+
+    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} confirm-rollout
-    * {*}Version \(as the team says\):{*} v2.3
+    * {*}Phase:{*} Waiting
+    * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} Flagger names it once the rollout has started
     * {*}Replaces revision:{*} 1829384756
-
-    h3. What your decision does
-
-    * {*}Approved:{*} Flagger starts this rollout.
-    * {*}Rejected:{*} nothing is started. Flagger keeps asking, until this ticket is approved after all.
-    * {*}Any other status:{*} the rollout waits.
-
-    This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
-
-    h3. Who may approve, and until when
-
-    * {*}Who:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-
-    [What waits now, and why|https://bridge.example/]
-
-    h3. Sent by the application team, not checked
-
-    {noformat}
-    revision: v2.3
-    team: checkout
-    {noformat}
     ");
 }
 
@@ -143,51 +178,69 @@ fn at_confirm_rollout() {
 fn at_confirm_rollout_after_a_failure() {
     let subject = asked(Stage::ConfirmRollout, Phase::Failed, &[]);
     insta::assert_snapshot!(whole(&subject, &route("approval.valid_for = \"90m\"")), @r"
-    Approve confirm-rollout of shop/cart on prod-eu
+    Start cart 1829384756 (prod-eu/shop) #17
 
     === Cloud
-    Flagger is about to start rolling out a new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
-    <h3>What
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    <h3>What your decision does
+    <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>confirm-rollout
+    <li><b>Phase: </b>Failed
+    <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>1829384756
-    <h3>What your decision does
-    <li><b>Approved: </b>Flagger starts this rollout.
-    <li><b>Rejected: </b>nothing is started. Flagger keeps asking, until this ticket is approved after all.
-    <li><b>Any other status: </b>the rollout waits.
-    This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
-    <h3>Who may approve, and until when
-    <li><b>Who: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    <li><b>Until when: </b>Flagger must use an approval within 90 minutes. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-    <a https://bridge.example/>What waits now, and why</a>
 
     === Data Center
-    Flagger is about to start rolling out a new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
-    h3. What
+    h3. What changes
+
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+
+    h3. What your decision does
+
+    * {*}Approved:{*} Flagger starts the new version the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
+    * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    * {*}Any other status:{*} the rollout waits.
+
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+
+    h3. Who decides, and until when
+
+    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} confirm-rollout
+    * {*}Phase:{*} Failed
+    * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} 1829384756
-
-    h3. What your decision does
-
-    * {*}Approved:{*} Flagger starts this rollout.
-    * {*}Rejected:{*} nothing is started. Flagger keeps asking, until this ticket is approved after all.
-    * {*}Any other status:{*} the rollout waits.
-
-    This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
-
-    h3. Who may approve, and until when
-
-    * {*}Who:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    * {*}Until when:{*} Flagger must use an approval within 90 minutes. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-
-    [What waits now, and why|https://bridge.example/]
     ");
 }
 
@@ -197,63 +250,79 @@ fn at_confirm_traffic_increase() {
     let settings = "approval.approvers = [\"mia@example.com\", \"group:cab\", \"role:Approvers\"]\n\
                     approval.deny = [\"{{ metadata.author }}\", \"group:interns\"]";
     insta::assert_snapshot!(whole(&subject, &route(settings)), @r#"
-    Approve confirm-traffic-increase of shop/cart on prod-eu
+    Send traffic to cart 1829384756 (prod-eu/shop) #17
 
     === Cloud
-    Flagger is about to send more traffic to the new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
-    <h3>What
+    Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    The application team says about this rollout (nobody has checked it):
+    | Name | Value |
+    | author | bob@example.com |
+    <h3>What your decision does
+    <li><b>Approved: </b>Flagger sends more traffic to the new version, step by step, as long as its checks pass. It takes the first step the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    <li><b>Rejected: </b>the new version gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b><@Mia Change>, members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
+    <li><b>Who may not: </b>Bob Builder or members of the group "interns".
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>confirm-traffic-increase
+    <li><b>Phase: </b>Progressing
+    <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>1829384756
-    <h3>What your decision does
-    <li><b>Approved: </b>Flagger sends more traffic to the new version, step by step, as long as its own checks pass.
-    <li><b>Rejected: </b>the new version gets no more traffic; if the canary has a rollback hook, Flagger rolls back.
-    <li><b>Any other status: </b>the rollout waits.
-    This approves all steps of this rollout. After the last one Flagger promotes the new version, and asks about that only if the canary has a confirm-promotion hook.
-    <h3>Who may approve, and until when
-    <li><b>Who: </b>"mia@example.com", members of group "cab" or users with role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
-    <li><b>Never: </b>"bob@example.com" or members of group "interns".
-    <li><b>A rejection: </b>by any Jira user keeps the gate closed; it rolls back only if that user may approve.
-    <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Sent by the application team, not checked
-    <pre>author: bob@example.com</pre>
 
     === Data Center
-    Flagger is about to send more traffic to the new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
+    Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
-    h3. What
+    h3. What changes
+
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+
+    The application team says about this rollout \(nobody has checked it\):
+
+    || Name || Value ||
+    | author | bob\@example.com |
+
+    h3. What your decision does
+
+    * {*}Approved:{*} Flagger sends more traffic to the new version, step by step, as long as its checks pass. It takes the first step the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
+    * {*}Rejected:{*} the new version gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    * {*}Any other status:{*} the rollout waits.
+
+    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval \(a confirm-promotion hook\).
+
+    h3. Who decides, and until when
+
+    * {*}Who may approve:{*} [~5b1], members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
+    * {*}Who may not:{*} Bob Builder or members of the group "interns".
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} confirm-traffic-increase
+    * {*}Phase:{*} Progressing
+    * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} 1829384756
-
-    h3. What your decision does
-
-    * {*}Approved:{*} Flagger sends more traffic to the new version, step by step, as long as its own checks pass.
-    * {*}Rejected:{*} the new version gets no more traffic; if the canary has a rollback hook, Flagger rolls back.
-    * {*}Any other status:{*} the rollout waits.
-
-    This approves all steps of this rollout. After the last one Flagger promotes the new version, and asks about that only if the canary has a confirm-promotion hook.
-
-    h3. Who may approve, and until when
-
-    * {*}Who:{*} "mia\@example.com", members of group "cab" or users with role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
-    * {*}Never:{*} "bob\@example.com" or members of group "interns".
-    * {*}A rejection:{*} by any Jira user keeps the gate closed; it rolls back only if that user may approve.
-    * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-
-    [What waits now, and why|https://bridge.example/]
-
-    h3. Sent by the application team, not checked
-
-    {noformat}
-    author: bob@example.com
-    {noformat}
     "#);
 }
 
@@ -263,50 +332,66 @@ fn at_confirm_promotion() {
     subject.gate.approver = Some("qa".into());
     let settings = "approval.deny = [\"{{ metadata.author }}\"]\nticket.statuses = { approved = [\"Go\", \"Done\"], rejected = [] }";
     insta::assert_snapshot!(whole(&subject, &route(settings)), @r"
-    Approve confirm-promotion of shop/cart on prod-eu
+    Promote cart 1829384756 (prod-eu/shop) (qa) #17
 
     === Cloud
-    Flagger is about to replace what is running with the new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
-    <h3>What
+    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    <h3>What your decision does
+    <li><b>Go or Done: </b>all users get the new version. Flagger begins the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    <li><b>Any other status: </b>the rollout waits.
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.<br>
+    There may be further tickets for this step. Flagger goes on when all of them are approved.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b>nobody. approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Go or Done and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>confirm-promotion (qa)
+    <li><b>Phase: </b>Progressing
+    <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>1829384756
-    <h3>What your decision does
-    <li><b>Go or Done: </b>Flagger replaces the running version by the new one.
-    <li><b>Any other status: </b>the rollout waits.
-    This approves this rollout only: another one, even of the same revision, opens a ticket of its own.<br>
-    This stage may have further tickets. Flagger goes on when all of them are approved.
-    <h3>Who may approve, and until when
-    <li><b>Nobody: </b>approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
-    <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Go or Done and back. Once used, it holds until this rollout ends.
-    <a https://bridge.example/>What waits now, and why</a>
 
     === Data Center
-    Flagger is about to replace what is running with the new revision of cart in namespace shop on cluster prod-eu. It waits for this ticket.
+    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
-    h3. What
+    h3. What changes
+
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+
+    h3. What your decision does
+
+    * {*}Go or Done:{*} all users get the new version. Flagger begins the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
+    * {*}Any other status:{*} the rollout waits.
+
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.\\ There may be further tickets for this step. Flagger goes on when all of them are approved.
+
+    h3. Who decides, and until when
+
+    * {*}Who may approve:{*} nobody. approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Go or Done and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} confirm-promotion \(qa\)
+    * {*}Phase:{*} Progressing
+    * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} 1829384756
-
-    h3. What your decision does
-
-    * {*}Go or Done:{*} Flagger replaces the running version by the new one.
-    * {*}Any other status:{*} the rollout waits.
-
-    This approves this rollout only: another one, even of the same revision, opens a ticket of its own.\\ This stage may have further tickets. Flagger goes on when all of them are approved.
-
-    h3. Who may approve, and until when
-
-    * {*}Nobody:{*} approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
-    * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Go or Done and back. Once used, it holds until this rollout ends.
-
-    [What waits now, and why|https://bridge.example/]
     ");
 }
 
@@ -314,52 +399,471 @@ fn at_confirm_promotion() {
 fn at_a_gate_without_checksums() {
     let subject = Subject { revision: None, ..asked(Stage::Gate, Phase::Progressing, &[]) };
     insta::assert_snapshot!(whole(&subject, &route("")), @r"
-    Approve gate of shop/cart on prod-eu
+    Continue the rollout of cart (prod-eu/shop) #17
 
     === Cloud
-    Flagger is about to go on with the rollout of cart in namespace shop on cluster prod-eu. It waits for this ticket.
-    <h3>What
+    Flagger, which rolls out new versions in Kubernetes, is about to go on with the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    <h3>What your decision does
+    <li><b>Approved: </b>Flagger takes the next steps of this rollout the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    <li><b>Rejected: </b>Flagger does not go on. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    <li><b>Any other status: </b>the rollout waits.
+    Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>gate
+    <li><b>Phase: </b>Progressing
+    <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>not sent by this Flagger, so the bridge distinguishes rollouts less reliably
-    <h3>What your decision does
-    <li><b>Approved: </b>Flagger takes the next steps of this rollout.
-    <li><b>Rejected: </b>Flagger does not go on; if the canary has a rollback hook, it rolls back.
-    <li><b>Any other status: </b>the rollout waits.
-    Flagger does not say here which of its questions this is: an approval answers all those of this rollout that are sent to this gate, the promotion among them.
-    <h3>Who may approve, and until when
-    <li><b>Who: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    <li><b>A rejection: </b>by any Jira user keeps the gate closed; it rolls back only if that user may approve.
-    <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
-    <a https://bridge.example/>What waits now, and why</a>
 
     === Data Center
-    Flagger is about to go on with the rollout of cart in namespace shop on cluster prod-eu. It waits for this ticket.
+    Flagger, which rolls out new versions in Kubernetes, is about to go on with the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
-    h3. What
+    h3. What changes
+
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+
+    h3. What your decision does
+
+    * {*}Approved:{*} Flagger takes the next steps of this rollout the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
+    * {*}Rejected:{*} Flagger does not go on. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    * {*}Any other status:{*} the rollout waits.
+
+    Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
+
+    h3. Who decides, and until when
+
+    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} gate
+    * {*}Phase:{*} Progressing
+    * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} not sent by this Flagger, so the bridge distinguishes rollouts less reliably
+    ");
+}
+
+/// The change of Deployment `cart` from 2.13.2 to 2.15.0, as the API server shows it.
+fn shown() -> Shown {
+    let pods = |tag: &str| {
+        json!({
+            "metadata": { "annotations": {
+                "kubernetes.io/change-cause": "https://git.example/shop/cart/pull/412", "grafana-dashboard": "https://grafana.example/d/cart",
+            } },
+            "spec": { "template": { "spec": { "containers": [
+                { "name": "cart", "image": format!("registry.example/shop/cart:{tag}"), "args": [tag] },
+                { "name": "proxy", "image": "registry.example/proxy:1.9" },
+            ] } } },
+        })
+    };
+    let canary = json!({ "spec": {
+        "targetRef": { "kind": "Deployment", "name": "cart" },
+        "analysis": { "interval": "1m", "threshold": 5, "stepWeight": 10, "maxWeight": 50, "metrics": [{ "name": "success" }] },
+    } });
+    let change = change(&canary, &pods("2.15.0"), Some(&pods("2.13.2")), &|_| true);
+    Shown::Change { change, as_of: None }
+}
+
+#[test]
+fn with_what_kubernetes_shows() {
+    let metadata = [
+        ("requested_by", "Ada (payments)"),
+        ("diff", "https://git.example/shop/cart/compare/2.13.2...2.15.0"),
+        ("pipeline", "https://ci.example/runs/99"),
+        ("risk", "low"),
+        ("rollback_plan", "1. reject this ticket\n2. see https://wiki.example/rollback"),
+        ("latency_dashboard", "https://grafana.example/d/latency?var-app=cart"),
+    ];
+    let mut subject = asked(Stage::ConfirmPromotion, Phase::WaitingPromotion, &metadata);
+    subject.change = Some(shown());
+    subject.analysis = Some(Analysis { weight: Some(50), failed_checks: 1, threshold: 5 });
+    let gate = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let approval = EarlierApproval {
+        gate,
+        ticket: "OPS-3".into(),
+        by: "Mia Change".into(),
+        at: Millis(1_700_000_000_000),
+    };
+    subject.earlier_approvals = vec![approval];
+    let settings = "approval.approvers = [\"mia@example.com\", \"5b9\", \"group:cab\"]";
+    insta::assert_snapshot!(whole(&subject, &route(settings)), @r#"
+    Promote cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
+
+    === Cloud
+    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    | Container | Runs now | After the rollout |
+    | cart | registry.example/shop/cart:2.13.2 | registry.example/shop/cart:2.15.0 |
+    | proxy | registry.example/proxy:1.9 | registry.example/proxy:1.9 |
+    Also changes:
+    <li>Container cart: arguments changed
+    The application team says about this rollout (nobody has checked it):
+    | Name | Value |
+    | diff | <a https://git.example/shop/cart/compare/2.13.2...2.15.0>https://git.example/shop/cart/compare/2.13.2...2.15.0</a> |
+    | pipeline | <a https://ci.example/runs/99>https://ci.example/runs/99</a> |
+    | requested_by | Ada (payments) |
+    | risk | low |
+    | rollback_plan | 1. reject this ticket<br>
+    2. see <a https://wiki.example/rollback>https://wiki.example/rollback</a> |
+    | kubernetes.io/change-cause | <a https://git.example/shop/cart/pull/412>https://git.example/shop/cart/pull/412</a> |
+    <h3>What your decision does
+    <li><b>Approved: </b>all users get 2.15.0 within about 2 minutes.
+    <li><b>Rejected: </b>2.15.0 does not replace what runs. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b><@Mia Change>, "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <li><b>Traffic to the new version: </b>50 %
+    <li><b>Failed checks so far: </b>1 (Flagger rolls back after 5)
+    <li><b>Earlier approval of the start: </b><a https://jira.example/browse/OPS-3>OPS-3</a> by Mia Change at 2023-11-14T22:13:20Z
+    <li><b>latency_dashboard (from the team): </b><a https://grafana.example/d/latency?var-app=cart>https://grafana.example/d/latency?var-app=cart</a>
+    <li><b>grafana-dashboard (from the team): </b><a https://grafana.example/d/cart>https://grafana.example/d/cart</a>
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
+    <li><b>Canary: </b>cart
+    <li><b>Namespace: </b>shop
+    <li><b>Cluster: </b>prod-eu
+    <li><b>Stage: </b>confirm-promotion
+    <li><b>Phase: </b>WaitingPromotion
+    <li><b>Rollout: </b>#17 of this canary
+    <li><b>Revision: </b>1829384756
+    <li><b>Target: </b>Deployment cart
+    <li><b>Strategy: </b>Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metric success.
+
+    === Data Center
+    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+
+    h3. What changes
+
+    || Container || Runs now || After the rollout ||
+    | cart | registry.example/shop/cart:2.13.2 | registry.example/shop/cart:2.15.0 |
+    | proxy | registry.example/proxy:1.9 | registry.example/proxy:1.9 |
+
+    Also changes:
+
+    * Container cart: arguments changed
+
+    The application team says about this rollout \(nobody has checked it\):
+
+    || Name || Value ||
+    | diff | [https\://git.example/shop/cart/compare/2.13.2...2.15.0|https://git.example/shop/cart/compare/2.13.2...2.15.0] |
+    | pipeline | [https\://ci.example/runs/99|https://ci.example/runs/99] |
+    | requested\_by | Ada \(payments\) |
+    | risk | low |
+    | rollback\_plan | 1. reject this ticket\\ 2. see [https\://wiki.example/rollback|https://wiki.example/rollback] |
+    | kubernetes.io/change-cause | [https\://git.example/shop/cart/pull/412|https://git.example/shop/cart/pull/412] |
 
     h3. What your decision does
 
-    * {*}Approved:{*} Flagger takes the next steps of this rollout.
-    * {*}Rejected:{*} Flagger does not go on; if the canary has a rollback hook, it rolls back.
+    * {*}Approved:{*} all users get 2.15.0 within about 2 minutes.
+    * {*}Rejected:{*} 2.15.0 does not replace what runs. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
     * {*}Any other status:{*} the rollout waits.
 
-    Flagger does not say here which of its questions this is: an approval answers all those of this rollout that are sent to this gate, the promotion among them.
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
 
-    h3. Who may approve, and until when
+    h3. Who decides, and until when
 
-    * {*}Who:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    * {*}A rejection:{*} by any Jira user keeps the gate closed; it rolls back only if that user may approve.
-    * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
+    * {*}Who may approve:{*} [~5b1], "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    * {*}Traffic to the new version:{*} 50 %
+    * {*}Failed checks so far:{*} 1 \(Flagger rolls back after 5\)
+    * {*}Earlier approval of the start:{*} [OPS-3|https://jira.example/browse/OPS-3] by Mia Change at 2023-11-14T22:13:20Z
+
+    * {*}latency\_dashboard \(from the team\):{*} [https\://grafana.example/d/latency\?var-app=cart|https://grafana.example/d/latency?var-app=cart]
+    * {*}grafana-dashboard \(from the team\):{*} [https\://grafana.example/d/cart|https://grafana.example/d/cart]
 
     [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
+
+    * {*}Canary:{*} cart
+    * {*}Namespace:{*} shop
+    * {*}Cluster:{*} prod-eu
+    * {*}Stage:{*} confirm-promotion
+    * {*}Phase:{*} WaitingPromotion
+    * {*}Rollout:{*} \#17 of this canary
+    * {*}Revision:{*} 1829384756
+    * {*}Target:{*} Deployment cart
+    * {*}Strategy:{*} Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metric success.
+    "#);
+}
+
+/// The sections that say what changes and what each move does, for the other stages and strategies.
+#[test]
+fn with_what_kubernetes_shows_at_other_stages() {
+    let said = |stage, bound, weight| {
+        let mut subject = asked(stage, Phase::Progressing, &[]);
+        (subject.change, subject.bound) = (Some(shown()), bound);
+        subject.analysis = Some(Analysis { weight, failed_checks: 0, threshold: 5 });
+        let draft = drafted(&subject, &route(""), None);
+        let [cloud, _] = both(&draft.description);
+        let (_, from) = cloud.split_once("<h3>What your decision does\n").unwrap();
+        format!("{}\n{}", draft.summary, from.split("\n<h3>").next().unwrap())
+    };
+    let all = [
+        said(Stage::ConfirmRollout, false, None),
+        said(Stage::ConfirmRollout, true, None),
+        said(Stage::ConfirmTrafficIncrease, false, Some(0)),
+        said(Stage::ConfirmTrafficIncrease, false, Some(50)),
+        said(Stage::Gate, false, Some(10)),
+    ];
+    insta::assert_snapshot!(all.join("\n\n"), @r"
+    Start cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
+    <li><b>Approved: </b>Flagger starts 2.15.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
+    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+
+    Start cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
+    <li><b>Approved: </b>Flagger starts 2.15.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
+    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves the images and pod settings shown above. If another version is pushed before Flagger starts this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of replicas, and the strategy.
+
+    Send traffic to cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
+    <li><b>Approved: </b>2.15.0 gets 10 % of the traffic within about 1 minute, and more step by step as long as its checks pass. All users get it within about 7 minutes, unless another approval is needed on the way.
+    <li><b>Rejected: </b>2.15.0 gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
+
+    Send traffic to cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
+    <li><b>Approved: </b>Flagger goes on with the rollout of 2.15.0 within about 1 minute. All users get it within about 2 minutes, unless another approval is needed on the way.
+    <li><b>Rejected: </b>2.15.0 gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
+
+    Continue the rollout of cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
+    <li><b>Approved: </b>Flagger takes the next steps of this rollout within about 1 minute.
+    <li><b>Rejected: </b>Flagger does not go on. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Any other status: </b>the rollout waits.
+    Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
+    ");
+}
+
+#[test]
+fn with_nothing_known() {
+    let mut subject = asked(Stage::ConfirmRollout, Phase::Waiting, &[]);
+    (subject.unclear_checksum, subject.base) = (subject.base, None);
+    subject.change = Some(Shown::Unreadable { why: "the API server refuses to list Deployments".into() });
+    let unbound = whole(&subject, &route(""));
+    subject.bound = true;
+    let bound = drafted(&subject, &route(""), None).description;
+    insta::assert_snapshot!(format!("{unbound}\n\n=== An approval is for what the ticket shows\n{}", both(&bound)[0]), @r"
+    Start the rollout of cart (prod-eu/shop) #17
+
+    === Cloud
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    The bridge could not read what changes: the API server refuses to list Deployments.
+    You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
+    <h3>What your decision does
+    <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Any other status: </b>the rollout waits.
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>What is known so far
+    <a https://bridge.example/>What waits now, and why</a>
+    <h3>Technical details
+    <li><b>Canary: </b>cart
+    <li><b>Namespace: </b>shop
+    <li><b>Cluster: </b>prod-eu
+    <li><b>Stage: </b>confirm-rollout
+    <li><b>Phase: </b>Waiting
+    <li><b>Rollout: </b>#17 of this canary
+    <li><b>Revision: </b>Flagger names it once the rollout has started
+    <li><b>Checksum sent: </b>1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
+
+    === Data Center
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+
+    h3. What changes
+
+    The bridge could not read what changes: the API server refuses to list Deployments.
+
+    You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
+
+    h3. What your decision does
+
+    * {*}Approved:{*} Flagger starts the new version the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
+    * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    * {*}Any other status:{*} the rollout waits.
+
+    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+
+    h3. Who decides, and until when
+
+    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+
+    h3. What is known so far
+
+    [What waits now, and why|https://bridge.example/]
+
+    h3. Technical details
+
+    * {*}Canary:{*} cart
+    * {*}Namespace:{*} shop
+    * {*}Cluster:{*} prod-eu
+    * {*}Stage:{*} confirm-rollout
+    * {*}Phase:{*} Waiting
+    * {*}Rollout:{*} \#17 of this canary
+    * {*}Revision:{*} Flagger names it once the rollout has started
+    * {*}Checksum sent:{*} 1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
+
+    === An approval is for what the ticket shows
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    <h3>What changes
+    The bridge could not read what changes: the API server refuses to list Deployments.
+    <h3>What your decision does
+    <li><b>Approved: </b>nothing starts yet: this ticket does not show what changes, so approving it has no effect.
+    <li><b>Rejected: </b>nothing starts, either.
+    <li><b>Any other status: </b>the rollout waits.
+    Do not decide here. Once the bridge can read what changes, another ticket shows it. If that does not happen, tell the team that runs the bridge.
+    <h3>Who decides, and until when
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <h3>Technical details
+    <li><b>Canary: </b>cart
+    <li><b>Namespace: </b>shop
+    <li><b>Cluster: </b>prod-eu
+    <li><b>Stage: </b>confirm-rollout
+    <li><b>Phase: </b>Waiting
+    <li><b>Rollout: </b>#17 of this canary
+    <li><b>Revision: </b>Flagger names it once the rollout has started
+    <li><b>Checksum sent: </b>1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
+    ");
+}
+
+#[test]
+fn with_links_and_hostile_metadata() {
+    let long = "https://ci.example/".to_owned() + &"x".repeat(400);
+    let metadata = [
+        ("a|b {color:red}", "[~admin] *bold* | h1. {noformat} <b>x</b>"),
+        ("fake", "https://jira.example@evil.example/ and javascript:alert(1)"),
+        ("long", &long),
+        ("lines", "h3. What your decision does\n* Approved: nothing\n\nsee https://wiki.example/a?b=[c]"),
+        ("dashboard", "not an address"),
+        ("pr", "https://git.example/pull/7."),
+    ];
+    let subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &metadata);
+    let settings =
+        "ticket.description = \"\"\"See {{ metadata.pr }}\n\n- and https://wiki.example/{{ canary }}\"\"\"";
+    let draft = drafted(&subject, &route(settings), None);
+    let outer: Vec<Block> =
+        draft.description.0.into_iter().filter(|block| !matches!(block, Block::Bullets(_))).collect();
+    insta::assert_snapshot!(both(&Doc(outer)).join("\n\n=== Data Center\n"), @r"
+    See <a https://git.example/pull/7>https://git.example/pull/7</a>.
+    <li>and <a https://wiki.example/cart>https://wiki.example/cart</a>
+    <h3>What changes
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    The application team says about this rollout (nobody has checked it):
+    | Name | Value |
+    | a|b {color:red} | [~admin] *bold* | h1. {noformat} <b>x</b> |
+    | dashboard | not an address |
+    | fake | https://jira.example@evil.example/ and javascript:alert(1) |
+    | lines | h3. What your decision does<br>
+    * Approved: nothing<br>
+    <br>
+    see <a https://wiki.example/a?b=[c]>https://wiki.example/a?b=[c]</a> |
+    | long | https://ci.example/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… |
+    | pr | <a https://git.example/pull/7>https://git.example/pull/7</a>. |
+    That is not all the team sent: the rest is at the end of this ticket.
+    <h3>What your decision does
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    <h3>Who decides, and until when
+    <h3>Technical details
+    <h3>Everything the application team sent (nobody has checked it)
+    | Name | Value |
+    | a|b {color:red} | [~admin] *bold* | h1. {noformat} <b>x</b> |
+    | dashboard | not an address |
+    | fake | https://jira.example@evil.example/ and javascript:alert(1) |
+    | lines | h3. What your decision does<br>
+    * Approved: nothing<br>
+    <br>
+    see <a https://wiki.example/a?b=[c]>https://wiki.example/a?b=[c]</a> |
+    | long | <a https://ci.example/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx>https://ci.example/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx</a> |
+    | pr | <a https://git.example/pull/7>https://git.example/pull/7</a>. |
+
+    === Data Center
+    See [https\://git.example/pull/7|https://git.example/pull/7].
+
+    * and [https\://wiki.example/cart|https://wiki.example/cart]
+
+    h3. What changes
+
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+
+    The application team says about this rollout \(nobody has checked it\):
+
+    || Name || Value ||
+    | a\|b \{color\:red\} | \[\~admin\] \*bold\* \| h1. \{noformat\} <b>x</b> |
+    | dashboard | not an address |
+    | fake | https\://jira.example\@evil.example/ and javascript\:alert\(1\) |
+    | lines | h3\. What your decision does\\ \* Approved: nothing\\ \\ see [https\://wiki.example/a\?b=\[c\]|https://wiki.example/a?b=%5Bc%5D] |
+    | long | https\://ci.example/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… |
+    | pr | [https\://git.example/pull/7|https://git.example/pull/7]. |
+
+    That is not all the team sent: the rest is at the end of this ticket.
+
+    h3. What your decision does
+
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+
+    h3. Who decides, and until when
+
+    h3. Technical details
+
+    h3. Everything the application team sent \(nobody has checked it\)
+
+    || Name || Value ||
+    | a\|b \{color\:red\} | \[\~admin\] \*bold\* \| h1. \{noformat\} <b>x</b> |
+    | dashboard | not an address |
+    | fake | https\://jira.example\@evil.example/ and javascript\:alert\(1\) |
+    | lines | h3\. What your decision does\\ \* Approved: nothing\\ \\ see [https\://wiki.example/a\?b=\[c\]|https://wiki.example/a?b=%5Bc%5D] |
+    | long | [https\://ci.example/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx|https://ci.example/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx] |
+    | pr | [https\://git.example/pull/7|https://git.example/pull/7]. |
     ");
 }

@@ -46,18 +46,20 @@ fn shape_of(kind: &str) -> Shape {
         "string" => Shape::Text,
         "number" => Shape::Number,
         "date" => Shape::Date,
+        "datetime" => Shape::DateTime,
         "user" => Shape::Person,
         "option" | "option-with-child" => Shape::Choice("value"),
         "priority" | "resolution" | "version" | "component" | "securitylevel" | "group" => {
             Shape::Choice("name")
         }
+        "project" | "issuelink" => Shape::Choice("key"),
         _ => Shape::Unknown,
     }
 }
 
 fn choice(value: &Value) -> Choice {
     let text = |name: &str| value.get(name).and_then(plain).map(|text| text::single_line(&text));
-    Choice { id: text("id"), name: text("name"), value: text("value") }
+    Choice { id: text("id"), key: text("key"), name: text("name"), value: text("value") }
 }
 
 impl FieldMeta {

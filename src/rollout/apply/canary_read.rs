@@ -17,7 +17,7 @@ impl Step {
         if rollout.began_at != was.began_at || rollout.progress != was.progress {
             return;
         }
-        let Some(CanaryStatus { uid, phase, applied, promoted: _ }) = status else {
+        let Some(CanaryStatus { uid, phase, applied, promoted: _, failed_checks }) = status else {
             // Without having seen it, the bridge may look in the wrong cluster.
             if rollout.canary_seen.is_some() {
                 self.end(End::Abandoned);
@@ -35,10 +35,12 @@ impl Step {
         let has_started = matches!(rollout.progress, Progress::Admitted(_) | Progress::Running(_));
         let is_running = has_started && is_analysed(*phase);
         let runs = applied.clone().filter(|_| is_running);
+        let failed_before = before.as_ref().and_then(|seen| seen.failed_checks);
+        let failed_checks = failed_checks.filter(|_| is_running).or(failed_before);
         let other_ran = before.is_some_and(|seen| seen.other_ran)
             || matches!((&ran, &runs), (Some(ran), Some(runs)) if ran != runs);
         rollout.canary_seen =
-            Some(CanarySeen { uid: uid.clone(), under_way, applied: ran.or(runs), other_ran });
+            Some(CanarySeen { uid: uid.clone(), under_way, applied: ran.or(runs), other_ran, failed_checks });
         let Some(how) = End::by_phase(*phase) else { return };
         match rollout.progress {
             // Flagger asks for the first time in the phase in which the previous rollout ended.

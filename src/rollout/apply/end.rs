@@ -7,6 +7,7 @@ use crate::{
     rollout::{
         change::AuditEvent,
         command::{Command, Notice, OtherTarget},
+        failure::FailureCause,
         progress::{End, TicketOutcome},
         revisions::SupersededRevision,
     },
@@ -29,6 +30,19 @@ impl Step {
         // Tickets that still wait for a successor get one only if the next rollout supersedes this one.
         self.canary.superseded.retain(|_| how == End::Superseded);
         self.cover_promotion(&rollout, how);
+        let cause = match how {
+            End::Failed => {
+                let checks = rollout.canary_seen.as_ref().and_then(|seen| seen.failed_checks);
+                FailureCause::of(rollout.rolled_back.as_ref(), &rollout.reports, checks)
+            }
+            End::Succeeded | End::Superseded | End::Abandoned | End::Recreated => None,
+        };
+        let ended = |outcome, gate: &Gate| Notice::Ended {
+            outcome,
+            name: gate.name.clone(),
+            other: other.cloned(),
+            cause: cause.clone(),
+        };
         for gate in &rollout.gates {
             let outcome = match (how, gate.used) {
                 (End::Succeeded, None) => TicketOutcome::Bypassed,
@@ -44,8 +58,7 @@ impl Step {
                 // The issue with its id may belong to another team, so the bridge does not comment on it.
                 continue;
             }
-            let notice = Notice::Ended { outcome, name: gate.name.clone(), other: other.cloned() };
-            self.retire_ticket(gate, notice, Some(outcome.into()));
+            self.retire_ticket(gate, ended(outcome, gate), Some(outcome.into()));
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }
@@ -54,11 +67,7 @@ impl Step {
             let outcome = TicketOutcome::Ended(how);
             // The ticket moves to the status for success only if its approval let Flagger pass.
             let milestone = (how != End::Succeeded || gate.used.is_some()).then(|| outcome.into());
-            self.retire_ticket(
-                gate,
-                Notice::Ended { outcome, name: gate.name.clone(), other: other.cloned() },
-                milestone,
-            );
+            self.retire_ticket(gate, ended(outcome, gate), milestone);
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }
@@ -75,7 +84,7 @@ impl Step {
         }
     }
 
-    /// Comments on a ticket that opens nothing any more, labels it, and moves it to the status for `milestone`, if
+    /// Comments on a ticket that controls nothing any more, labels it, and moves it to the status for `milestone`, if
     /// there is one. A rejected ticket stays in the status that a person chose.
     pub(super) fn retire_ticket(&mut self, gate: &Gate, notice: Notice, milestone: Option<Milestone>) {
         self.commands.push(Command::Comment { gate: gate.id.clone(), notice });

@@ -127,7 +127,8 @@ impl Step {
         if let Some(refusal) = refusal {
             return self.refuse_ticket(gate, refusal);
         }
-        let subject = Subject::of_bypass(self.canary.id.clone(), gate, bypass);
+        let mut subject = Subject::of_bypass(self.canary.id.clone(), gate, bypass);
+        subject.number = Some(self.canary.next_number());
         self.commands.push(Command::Open { gate: id.clone(), subject, sent_to: Vec::new() });
         self.commands.push(Command::Label { gate: id.clone() });
         self.canary.tickets_opened.push(now);

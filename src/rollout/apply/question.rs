@@ -7,20 +7,20 @@ use super::{
     target::shown_by,
 };
 use crate::{
-    gate::{Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
+    gate::{Decision, Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
     policy::DENY_LIST_GREW,
     rollout::{
         analysis::Analysis,
         canary::{Canary, Rollout, Start},
         change::AuditEvent,
-        command::{Command, Notice},
+        command::{Command, Notice, PASSED},
         event::Rules,
         limits::{HOUR, TicketLimit},
         message::{Message, Phase},
         observed::Observed,
         progress::Progress,
         revisions::RevisionLabel,
-        subject::Subject,
+        subject::{EarlierApproval, Subject},
         transitions::Signal,
     },
 };
@@ -124,6 +124,7 @@ impl Step {
     fn ensure_gate(&mut self, asked: &GateQuestion<'_>, rules: &Rules) -> bool {
         let refusal = self.canary.refusal(asked.name, self.now, &rules.budget);
         let counts = self.canary.uses_budget(asked.name);
+        let number = self.canary.rollout.as_ref().and_then(|rollout| rollout.number);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
         if known.is_some_and(|at| !rollout.gates[at].needs_new_ticket()) {
@@ -136,8 +137,12 @@ impl Step {
         if rollout.gates.is_empty() {
             self.audit_events.push(AuditEvent::Began);
         }
+        let number = number.unwrap_or_else(|| self.canary.next_number());
+        let Some(rollout) = &mut self.canary.rollout else { return false };
+        rollout.number = Some(number);
         let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         gate.shows = shown_by(asked.observed);
+        gate.rules = Some(rules.validity.into());
         // Nothing is analysed before the rollout starts: what is seen then is the previous one's.
         let analysis = asked.analysis.filter(|_| asked.name.stage != Stage::ConfirmRollout);
         gate.weight = analysis.and_then(|analysis| analysis.weight);
@@ -154,24 +159,7 @@ impl Step {
             rollout.replaced.push(spent);
         }
         rollout.gates.push(gate);
-        let revision = rollout.revision().cloned();
-        let mut subject =
-            Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
-        subject.change = asked.observed.shown().cloned();
-        subject.bound = asked.observed.is_bound();
-        subject.analysis = analysis;
-        subject.unapproved = rollout.start == Start::Unapproved;
-        if asked.name.stage == Stage::ConfirmRollout {
-            subject.refine(&rollout.progress, rollout.wait_start);
-        }
-        if let (Some(revision), Some(label)) = (revision, asked.message.label.clone()) {
-            let known = self
-                .canary
-                .last_label
-                .replace(RevisionLabel { revision: revision.clone(), label: label.clone() });
-            let other = known.filter(|known| known.revision == revision && known.label != label);
-            subject.called_before = other.map(|known| known.label.0);
-        }
+        let subject = self.subject(asked, analysis, number);
         self.commands.push(Command::Open { gate: asked.new_id.clone(), subject, sent_to: Vec::new() });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
@@ -182,6 +170,32 @@ impl Step {
         true
     }
 
+    /// What the new ticket is about.
+    fn subject(&mut self, asked: &GateQuestion<'_>, analysis: Option<Analysis>, number: u64) -> Subject {
+        let mut subject =
+            Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
+        subject.change = asked.observed.shown().cloned();
+        subject.bound = asked.observed.is_bound();
+        subject.analysis = analysis;
+        subject.number = Some(number);
+        let Some(rollout) = &self.canary.rollout else { return subject };
+        let others = rollout.gates.iter().filter(|gate| gate.name != *asked.name);
+        subject.earlier_approvals = others.filter_map(EarlierApproval::of).collect();
+        subject.unapproved = rollout.start == Start::Unapproved;
+        if asked.name.stage == Stage::ConfirmRollout {
+            subject.refine(&rollout.progress, rollout.wait_start);
+        }
+        if let (Some(revision), Some(label)) = (rollout.revision().cloned(), asked.message.label.clone()) {
+            let known = self
+                .canary
+                .last_label
+                .replace(RevisionLabel { revision: revision.clone(), label: label.clone() });
+            let other = known.filter(|known| known.revision == revision && known.label != label);
+            subject.called_before = other.map(|known| known.label.0);
+        }
+        subject
+    }
+
     /// Records that a limit prevents a ticket, once an hour.
     pub(super) fn refuse_ticket(&mut self, gate: GateName, refusal: TicketLimit) {
         if self.canary.ticket_refused_at.is_none_or(|at| self.now.since(at) >= HOUR) {
@@ -190,7 +204,7 @@ impl Step {
         }
     }
 
-    /// Records the first time an approval lets Flagger pass.
+    /// Records the first time an approval lets Flagger pass, and comments on the ticket, once for each approval.
     fn record_first_use(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
@@ -209,13 +223,16 @@ impl Step {
         if !verdict.is_open() {
             return;
         }
-        if gate.used.is_none() {
-            self.audit_events.push(AuditEvent::Passed {
-                gate: gate.name.clone(),
-                ticket: ticket.clone(),
-                decision: decision.clone(),
-            });
-            gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
+        if passes_first_by(gate, decision) {
+            let (ticket, decision) = (ticket.clone(), decision.clone());
+            let (entry, by) = (&decision.changelog_entry.changelog_id, &decision.changelog_entry.by.name);
+            let (entry, by, at) = (entry.clone(), by.clone(), self.now);
+            let notice = Notice::Passed { entry, by, at, name: gate.name.clone() };
+            notify_once(&mut self.commands, gate, notice);
+            if gate.used.is_none() {
+                self.audit_events.push(AuditEvent::Passed { gate: gate.name.clone(), ticket, decision });
+                gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
+            }
         }
         rollout.progress = match (rollout.progress.clone(), asked.name.stage) {
             (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
@@ -239,6 +256,14 @@ impl Step {
             self.audit_events.push(AuditEvent::LooksUntyped { gate: asked.name.clone() });
         }
     }
+}
+
+/// Whether this approval lets Flagger pass for the first time. Nothing is said of one that an earlier version let pass:
+/// it left no tag.
+fn passes_first_by(gate: &Gate, approval: &Decision) -> bool {
+    let mut told = gate.notified.iter().filter_map(|tag| tag.strip_prefix(PASSED)).peekable();
+    gate.used.is_none()
+        || (told.peek().is_some() && told.all(|entry| entry != approval.changelog_entry.changelog_id))
 }
 
 /// Whether this entry, rendered from a question's metadata, is new to the rollout. An entry that an earlier version

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::step::Step;
+use super::step::{Step, notify_once};
 use crate::rollout::{
     canary::{Rollout, Start},
     change::AuditEvent,
     command::{Command, Notice},
     event::Rules,
+    failure::Rollback,
     message::{Message, Phase},
     observed::Observed,
     progress::{End, Progress, TicketOutcome, WaitStart},
@@ -77,17 +78,20 @@ impl Step {
         true
     }
 
-    /// Notes that Flagger has the rollback hook, and records the first rollback after each rejection.
+    /// Notes that Flagger has the rollback hook. Records the first rollback after each rejection, and comments on the
+    /// ticket.
     pub(super) fn rollback_asked(&mut self) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         rollout.rollback_asked = true;
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.rollback().is_some()) else { return };
         let Some((ticket, decision)) = gate.rollback() else { return };
-        let tag = format!("rolled-back-{}", decision.changelog_entry.changelog_id);
-        if !gate.notified.contains(&tag) {
-            let (gate_name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
-            gate.notified.push(tag);
-            self.audit_events.push(AuditEvent::RolledBack { gate: gate_name, ticket, decision });
+        let entry = decision.changelog_entry.changelog_id.clone();
+        let rollback = Rollback::of(self.now, &gate.name, ticket, decision);
+        let (name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
+        let notice = Notice::RolledBack { entry, rollback: rollback.clone() };
+        if notify_once(&mut self.commands, gate, notice) {
+            rollout.rolled_back = Some(rollback);
+            self.audit_events.push(AuditEvent::RolledBack { gate: name, ticket, decision });
         }
     }
 

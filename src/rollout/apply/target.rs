@@ -212,6 +212,7 @@ fn successor(rollout: &Rollout, now: Millis, progress: Progress) -> Rollout {
         canary_seen: (rollout.canary_seen.clone()).map(|seen| CanarySeen {
             applied: None,
             other_ran: false,
+            failed_checks: None,
             ..seen
         }),
         start: match rollout.start {

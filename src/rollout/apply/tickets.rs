@@ -2,18 +2,29 @@
 
 use super::step::{Step, notify_once};
 use crate::{
-    gate::{Decision, Gate, GateId, GateState, InvalidReason, Ticket, TicketState},
+    gate::{Decision, Gate, GateId, GateState, InvalidReason, ShownRules, Ticket, TicketState, Verdict},
     policy::{Author, Milestone, Statuses},
     rollout::{
         canary::Rollout,
         change::AuditEvent,
-        command::{Command, Notice},
+        command::{Command, NOT_JUDGED, Notice},
+        event::{Rules, TOLD_AFTER},
         progress::Progress,
     },
 };
 
+/// For so many different reasons a comment says that a ticket cannot be judged. A reason may name something that
+/// changes from one try to the next.
+const MOST_REASONS: usize = 5;
+
 impl Step {
-    pub(super) fn opened(&mut self, id: &GateId, ticket: &Ticket, statuses: Option<&Statuses>) {
+    pub(super) fn opened(
+        &mut self,
+        id: &GateId,
+        ticket: &Ticket,
+        statuses: Option<&Statuses>,
+        shows: Option<ShownRules>,
+    ) {
         let now = self.now;
         let Some(gate) = self.gate(id) else { return };
         if gate.ticket().is_some() {
@@ -25,6 +36,7 @@ impl Step {
             ticket_state: TicketState::Waiting { status: None },
         };
         gate.statuses = statuses.map(Statuses::pinned);
+        gate.rules = shows.or(gate.rules);
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
         self.commands.push(Command::Move { gate, name: name.clone(), milestone });
@@ -73,6 +85,62 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Comments on a ticket if today's settings are not those that it shows. Only readings do this, which come from one
+    /// replica at a time: others may have other settings while they are being replaced.
+    pub(super) fn show_changed_rules(&mut self, id: &GateId, rules: &Rules) {
+        let (now, today) = (self.now, ShownRules::from(rules.validity));
+        let Some(gate) = self.gate(id) else { return };
+        let is_shown = gate.rules.is_none_or(|shown| shown == today);
+        if is_shown || gate.ticket().is_none() || !gate.is_open_ticket() || gate.is_unmarked() {
+            return;
+        }
+        gate.rules = Some(today);
+        let deny = self.canary.gate_by_id(id).map(|gate| self.canary.ruled_out(gate)).unwrap_or_default();
+        let notice = Notice::RulesChanged { at: now, deny };
+        self.commands.push(Command::Comment { gate: id.clone(), notice });
+    }
+
+    /// Comments on a ticket whose history has not explained its status for some time: Jira may show the two a little apart.
+    pub(super) fn miss_history(&mut self, id: &GateId) {
+        let now = self.now;
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
+        let GateState::Watched {
+            seen,
+            ticket_state: TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { status } },
+            ..
+        } = &gate.state
+        else {
+            return;
+        };
+        if now.since(*seen) >= TOLD_AFTER {
+            let notice = Notice::NoHistory { status: status.id.clone() };
+            notify_once(&mut self.commands, gate, notice);
+        }
+    }
+
+    /// Comments on a ticket that is decided, as far as is known, and cannot be judged: once for each reason.
+    pub(super) fn not_judged(&mut self, id: &GateId, why: &str, rules: &Rules) {
+        let now = self.now;
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let nothing_started = matches!(rollout.progress, Progress::Asked(_) | Progress::Waiting(_));
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
+        let matters = match gate.verdict(now, rules.validity) {
+            Verdict::Waiting | Verdict::Stuck | Verdict::Stale => true,
+            // It closes the gate whether or not it counts, and there is nothing to roll back yet.
+            Verdict::Rejected => !nothing_started && gate.rollback().is_none(),
+            Verdict::Opening | Verdict::Approved | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
+                false
+            }
+        };
+        let told = gate.notified.iter().filter(|tag| tag.starts_with(NOT_JUDGED)).count();
+        if matters && gate.ticket().is_some() && told < MOST_REASONS {
+            notify_once(&mut self.commands, gate, Notice::NotJudged { why: why.to_owned() });
+        }
+    }
+}
+
 /// The comment that explains this state of a gate's ticket, if it needs one.
 fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Option<Notice> {
     let for_good = rollout.has_too_many_denials() || gate.has_empty_denial();
@@ -104,6 +172,7 @@ fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Opt
             InvalidReason::Renamed { status } => Some(Notice::Renamed { status: status.id.clone() }),
             InvalidReason::LabelledEnded { .. }
             | InvalidReason::MovedElsewhere { .. }
+            // Said once it has lasted for a while.
             | InvalidReason::NoChangelogEntry { .. }
             | InvalidReason::Unmarked { .. }
             | InvalidReason::Missing { .. } => None,

@@ -44,7 +44,7 @@ impl One {
         let mut one = Self { canary, now, moves: vec![], at, odd: |_| {} };
         one.asks(denials);
         let gate = one.gate().id.clone();
-        one.apply(&Event::Opened { gate: &gate, ticket: ticket("7"), statuses });
+        one.apply(&Event::Opened { gate: &gate, ticket: ticket("7"), statuses, shows: None });
         one
     }
 

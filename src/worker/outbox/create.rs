@@ -9,16 +9,17 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::{
-    duplicates,
+    duplicates, refused_fields,
     result::{CommandResult, Failure},
 };
 use crate::{
     gate::{GateId, Home, Ticket},
     jira::{self, SideEffect},
     millis::Millis,
+    policy::Route,
     rollout::{Canary, Command, Subject},
     store::{self, OutboxRow, WriteTx},
-    ticket,
+    ticket::{self, Surroundings},
     worker::{
         context::{Context, StepOutcome},
         lookups::Lookups,
@@ -62,7 +63,13 @@ impl Create<'_> {
             }
         }
         let draft = self.prepare(gate, &subject).await?;
-        self.create(row, draft, subject.bypass.is_some()).await
+        let has_assignee = draft.assignee.is_some();
+        match self.create(row, draft, &subject).await {
+            Err(Failure::Jira(error)) if has_assignee && error.is_about_field("assignee") => {
+                Ok(self.without_assignee(&subject, &error))
+            }
+            result => result,
+        }
     }
 
     /// Whether the gate is live and has no ticket. The row may be newer than the cache, which then has to catch up
@@ -79,9 +86,8 @@ impl Create<'_> {
     async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<jira::Draft, Failure> {
         let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
         let settings = &route.ticket;
-        let page = self.context.gatekeeper.links().status_page.as_deref();
-        let words = ticket::draft(subject, route, page)
-            .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))?;
+        let people = self.people(subject, route).await;
+        let words = self.words(subject, route, &people)?;
         let fields = serde_json::to_value(&words.fields)
             .map_err(|error| Failure::Stuck(format!("{}: {error}", route.key_of("fields"))))?;
         // The statuses of this workflow count for the ticket.
@@ -96,9 +102,47 @@ impl Create<'_> {
             issue_type: workflow.issue_type_id,
             summary: words.summary,
             description: words.description,
-            labels: settings.labels.clone(),
+            labels: settings.labels.iter().cloned().chain(ticket::labels(&subject.canary)).collect(),
+            assignee: self.assignee(route, &people),
             fields: fields.as_object().cloned().unwrap_or_default(),
         })
+    }
+
+    fn words(
+        &self,
+        subject: &Subject,
+        route: &Route,
+        people: &ticket::People,
+    ) -> Result<ticket::Draft, Failure> {
+        let links = self.context.gatekeeper.links();
+        let around =
+            Surroundings { status_page: links.status_page.as_deref(), browse: &*links.browse, people };
+        ticket::draft(subject, route, &around)
+            .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))
+    }
+
+    /// The accounts that the ticket names.
+    async fn people(&self, subject: &Subject, route: &Route) -> ticket::People {
+        let deny = ticket::denied(subject, &route.approval.deny);
+        let assignee: Vec<String> = route.ticket.assignee.iter().cloned().collect();
+        self.lookups.named(&[&assignee, &route.approval.approvers, &deny]).await
+    }
+
+    /// The account id or user name of the assignee, unless it is not known, or Jira refused it lately.
+    fn assignee(&self, route: &Route, people: &ticket::People) -> Option<String> {
+        let entry = route.ticket.assignee.as_deref()?;
+        if self.lookups.is_assignee_refused(&route.ticket.project, entry) {
+            return None;
+        }
+        let account = people.account(entry);
+        if account.is_none() {
+            let key = route.key_of("assignee");
+            tracing::warn!(
+                key,
+                "Jira does not show the account that is to be the assignee of a ticket; the ticket is opened without an assignee"
+            );
+        }
+        account.map(|account| account.id.clone())
     }
 
     /// The result of an earlier attempt, as far as the search shows: it created a ticket that is certainly ours, or
@@ -127,13 +171,13 @@ impl Create<'_> {
         Ok(None)
     }
 
-    /// Sends the create. The time of sending is stored first, in `row`, which the caller settles. `always`: also if no
-    /// gate waits for the ticket.
+    /// Sends the create. The time of sending is stored first, in `row`, which the caller settles. The ticket of a bypass
+    /// is created also if no gate waits for it.
     async fn create(
         &self,
         row: &mut OutboxRow,
         draft: jira::Draft,
-        always: bool,
+        subject: &Subject,
     ) -> Result<CommandResult, Failure> {
         let Context { jira, clock, lease, .. } = self.context;
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
@@ -148,7 +192,7 @@ impl Create<'_> {
             Err(error @ store::Error::Corrupt { .. }) => return Ok(self.postpone(row, error.to_string())),
             Err(error) => return Err(error.into()),
         };
-        if !always && !waits(&canary, &draft.gate) {
+        if subject.bypass.is_none() && !waits(&canary, &draft.gate) {
             // The rollout ended while the request waited. After catching up, the next step finds that out.
             drop(tx);
             self.context.store().catch_up().await?;
@@ -175,9 +219,24 @@ impl Create<'_> {
                     Ok(CommandResult::Failed { error, sent: Some(now) })
                 }
                 // This request had no effect, but an earlier one may have had one.
-                SideEffect::None => Err(error.into()),
+                SideEffect::None => {
+                    let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
+                    Err(refused_fields::explain(jira, route, &draft, error).await)
+                }
             },
         }
+    }
+
+    /// Jira refused the assignee, who may be somebody to whom no ticket of the project can be assigned: the next attempt names none.
+    fn without_assignee(&self, subject: &Subject, error: &jira::Error) -> CommandResult {
+        let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
+        if let Some(entry) = &route.ticket.assignee {
+            self.lookups.assignee_refused(&route.ticket.project, entry);
+        }
+        let key = route.key_of("assignee");
+        tracing::warn!(canary = %subject.canary, key, "{error}; the ticket is opened without an assignee");
+        let why = "Jira refused the assignee; the ticket is opened without one".to_owned();
+        CommandResult::Later { at: self.context.clock.now(), why }
     }
 
     /// The row of the canary cannot be read, so it is unknown whether the gate is live: the bridge opens nothing and

@@ -296,6 +296,11 @@ impl CommentRepeat {
             Notice::Progress { .. } => Self::Repeated,
             Notice::Ended { .. } | Notice::Replaced { .. } | Notice::Duplicate { .. } => Self::Last,
             Notice::LabelledEnded
+            | Notice::Passed { .. }
+            | Notice::RolledBack { .. }
+            | Notice::NotJudged { .. }
+            | Notice::RulesChanged { .. }
+            | Notice::NoHistory { .. }
             | Notice::RejectedAtStart { .. }
             | Notice::RejectedWithoutRollback { .. }
             | Notice::RejectionNotCounted { .. }

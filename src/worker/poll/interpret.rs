@@ -11,7 +11,7 @@ use crate::{
     gatekeeper::TicketReading,
     jira,
     millis::Millis,
-    policy::{Author, Route, Statuses, too_many_denials},
+    policy::{Author, Meaning, Route, Statuses, too_many_denials},
     rollout::{Denials, MOST_DENIALS},
     worker::{
         judge::judge,
@@ -138,9 +138,13 @@ impl<'a> Round<'a> {
             let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
             let route = self.context.gatekeeper.route(&due.canary.id, &gate.name);
             let watched = WatchedGate { due, gate, route };
+            let may_be_decided = may_be_decided(gate, &reading.snapshot);
             match self.interpret_one(watched, reading, arrived).await? {
                 Ok(one) => seen.extend(one),
                 Err(why) => self.log_unclear_statuses(watched, why),
+            }
+            if may_be_decided && self.findings.unread.contains_key(&due.ticket.id) {
+                self.findings.not_judged.insert(due.ticket.id.clone());
             }
         }
         Ok(seen)
@@ -260,6 +264,14 @@ impl<'a> Round<'a> {
             None => Author::NoDecision,
         }
     }
+}
+
+/// Whether a person may have decided about the ticket: it was moved, and not only to a status that meant nothing when the
+/// ticket was opened.
+fn may_be_decided(gate: &Gate, snapshot: &IssueSnapshot) -> bool {
+    let IssueSnapshot::Issue { status, moves, marks, ended: false, .. } = snapshot else { return false };
+    let means_nothing = |then: &Statuses| then.meaning(&status.id) == Meaning::Waiting;
+    marks.contains(&gate.id) && !moves.is_empty() && !gate.statuses.as_ref().is_some_and(means_nothing)
 }
 
 /// What the statuses mean while it is unknown which of them have the configured names. A rejection by the statuses of

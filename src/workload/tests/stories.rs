@@ -41,7 +41,21 @@ fn one_image() {
           }
         }
       ],
-      "strategy": "Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metrics request-success-rate and request-duration."
+      "strategy": "Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metrics request-success-rate and request-duration.",
+      "timing": {
+        "interval": 60,
+        "course": {
+          "weights": {
+            "steps": [
+              10,
+              20,
+              30,
+              40,
+              50
+            ]
+          }
+        }
+      }
     }
     "#);
     let read: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();

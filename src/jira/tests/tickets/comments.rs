@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     policy::{Author, Milestone, empty_denial},
-    rollout::{Analysis, End, Notice, TicketOutcome},
+    rollout::{Analysis, End, FailedChecks, FailureCause, Notice, Rollback, TicketOutcome},
 };
 
 fn said(note: &Notice) -> String {
@@ -25,28 +25,27 @@ fn comments_at_the_end_of_a_rollout() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
     for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
-            for text in
-                both(&ticket::comment(&Notice::Ended { outcome, name: name(stage), other: None }, &route("")))
-            {
+            let notice = Notice::Ended { outcome, name: name(stage), other: None, cause: None };
+            for text in both(&ticket::comment(&notice, &route(""))) {
                 let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
-                assert_eq!(text.matches("This ticket opens nothing any more").count(), 1, "{text}");
+                assert_eq!(text.matches("This ticket no longer controls anything").count(), 1, "{text}");
             }
         }
     }
     let all = OUTCOMES.map(|(outcome, _)| {
-        said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion), other: None })
+        said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion), other: None, cause: None })
     });
     insta::assert_snapshot!(all.join("\n\n"), @r"
-    The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
+    The rollout succeeded: the new version is running. This ticket no longer controls anything. The next rollout gets its own.
 
-    The rollout failed: Flagger keeps the previous version, or went back to it. Its events on the canary say why. This ticket opens nothing any more. Another try opens its own.
+    The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why. This ticket no longer controls anything. Another attempt gets its own.
 
-    The rollout was superseded: another one of this canary took its place. This ticket opens nothing any more. What was decided here is not carried over: if the other one asks, it opens a ticket of its own, to which this one is then linked.
+    The rollout was superseded: another rollout of this canary took its place. This ticket no longer controls anything. Decisions made here do not carry over. If the other rollout asks, it gets a ticket of its own, and this one is linked to it.
 
-    The rollout was abandoned: Flagger stopped asking, as it does when a canary is deleted. This ticket opens nothing any more. If Flagger asks again, that opens a new one.
+    The rollout was abandoned: Flagger stopped asking, as it does when a canary is deleted. This ticket no longer controls anything. If Flagger asks again, it gets a new ticket.
 
-    The rollout shipped WITHOUT this approval: Flagger reports that the new version runs, and confirm-promotion was never opened for it. This ticket opens nothing any more. Ask the team how that came about: the hook may have been removed or skipped, or the approval came too late.
+    The rollout shipped WITHOUT this approval: Flagger reports that the new version is running, but confirm-promotion was never opened for it. This ticket no longer controls anything. Ask the team how this happened: the hook may have been removed or skipped, or the approval came too late.
     ");
 }
 
@@ -93,41 +92,181 @@ fn notices() {
 
     Traffic to the new version: 20 %. Failed checks: 1 of 5.
 
-    This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger keeps asking. To let it start after all, move this ticket to Approved. To drop the change, leave the ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once this ticket is approved.
+    This rejection keeps the rollout from starting. Nothing is running yet, so there is nothing to roll back. Flagger keeps asking. To start the rollout after all, move this ticket to Approved. To drop the change, leave this ticket as it is and ask the team to deploy what should run instead: once this ticket is approved, Flagger starts whatever is deployed then.
 
-    This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and an approver rejected this ticket, the bridge answers yes. If this canary has no rollback hook, the new version stays where it is, and the rollout waits until the team deploys another version or this ticket is moved to Approved.
+    This rejection keeps the rollout on hold. Flagger has not asked yet whether to roll back. If it asks, and whoever rejected this ticket may approve it, the bridge says yes. A canary without a rollback hook never asks: the new version then stays where it is until the team deploys another one or this ticket is moved to Approved.
 
-    This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The gate stays closed. To open it, an approver has to move this ticket out of Approved and back.
+    This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The rollout stays on hold. To approve it, an approver must move this ticket out of Approved and back.
     === Data Center
-    This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The gate stays closed. To open it, an approver has to move this ticket out of Approved and back.
+    This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The rollout stays on hold. To approve it, an approver must move this ticket out of Approved and back.
 
-    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
+    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The rollout stays on hold, wherever this ticket is moved.
     === Data Center
-    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
+    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The rollout stays on hold, wherever this ticket is moved.
 
-    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob (it's *me*) is not among the approvers of this gate. To roll back, an approver has to reject it.
+    This rejection keeps the rollout on hold but rolls nothing back, because it does not count: Bob (it's *me*) is not among the approvers of this gate. To roll back, an approver must reject this ticket.
     === Data Center
-    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll back, an approver has to reject it.
+    This rejection keeps the rollout on hold but rolls nothing back, because it does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll back, an approver must reject this ticket.
 
-    This rejection keeps the gate closed, but it rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
+    This rejection keeps the rollout on hold but rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
     === Data Center
-    This rejection keeps the gate closed, but it rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
+    This rejection keeps the rollout on hold but rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
 
-    This approval is not used any more: it is more than 3 days old, and Flagger asks only now. The gate stays closed. To renew the approval, move this ticket out of Approved and back.
+    This approval has expired: it was more than 3 days old when Flagger asked. The rollout stays on hold. To renew the approval, move this ticket out of Approved and back.
 
-    This ticket opens nothing any more, because it has the label flagger-ended, which marks tickets of ended rollouts. Flagger still asks, so the bridge opens another ticket and links this one to it; decide there.
+    This ticket no longer controls anything. It has the label flagger-ended, which marks tickets of rollouts that are over. Flagger is still asking, so the bridge opens another ticket and links this one to it. Decide there.
 
-    This ticket is a duplicate of OPS-7, and opens nothing; decide there. Jira did not answer when the bridge opened the one, so it opened the other.
+    This ticket is a duplicate of OPS-7 and controls nothing. Decide there. Jira did not answer when the bridge opened the first of the two, so the bridge opened the second.
 
-    This ticket opens nothing: Jira showed it only after the rollout it was opened for was over.
+    This ticket controls nothing: its rollout was over before Jira showed it.
 
-    This ticket opens nothing any more. The rollout that waits now has OPS-7; decide there.
+    This ticket no longer controls anything. The rollout that is waiting now has OPS-7. Decide there.
 
-    This ticket opens nothing any more. No rollout of this canary waits for a ticket now; the next one opens its own.
+    This ticket no longer controls anything. No rollout of this canary is waiting for a ticket now. The next one gets its own.
 
-    The bridge opened this ticket, and could not move it on: no transition leads to "Done". Move it by hand, if it cannot be decided where it stands.
+    The bridge opened this ticket but could not move it on: no transition leads to "Done". If it cannot be decided in its current status, move it by hand.
 
-    The bridge could not move this ticket: no transition leads to "Done". Move it by hand if you like; that opens nothing.
+    The bridge could not move this ticket: no transition leads to "Done". You can move it by hand. That does not affect the rollout.
+    "#);
+}
+
+fn rollback(stage: Stage, approver: Option<&str>) -> Rollback {
+    let gate = GateName { stage, approver: approver.map(str::to_owned) };
+    Rollback { at: Millis(1_790_000_000_000), by: "Mia Change".into(), ticket: "OPS-3".into(), gate }
+}
+
+/// What failed is named, in words of Flagger or of a person, without the word of another ending.
+#[test]
+fn why_a_rollout_failed() {
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let ended = |cause| Notice::Ended {
+        outcome: TicketOutcome::Ended(End::Failed),
+        name: name.clone(),
+        other: None,
+        cause: Some(cause),
+    };
+    let checks = |lines: &[&str]| {
+        let lines = lines.iter().map(|&line| line.to_owned()).collect();
+        ended(FailureCause::Checks { lines, failed: None })
+    };
+    let renamed = Rollback { by: "succeeded".into(), ..rollback(Stage::ConfirmPromotion, None) };
+    let notes = [
+        ended(FailureCause::Rejected(rollback(Stage::ConfirmPromotion, None))),
+        ended(FailureCause::Rejected(rollback(Stage::ConfirmTrafficIncrease, Some("qa")))),
+        ended(FailureCause::Rejected(renamed)),
+        checks(&[
+            "Halt podinfo.default advancement success rate 10.00% < 99%",
+            "Halt podinfo.default advancement carts-abandoned 91 > 10",
+            "Rolling back podinfo.default failed checks threshold reached 2",
+        ]),
+        checks(&["Halt podinfo.default advancement carts-abandoned 91 > 10"]),
+        ended(FailureCause::Checks {
+            lines: Vec::new(),
+            failed: Some(FailedChecks { count: 2, threshold: 5 }),
+        }),
+    ];
+    for note in &notes {
+        for text in both(&ticket::comment(note, &route(""))) {
+            let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
+            assert_eq!(words.collect::<Vec<_>>(), ["failed"], "{text}");
+        }
+    }
+    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r"
+    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 (promotion). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    === Data Center
+    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 \(promotion\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+
+    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 (traffic increase, qa). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    === Data Center
+    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 \(traffic increase, qa\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+
+    Rolled back at 14:13 UTC on 21 September 2026 because an approver rejected OPS-3 (promotion). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    === Data Center
+    Rolled back at 14:13 UTC on 21 September 2026 because an approver rejected OPS-3 \(promotion\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+
+    The rollout failed: Flagger kept the previous version or went back to it. The last failures that it reported:
+    <li>Halt podinfo.default advancement success rate 10.00% < 99%
+    <li>Rolling back podinfo.default failed checks threshold reached 2
+    This ticket no longer controls anything. Another attempt gets its own.
+    === Data Center
+    The rollout failed: Flagger kept the previous version or went back to it. The last failures that it reported:
+
+    * Halt podinfo.default advancement success rate 10.00% < 99%
+    * Rolling back podinfo.default failed checks threshold reached 2
+
+    This ticket no longer controls anything. Another attempt gets its own.
+
+    The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why. This ticket no longer controls anything. Another attempt gets its own.
+
+    The rollout failed: Flagger kept the previous version or went back to it. Failed checks when the Canary was last read: 2 of 5. This ticket no longer controls anything. Another attempt gets its own.
+    ");
+}
+
+#[test]
+fn what_flagger_was_told() {
+    let name = |approver: Option<&str>| GateName {
+        stage: Stage::ConfirmPromotion,
+        approver: approver.map(str::to_owned),
+    };
+    let passed = |approver| Notice::Passed {
+        entry: "10100".into(),
+        by: "Mia Change".into(),
+        at: Millis(1_790_000_000_000),
+        name: name(approver),
+    };
+    let why = "it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows no group \"cab\"; \
+               correct it there";
+    let notes = [
+        passed(None),
+        passed(Some("qa")),
+        Notice::RolledBack { entry: "10101".into(), rollback: rollback(Stage::ConfirmPromotion, None) },
+        Notice::NotJudged { why: why.into() },
+        Notice::NoHistory { status: "10003".into() },
+    ];
+    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r#"
+    Flagger was told to go on at 14:13 UTC on 21 September 2026 because Mia Change approved this ticket.
+
+    Flagger was told to go on at 14:13 UTC on 21 September 2026 because Mia Change approved this ticket. This stage may have other tickets, too: Flagger goes on once all of them are approved.
+
+    Flagger was told to roll back at 14:13 UTC on 21 September 2026 because Mia Change rejected this ticket.
+
+    The decision on this ticket does not count at the moment: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows no group "cab"; correct it there. Until the bridge knows that it counts, Flagger neither goes on nor rolls back because of it. Tell the team that runs the bridge: they can correct its settings, or have a Jira administrator grant what is missing. There is no need to move this ticket again: the bridge keeps checking.
+
+    The decision on this ticket does not count: its history cannot be read, or does not show how it got to its status. The rollout stays on hold. Move this ticket to another status and back, or delete it: after a while the bridge opens another one.
+    "#);
+}
+
+/// The rules of today: who is named in the configuration, and who was ruled out at an earlier question.
+#[test]
+fn the_rules_of_today() {
+    let changed = |deny: &[&str], settings: &str| {
+        let deny = deny.iter().map(|&entry| entry.to_owned()).collect();
+        both(&ticket::comment(&Notice::RulesChanged { at: Millis(0), deny }, &route(settings)))[0].clone()
+    };
+    let board = "approval.approvers = [\"mia\", \"group:cab\", \"role:Board\"]\napproval.deny = [\"bob\", \"{{ metadata.author }}\"]\n\
+                 ticket.statuses.rejected = []\napproval.valid_for = \"4h\"";
+    let all = [changed(&[], ""), changed(&["max"], board), changed(&[""], board)];
+    insta::assert_snapshot!(all.join("\n\n"), @r#"
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>Who may approve: </b>any Jira user who can move this ticket
+    <li><b>To approve, move it to: </b>Approved, but only if that already meant approved when this ticket was opened
+    <li><b>To reject, move it to: </b>Rejected
+    <li><b>Until when: </b>Flagger must use an approval within 3 days
+    Anyone whom an earlier question of this rollout ruled out stays ruled out.
+
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>Who may approve: </b>"mia", members of group "cab" or users with role "Board" in this project
+    <li><b>Never: </b>"max" or "bob"
+    <li><b>To approve, move it to: </b>Approved, but only if that already meant approved when this ticket was opened
+    <li><b>Until when: </b>Flagger must use an approval within 4 hours
+    Anyone whom an earlier question of this rollout ruled out stays ruled out.
+
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>Who may approve: </b>nobody, because an entry of approval.deny is empty for this rollout
+    <li><b>Never: </b>"bob"
+    <li><b>To approve, move it to: </b>Approved, but only if that already meant approved when this ticket was opened
+    <li><b>Until when: </b>Flagger must use an approval within 4 hours
+    Anyone whom an earlier question of this rollout ruled out stays ruled out.
     "#);
 }
 
@@ -137,24 +276,29 @@ fn what_flagger_did_without_a_question() {
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name(), other: None },
-        Notice::Ended { outcome: TicketOutcome::Recreated, name: name(), other: None },
-        Notice::Ended { outcome: TicketOutcome::Ended(End::Recreated), name: name(), other: None },
+        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name(), other: None, cause: None },
+        Notice::Ended { outcome: TicketOutcome::Recreated, name: name(), other: None, cause: None },
+        Notice::Ended {
+            outcome: TicketOutcome::Ended(End::Recreated),
+            name: name(),
+            other: None,
+            cause: None,
+        },
         Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
         Notice::OtherLabel { label: label("v2"), before: label("v1") },
         Notice::Unasked { revision: revision("7f8d6c5b94") },
     ];
-    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @"
-    The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: Flagger asks nobody at confirm-rollout then. This ticket opens nothing any more. If the canary has a hook that asks later, the newer revision gets a ticket of its own there, to which this one is then linked.
+    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r"
+    The rollout was superseded: a newer revision was pushed while it was running, and Flagger started that revision under this approval without asking. This ticket no longer controls anything. If the canary has a hook that asks later, the newer revision gets a ticket there, and this one is linked to it.
 
-    The rollout was superseded, because its Canary was deleted and recreated: what was waiting runs now without this approval, unless the primary was kept or something else was deployed meanwhile. This ticket opens nothing any more. Ask the team how that came about. The next rollout opens its own.
+    The rollout was superseded: its Canary was deleted and created again. What was waiting is now running without this approval, unless the primary was kept or something else was deployed in the meantime. This ticket no longer controls anything. Ask the team how this happened. The next rollout gets its own.
 
-    The rollout was superseded: its Canary was deleted and recreated, which starts what is deployed without a question. This ticket opens nothing any more. The next rollout opens its own.
+    The rollout was superseded: its Canary was deleted and created again, which starts whatever is deployed without asking. This ticket no longer controls anything. The next rollout gets its own.
 
-    Flagger named revision 5c4f9d7b6d when it asked for this ticket, and started 7f8d6c5b94: that one was pushed while this ticket waited.
+    Flagger asked about revision 5c4f9d7b6d when this ticket was opened, but started 7f8d6c5b94, which was pushed while this ticket was waiting.
 
-    The team now calls the started revision v2. It called the same checksum v1 before.
+    The team now calls the revision that started v2. It used to call the same checksum v1.
 
-    The newer revision 7f8d6c5b94, which Flagger started under this approval without a question, has shipped. Nobody approved it. To be asked about such a revision, add a confirm-promotion hook to the canary.
+    Nobody approved revision 7f8d6c5b94, and it has shipped: Flagger started it under this approval without asking. To be asked about such a revision, add a confirm-promotion hook to the canary.
     ");
 }

@@ -183,7 +183,7 @@ impl Witness {
                 labels: Vec::new(),
                 ended: false,
             });
-            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0), statuses: None });
+            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0), statuses: None, shows: None });
         }
         if self.canary.misses_checksum(message) {
             // Answered closed, whatever the gate.

@@ -1,0 +1,169 @@
+//! PURE: the section of a ticket that says what each move of it does, and how soon.
+
+use std::time::Duration;
+
+use super::{
+    doc::{Block, Span},
+    sections::{line, section, text},
+    spans::{any_of, duration_in_words},
+    versions::{new_version, old_version},
+};
+use crate::{
+    gate::Stage,
+    policy::TicketSettings,
+    rollout::Subject,
+    workload::{Shown, Timing},
+};
+
+/// What an approval of the start covers if it is bound to what the ticket shows.
+const BOUND: &str = "This approves the images and pod settings shown above. If another version is pushed before Flagger \
+    starts this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of \
+    replicas, and the strategy.";
+/// The same if it is bound to ConfigMaps, too.
+const BOUND_WITH_CONFIGS: &str = "This approves the images and pod settings shown above, and the content that the \
+    ConfigMaps tracked by Flagger had when this ticket was opened. If another version is pushed before Flagger starts \
+    this one, or the content of such a ConfigMap changes, that gets a ticket of its own. Not covered: the content of \
+    Secrets and of other ConfigMaps, the number of replicas, and the strategy.";
+/// How soon, if the bridge does not know how often Flagger asks.
+const NEXT_QUESTION: &str =
+    "the next time it asks, which it does once per analysis interval (a minute unless the team changed it)";
+
+/// What moving the ticket does, and what it does not.
+pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
+    let timing = match &subject.change {
+        Some(Shown::Change { change, .. }) => change.timing.as_ref(),
+        Some(Shown::Unreadable { .. }) | None => None,
+    };
+    let cannot_approve = subject.bound && !shows_change(subject);
+    let (yes, no, limits) = match subject.gate.stage {
+        Stage::ConfirmRollout if cannot_approve => (
+            "nothing starts yet: this ticket does not show what changes, so approving it has no effect.".to_owned(),
+            "nothing starts, either.".to_owned(),
+            "Do not decide here. Once the bridge can read what changes, another ticket shows it. If that does not happen, \
+             tell the team that runs the bridge.",
+        ),
+        Stage::ConfirmRollout => (
+            started(subject, timing),
+            "nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.".to_owned(),
+            start_limits(subject),
+        ),
+        Stage::ConfirmTrafficIncrease => (
+            increased(subject, timing),
+            format!("{} gets no more traffic. {}", new_version(subject), rolled_back(subject, timing)),
+            "This approves all further steps of traffic of this rollout. After the last one, all users get the new version. \
+             Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).",
+        ),
+        Stage::ConfirmPromotion => (
+            promoted(subject, timing),
+            format!("{} does not replace what runs. {}", new_version(subject), rolled_back(subject, timing)),
+            "This approves this rollout only: another one, even of the same version, opens a ticket of its own.",
+        ),
+        Stage::Gate => (
+            format!("Flagger takes the next steps of this rollout {}.", soon(timing.map(Timing::next_look))),
+            format!("Flagger does not go on. {}", rolled_back(subject, timing)),
+            "Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks \
+             in this way, and one of them may be whether all users get the new version.",
+        ),
+    };
+    let mut lines = vec![line(&any_of(&settings.approved), &yes)];
+    if !settings.rejected.is_empty() {
+        lines.push(line(&any_of(&settings.rejected), &no));
+    }
+    lines.push(line("Any other status", "the rollout waits."));
+    let mut limits = vec![text(limits)];
+    if subject.gate.approver.is_some() {
+        limits.extend([
+            Span::Break,
+            text(
+                "There may be further tickets for this step. Flagger goes on when all of them are approved.",
+            ),
+        ]);
+    }
+    section("What your decision does", vec![Block::Bullets(lines), Block::Paragraph(limits)])
+}
+
+/// Whether the ticket shows what changes.
+const fn shows_change(subject: &Subject) -> bool {
+    match &subject.change {
+        Some(Shown::Change { .. }) => true,
+        Some(Shown::Unreadable { .. }) | None => false,
+    }
+}
+
+/// What an approval of the start covers, and what it does not.
+const fn start_limits(subject: &Subject) -> &'static str {
+    match &subject.change {
+        Some(Shown::Change { change, .. }) if subject.bound => {
+            if change.configs.is_some() {
+                BOUND_WITH_CONFIGS
+            } else {
+                BOUND
+            }
+        }
+        Some(Shown::Change { .. } | Shown::Unreadable { .. }) | None => {
+            "This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits \
+             starts without a question of its own."
+        }
+    }
+}
+
+fn started(subject: &Subject, timing: Option<&Timing>) -> String {
+    let new = new_version(subject);
+    let Some(timing) = timing else {
+        return format!("Flagger starts {new} {}.", soon(None));
+    };
+    let (first, all) = (soon(Some(timing.next_look())), about(timing.after_start()));
+    if !timing.is_checked() {
+        return format!("all users get {new} within {all}. Flagger does not check it first.");
+    }
+    let meanwhile = if timing.is_gradual() { "gives it to some users first" } else { "checks it" };
+    format!(
+        "Flagger starts {new} {first} and {meanwhile}. If all checks pass, all users get it within {all}, unless another approval \
+         is needed on the way."
+    )
+}
+
+fn increased(subject: &Subject, timing: Option<&Timing>) -> String {
+    let new = new_version(subject);
+    let weight = subject.analysis.and_then(|analysis| analysis.weight).unwrap_or_default();
+    let Some((timing, all)) = timing.and_then(|timing| Some((timing, timing.after_increase(weight)?))) else {
+        return format!(
+            "Flagger sends more traffic to {new}, step by step, as long as its checks pass. It takes the first step {}.",
+            soon(timing.map(Timing::next_look))
+        );
+    };
+    let (first, all) = (soon(Some(timing.next_look())), about(all));
+    let step = match timing.next_step(weight) {
+        Some(share) => format!(
+            "{new} gets {share} % of the traffic {first}, and more step by step as long as its checks pass"
+        ),
+        None => format!("Flagger goes on with the rollout of {new} {first}"),
+    };
+    format!("{step}. All users get it within {all}, unless another approval is needed on the way.")
+}
+
+fn promoted(subject: &Subject, timing: Option<&Timing>) -> String {
+    let new = new_version(subject);
+    match timing {
+        Some(timing) => format!("all users get {new} within {}.", about(timing.after_promotion())),
+        None => format!("all users get {new}. Flagger begins {}.", soon(None)),
+    }
+}
+
+fn rolled_back(subject: &Subject, timing: Option<&Timing>) -> String {
+    format!(
+        "If the team has set up a rollback hook, Flagger also takes the new version back {}, so that all users get {}. Without such \
+         a hook, the traffic stays as it is.",
+        timing.map_or_else(|| "the next time it asks".to_owned(), |timing| soon(Some(timing.next_look()))),
+        old_version(subject)
+    )
+}
+
+fn soon(look: Option<Duration>) -> String {
+    look.map_or_else(|| NEXT_QUESTION.to_owned(), |look| format!("within {}", about(look)))
+}
+
+/// `about 2 minutes`
+fn about(duration: Duration) -> String {
+    format!("about {}", duration_in_words(duration.as_millis()))
+}

@@ -1,0 +1,62 @@
+//! PURE: the section of a ticket with what is known about the new version so far.
+
+use super::{
+    doc::{Block, Span},
+    people::MOST_NAMED,
+    sections::{bullets, line, section, status_page, text},
+    team::dashboards,
+};
+use crate::{
+    gate::{GateName, Stage},
+    millis::clock_time,
+    rollout::{Analysis, EarlierApproval, Subject},
+    text::one_line,
+};
+
+/// The longest name of a person, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// How the new version does, and what was approved before. `browse` makes the address of a ticket of its key.
+pub(super) fn evidence_section(
+    subject: &Subject,
+    page: Option<&str>,
+    browse: &dyn Fn(&str) -> String,
+) -> Vec<Block> {
+    let mut lines = Vec::new();
+    if let Some(Analysis { weight, failed_checks, threshold }) = subject.analysis {
+        lines.extend(weight.map(|weight| line("Traffic to the new version", &format!("{weight} %"))));
+        let rolls_back = format!("{failed_checks} (Flagger rolls back after {threshold})");
+        lines.push(line("Failed checks so far", &rolls_back));
+    }
+    lines.extend(subject.earlier_approvals.iter().take(MOST_NAMED).map(|earlier| approval(earlier, browse)));
+    let mut blocks: Vec<Block> = bullets(lines).into_iter().collect();
+    blocks.extend(bullets(dashboards(subject)).map(|dashboards| Block::External(vec![dashboards])));
+    blocks.extend(page.map(status_page));
+    section("What is known so far", blocks)
+}
+
+fn approval(
+    EarlierApproval { gate, ticket, by, at }: &EarlierApproval,
+    browse: &dyn Fn(&str) -> String,
+) -> Vec<Span> {
+    let by = one_line(by, LONGEST_NAME);
+    vec![
+        Span::Strong(format!("Earlier approval of {}: ", step(gate))),
+        Span::Link { text: ticket.clone(), url: browse(ticket) },
+        text(&format!(" by {by} at {}", clock_time(*at))),
+    ]
+}
+
+/// A step of a rollout, in words.
+fn step(GateName { stage, approver }: &GateName) -> String {
+    let step = match stage {
+        Stage::ConfirmRollout => "the start",
+        Stage::ConfirmTrafficIncrease => "more traffic",
+        Stage::ConfirmPromotion => "the promotion",
+        Stage::Gate => "the next steps",
+    };
+    match approver {
+        Some(approver) => format!("{step} ({approver})"),
+        None => step.to_owned(),
+    }
+}
