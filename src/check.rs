@@ -8,7 +8,6 @@ mod approvers;
 mod connection;
 mod diagnosis;
 mod discovery;
-mod fields;
 mod finding;
 mod kubernetes;
 mod permissions;
@@ -18,7 +17,6 @@ mod routes;
 mod screen;
 mod settings;
 mod statuses;
-mod suggest;
 mod templates;
 #[cfg(test)]
 mod tests;

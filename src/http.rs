@@ -1,4 +1,4 @@
-//! The three listeners: Flagger's questions, Jira's webhook, and the status page.
+//! The listeners: Flagger's questions, Jira's webhook, and the status page, with the API or alone.
 //!
 //! A handler reads the request, checks whether the caller is allowed, and leaves the rest to the gatekeeper.
 

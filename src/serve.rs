@@ -21,14 +21,15 @@ use crate::{
         self, Shared,
         refused_calls::RefusedCalls,
         serve::{Observer, ServeLimits, Tls, raise_open_file_limit, serve_observed, unobserved},
-        status::JiraHealthView,
+        status::{JiraHealthView, ReadJiraHealth, Trouble},
     },
     jira::{self, Jira},
     kubernetes::Clusters,
     metrics::{ListenerLabel, Metrics, status_class},
-    millis::rough_duration,
+    millis::{clock_time, rough_duration},
     pem,
     store::{self, AllowedVolumes, LEASE, LastLeader, LeaseOutcome, Store},
+    view::Rfc3339,
     worker::Worker,
 };
 
@@ -37,7 +38,7 @@ const STORE_RETRY: Duration = Duration::from_secs(2);
 /// How often the log repeats that the database cannot be opened.
 const STORE_LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// The three listening sockets.
+/// The listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
     /// For Flagger.
@@ -46,10 +47,12 @@ pub struct Listeners {
     pub webhook: TcpListener,
     /// For the status page, the API, metrics and probes.
     pub admin: TcpListener,
+    /// For the status page alone, if `server.page_listen` is set.
+    pub page: Option<TcpListener>,
 }
 
 impl Listeners {
-    /// Binds all three.
+    /// Binds all of them.
     ///
     /// # Errors
     /// If one cannot be bound; the error names the key and the address.
@@ -63,6 +66,10 @@ impl Listeners {
             gate: bind("gate_listen", server.gate_listen).await?,
             webhook: bind("webhook_listen", server.webhook_listen).await?,
             admin: bind("admin_listen", server.admin_listen).await?,
+            page: match server.page_listen {
+                Some(address) => Some(bind("page_listen", address).await?),
+                None => None,
+            },
         })
     }
 }
@@ -151,20 +158,23 @@ impl Bridge {
         pem::log_skipped("jira.ca_file", &self.jira.skipped_certificates());
         let jira = Arc::clone(&self.jira);
         let (clock, opened) = (self.clock.clone(), Arc::clone(&self.shared.gatekeeper));
-        let read_jira_health = Arc::new(move || {
+        let read_jira_health: ReadJiraHealth = Arc::new(move || {
             let leader = opened.get().and_then(|gatekeeper| gatekeeper.store().leader());
             health(&jira.health(), leader, &clock)
         });
         let shared = || self.shared.clone();
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
-        let admin = http::status::admin_router(shared(), read_jira_health);
+        let admin = http::status::admin_router(shared(), Arc::clone(&read_jira_health));
+        let page = http::status::page_router(shared(), read_jira_health);
         let limits = ServeLimits::promised(self.config.server.shutdown_grace).within(raise_open_file_limit());
-        for (name, listener, app, tls, observer) in [
+        let mut all = vec![
             ("gate", listeners.gate, gate, tls.clone(), self.observer(ListenerLabel::Gate)),
             ("webhook", listeners.webhook, webhook, tls, self.observer(ListenerLabel::Webhook)),
             ("admin", listeners.admin, admin, None, unobserved()),
-        ] {
+        ];
+        all.extend(listeners.page.map(|listener| ("page", listener, page, None, unobserved())));
+        for (name, listener, app, tls, observer) in all {
             let address = listener.local_addr()?;
             tracing::info!(%address, tls = tls.is_some(), "listening for {name}");
             let stop = stop.clone();
@@ -299,27 +309,41 @@ fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) 
     let now = clock.now();
     let ago = |at| format!("{} ago", rough_duration(now.since(at)));
     if let Some(LastLeader::Other { renewed }) = leader {
-        let (trouble, renewed) = (now.since(renewed) > LEASE, ago(renewed));
-        let words = if trouble {
-            format!(
+        let (late, renewed) = (now.since(renewed) > LEASE, ago(renewed));
+        let (trouble, words) = if late {
+            let words = format!(
                 "the replica that talked to Jira last renewed its lease {renewed}; another takes over as soon as the \
                  database lets it"
-            )
+            );
+            (Trouble::Access, words)
         } else {
-            format!("another replica talks to Jira; it last renewed its lease {renewed}")
+            let words = format!("another replica talks to Jira; it last renewed its lease {renewed}");
+            (Trouble::None, words)
         };
-        return JiraHealthView { trouble, words, one_by_one: None };
+        return JiraHealthView::new(trouble, words);
     }
-    let (trouble, words) = match health {
+    match health {
         jira::JiraHealth { refused: Some((since, denied)), .. } => {
             let (says, advice) = (denied.denial.describe(), denied.denial.advice());
-            (true, format!("{says} ({}): {}; {advice}", ago(*since), denied.symptom))
+            let words = format!("{says} ({}): {}; {advice}", ago(*since), denied.symptom);
+            let next_try_at = health.next_probe.map(Rfc3339);
+            JiraHealthView { next_try_at, ..JiraHealthView::new(Trouble::Access, words) }
         }
         jira::JiraHealth { paused_until: Some(until), .. } => {
-            (true, format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs()))
+            let words =
+                format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs());
+            let next_try_at = Some(Rfc3339(*until));
+            JiraHealthView { next_try_at, ..JiraHealthView::new(Trouble::Access, words) }
         }
-        jira::JiraHealth { last_answer: Some(at), .. } => (false, format!("last answered {}", ago(*at))),
-        jira::JiraHealth { .. } => (false, "has not answered yet".into()),
-    };
-    JiraHealthView { trouble, words, one_by_one: None }
+        jira::JiraHealth { failing: Some(jira::Failing { since, tried, why }), .. } => {
+            let words =
+                format!("no request has worked since {} ({}): {why}", clock_time(*since), ago(*since));
+            let tried_at = Some(Rfc3339(*tried));
+            JiraHealthView { tried_at, ..JiraHealthView::new(Trouble::Requests, words) }
+        }
+        jira::JiraHealth { last_answer: Some(at), .. } => {
+            JiraHealthView::new(Trouble::None, format!("last answered {}", ago(*at)))
+        }
+        jira::JiraHealth { .. } => JiraHealthView::new(Trouble::None, "has not answered yet".into()),
+    }
 }

@@ -1,10 +1,11 @@
-//! Whether the entries of `approvers` and `deny` name existing accounts, groups and roles, in each route.
+//! Whether the entries of `approvers` and `deny` name existing accounts, groups and roles, and `assignee` an account, in each
+//! route.
 
 use std::collections::BTreeSet;
 
-use super::{connection::Connected, finding::Finding, suggest::did_you_mean};
+use super::{connection::Connected, finding::Finding};
 use crate::{
-    jira::{Account, Error, Jira, Kind, Lookup},
+    jira::{Account, Error, Jira, Kind, Lookup, did_you_mean},
     policy::{PersonEntry, Policy, Route, is_template, quote_entry},
 };
 
@@ -17,7 +18,10 @@ const ADMINISTER: &str = "the bridge's account needs the permission \"Administer
 pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let mut findings = missing_lists(connected.kind, policy);
     let (mut reported, mut groups) = (BTreeSet::new(), None);
-    for (key, entry, route) in entries(policy) {
+    let assignees = policy
+        .all()
+        .filter_map(|route| Some((route.key_of("assignee"), route.ticket.assignee.as_deref()?, route)));
+    for (key, entry, route) in entries(policy).chain(assignees) {
         let project = match PersonEntry::read(entry) {
             PersonEntry::Role(_) => route.ticket.project.as_str(),
             PersonEntry::Nothing | PersonEntry::Account(_) | PersonEntry::Group(_) => "",
@@ -128,7 +132,9 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
             ),
         ),
         ([], []) => {
+            let is_assignee = key.ends_with("assignee");
             let put = match suggested_entry(jira, words, project).await {
+                _ if is_assignee => "put an account id, an e-mail or a user name there".to_owned(),
                 Some(entry) => format!("there is a {}, put {entry:?} there", entry.replacen(':', " ", 1)),
                 None => "put an account id, an e-mail, a user name, group:NAME or role:NAME there".to_owned(),
             };

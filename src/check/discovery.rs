@@ -7,11 +7,10 @@ use super::{
     finding::Finding,
     permissions::permissions,
     project::{TicketProject, language_hint},
-    suggest::did_you_mean,
 };
 use crate::{
     gate::IssueSnapshot,
-    jira::{AvailableTransition, Error, Field, Jira, Lookup, Sample, Workflow},
+    jira::{AvailableTransition, Error, Field, Jira, Lookup, Sample, Workflow, did_you_mean},
     policy::{Policy, Route},
 };
 

@@ -26,7 +26,7 @@ struct Listener {
 pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
     // A bridge with TLS rejects plain HTTP, and the other way round.
     let schemes = if server.tls.is_some() { ["https", "http"] } else { ["http", "https"] };
-    let listeners = [
+    let mut listeners = vec![
         Listener {
             key: "server.gate_listen",
             address: server.gate_listen,
@@ -49,6 +49,13 @@ pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
             is_bridge_answer: |text| text.contains("flagger_jira_bridge_build_info"),
         },
     ];
+    listeners.extend(server.page_listen.map(|address| Listener {
+        key: "server.page_listen",
+        address,
+        schemes: ["http", "https"],
+        path: "/healthz",
+        is_bridge_answer: |text| text == "ok\n",
+    }));
     let mut findings = vec![];
     let (mut free, mut by_bridge) = (vec![], vec![]);
     for listener in &listeners {

@@ -1,13 +1,8 @@
 //! Whether the create screen has all fields that the bridge sets, and requires no others.
 
-use super::{
-    fields::{example, values},
-    finding::Finding,
-    project::TicketProject,
-    suggest::did_you_mean,
-};
+use super::{finding::Finding, project::TicketProject};
 use crate::{
-    jira::{Field, Kind},
+    jira::{Field, Kind, did_you_mean},
     policy::Route,
 };
 
@@ -22,7 +17,8 @@ pub(super) fn screen(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let mut findings = missing_bridge_fields(fields, route, &at);
     findings.extend(unset_required_fields(fields, route, &at, place.kind));
     findings.extend(fields_not_on_screen(fields, route, &at));
-    findings.extend(values(fields, route, place.kind));
+    findings.extend(wrong_values(fields, route, place.kind));
+    findings.extend(assignee_not_on_screen(fields, route, &at));
     if findings.is_empty() {
         let what = format!("{at} has all that is configured, and requires nothing else");
         findings.push(Finding::ok(route.key_of("fields"), what));
@@ -57,14 +53,24 @@ fn unset_required_fields(fields: &[Field], route: &Route, at: &str, kind: Kind) 
             && !field.has_default
             && !FILLED_IN.contains(&field.id.as_str())
             && !route.ticket.fields.contains_key(&field.id)
+            && (field.id != "assignee" || route.ticket.assignee.is_none())
     });
     demanded
         .map(|field| {
-            let value = example(field, &field.shape, kind);
+            let value = field.example(kind);
             let what = format!("{at} requires {:?}; put {value} there", field.name);
             Finding::fail(route.key_of(&format!("fields.{}", field.id)), what)
         })
         .collect()
+}
+
+/// A finding if there is an assignee and no field for it: the bridge opens tickets without it then.
+fn assignee_not_on_screen(fields: &[Field], route: &Route, at: &str) -> Option<Finding> {
+    let is_missing = route.ticket.assignee.is_some() && !has(fields, "assignee");
+    is_missing.then(|| {
+        let what = format!("{at} has no field \"assignee\", so tickets are opened without one; have it added there, or take this out");
+        Finding::warn(route.key_of("assignee"), what)
+    })
 }
 
 /// A finding for each configured field that is not on the screen.
@@ -85,4 +91,14 @@ fn fields_not_on_screen(fields: &[Field], route: &Route, at: &str) -> Vec<Findin
             Finding::fail(route.key_of(&format!("fields.{id}")), what)
         })
         .collect()
+}
+
+/// A finding for each configured value that Jira would refuse.
+fn wrong_values(fields: &[Field], route: &Route, kind: Kind) -> Vec<Finding> {
+    let wrong = |(id, value): (&String, &minijinja::Value)| {
+        let field = fields.iter().find(|field| field.id == *id)?;
+        let problem = field.problem(&serde_json::to_value(value).ok()?, kind)?;
+        Some(Finding::fail(route.key_of(&format!("fields.{id}")), problem))
+    };
+    route.ticket.fields.iter().filter_map(wrong).collect()
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use super::{
     finding::Finding,
     project::{TicketProject, language_hint, targets},
-    suggest::did_you_mean,
 };
 use crate::{
-    jira::{AvailableTransition, Kind, is_status},
+    jira::{AvailableTransition, Kind, did_you_mean, is_status},
     policy::{Meaning, Route, Status, Statuses, Unresolved},
 };
 
@@ -38,6 +37,9 @@ pub(super) fn statuses(place: &TicketProject, route: &Route) -> Vec<Finding> {
             ];
             findings
                 .extend(no_waiting_status(place, &statuses).map(|what| Finding::fail(key("approved"), what)));
+            findings.extend(
+                undecided_categories(place, &statuses).map(|what| Finding::warn(key("approved"), what)),
+            );
             findings.extend(
                 statuses_after_approval(place, route, &statuses)
                     .map(|what| Finding::warn(key("approved"), what)),
@@ -131,13 +133,28 @@ fn no_waiting_status(place: &TicketProject, statuses: &Statuses) -> Option<Strin
     })
 }
 
+/// The text if an approved status is in the category "To Do": new tickets begin in such a status, and boards show its
+/// tickets among those that nobody has begun.
+fn undecided_categories(place: &TicketProject, statuses: &Statuses) -> Option<String> {
+    let workflow = &place.workflow;
+    let is_new = |id: &&String| workflow.categories.get(*id).is_some_and(|category| category == "new");
+    let new: BTreeSet<String> = statuses.approved.iter().filter(is_new).cloned().collect();
+    (!new.is_empty()).then(|| {
+        let (names, verb) = (names_of(&new, place), if new.len() == 1 { "is" } else { "are" });
+        format!(
+            "{names} {verb} in the category To Do, so a ticket there looks undecided, and if new tickets begin there, none of \
+             them can be approved; put the status there into which an approver moves a ticket"
+        )
+    })
+}
+
 /// The text if tickets are moved on after the approval, into statuses that close the gate again.
 fn statuses_after_approval(place: &TicketProject, route: &Route, statuses: &Statuses) -> Option<String> {
     let workflow = &place.workflow;
     let category = |status: &Status| workflow.categories.get(&status.id).map(String::as_str);
     let approved = workflow.statuses.iter().find(|status| {
         statuses.meaning(&status.id) == Meaning::Approved
-            && category(status).is_some_and(|category| category != "done")
+            && category(status).is_some_and(|category| category != "done" && category != "new")
     })?;
     let ways: Vec<&AvailableTransition> = place
         .movable_issues

@@ -8,7 +8,7 @@ use crate::{
     gate::{GateName, Stage},
     policy::Route,
     rollout::{CanaryId, Subject},
-    ticket::draft,
+    ticket::{People, Surroundings, draft},
 };
 
 pub(super) fn templates(config: &Config) -> Vec<Finding> {
@@ -30,8 +30,13 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = vec![];
     let mut shown = None;
     let mut empty = false;
+    let around = Surroundings {
+        status_page: config.server.public_url.as_deref(),
+        browse: &|key| key.to_owned(),
+        people: &People::default(),
+    };
     for subject in sample_subjects(&config.flagger.cluster) {
-        match draft(&subject, route, config.server.public_url.as_deref()) {
+        match draft(&subject, route, &around) {
             Ok(draft) => {
                 empty |= draft.summary.trim().is_empty();
                 shown.get_or_insert(draft.summary);
@@ -76,6 +81,8 @@ fn sample_subjects(cluster: &str) -> Vec<Subject> {
         bound: false,
         unapproved: false,
         bypass: None,
+        number: all.then_some(1),
+        earlier_approvals: Vec::new(),
         analysis: None,
     };
     stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()

@@ -8,10 +8,11 @@ use fake_jira::{FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Times}
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{suggest::did_you_mean, *};
+use super::*;
 use crate::{
     config,
     http::serve::{ServeLimits, Tls, serve},
+    jira::did_you_mean,
     millis::Millis,
 };
 
@@ -123,8 +124,8 @@ approval = { valid_for = "90m" }
     ok    routes[0].ticket.transitions.succeeded   "done" exists; no existing ticket shows whether it can be reached
     ok    routes[0].ticket.transitions.superseded  "Cancelled" exists; no existing ticket shows whether it can be reached
     warn  approval.approvers                       no approvers are listed, so any account that can move a ticket may approve, automations too: Data Center does not distinguish them from people; list the approvers
-    ok    ticket.summary                           a ticket would be called "Approve confirm-promotion of test/podinfo on default"
-    ok    routes[0].ticket.summary                 a ticket would be called "Approve confirm-promotion of test/podinfo on default"
+    ok    ticket.summary                           a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
+    ok    routes[0].ticket.summary                 a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
     ok    jira.requests_per_second                 5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for                       an approval that is not used within 72h is void
     ok    jira.webhook_secret                      is set, so webhooks are accepted; whether Jira sends any was not checked
@@ -145,7 +146,7 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     ok    jira.kind                 auto found "cloud"
     FAIL  jira.token                Jira at HOST does not let the bridge in (it answered as if the bridge were not logged in): put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one with scopes needs jira.url = "https://api.atlassian.com/ex/jira/CLOUD-ID" (see /_edge/tenant_info of the site)
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
-    ok    ticket.summary            a ticket would be called "Approve confirm-promotion of test/podinfo on default"
+    ok    ticket.summary            a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
     ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for        an approval that is not used within 72h is void
     ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked

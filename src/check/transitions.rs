@@ -6,7 +6,7 @@ use super::{
     statuses::unresolved,
 };
 use crate::{
-    jira::AvailableTransition,
+    jira::{AvailableTransition, Field, Kind},
     policy::{self, Meaning, Route, Statuses, Target},
 };
 
@@ -60,7 +60,7 @@ fn reachability(
     let (mut from, mut blocked) = (vec![], vec![]);
     for (sample, ways) in seen {
         let at = format!("{:?} ({})", sample.status.name, sample.key);
-        match why_blocked(ways, id, target) {
+        match why_blocked(ways, id, target, place.kind) {
             None => from.push(at),
             Some(why) => blocked.push((at, why)),
         }
@@ -78,8 +78,9 @@ fn reachability(
     }
 }
 
-/// Why no transition can be used: none leads to the status, or each requires a field that is not configured.
-fn why_blocked(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String> {
+/// Why no transition can be used: none leads to the status, or each requires a field that is not configured, or does not
+/// take a value that is.
+fn why_blocked(ways: &[AvailableTransition], id: &str, target: &Target, kind: Kind) -> Option<String> {
     let there: Vec<&AvailableTransition> = ways.iter().filter(|way| way.to.id == id).collect();
     if there.is_empty() {
         let mut reachable: Vec<String> = ways.iter().map(|way| format!("{:?}", way.to.name)).collect();
@@ -90,21 +91,34 @@ fn why_blocked(ways: &[AvailableTransition], id: &str, target: &Target) -> Optio
             reachable.join(", ")
         ));
     }
-    let missing = |way: &&AvailableTransition| -> Vec<String> {
+    let unset = |way: &&AvailableTransition| -> Vec<Field> {
         let needed = way
             .fields
             .iter()
             .filter(|field| field.required && !field.has_default && !target.fields.contains_key(&field.id));
-        needed.map(|field| field.id.clone()).collect()
+        needed.cloned().collect()
     };
-    let missing = there.iter().map(missing).min_by_key(Vec::len).filter(|missing| !missing.is_empty())?;
-    let fields: Vec<String> = missing.iter().map(|id| format!("{id} = …")).collect();
+    let unset = there.iter().map(unset).min_by_key(Vec::len)?;
+    if unset.is_empty() {
+        return there.iter().map(|way| wrong_value(way, target, kind)).reduce(|one, other| one.and(other))?;
+    }
+    let names: Vec<&str> = unset.iter().map(|field| field.id.as_str()).collect();
+    let fields: Vec<String> =
+        unset.iter().map(|field| format!("{} = {}", field.id, field.example(kind))).collect();
     Some(format!(
         "the transition asks for {}; put {{ to = {:?}, fields = {{ {} }} }} there",
-        missing.join(", "),
+        names.join(", "),
         target.to,
         fields.join(", ")
     ))
+}
+
+/// What is wrong with the first configured value that a transition's screen does not take.
+fn wrong_value(way: &AvailableTransition, target: &Target, kind: Kind) -> Option<String> {
+    way.fields.iter().find_map(|field| {
+        let value = serde_json::to_value(target.fields.get(&field.id)?).ok()?;
+        field.problem(&value, kind).map(|what| format!("fields.{}: {what}", field.id))
+    })
 }
 
 #[cfg(test)]
@@ -113,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        jira::{Kind, Sample, Workflow},
+        jira::{Sample, Workflow},
         policy::Status,
     };
 

@@ -46,7 +46,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// File descriptors that this process needs besides its connections.
 const RESERVED_FILES: usize = 160;
-const LISTENERS: usize = 3;
+const LISTENERS: usize = 4;
 /// The minimum connection limit of a listener.
 const MIN_CONNECTIONS: usize = 32;
 

@@ -1,26 +1,36 @@
-//! The status page, the API, health and metrics: everything on the admin listener.
+//! The status page, the API, health and metrics: everything on the admin listener. The page has a listener of its own, if
+//! one is configured.
 
+mod go;
+mod headers;
+mod jira_health;
 mod page;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::page::JiraHealthView;
-use self::page::{Gates, OneByOne, PageInput, PageQuery, render};
+pub use self::jira_health::{JiraHealthView, Trouble};
+use self::{
+    go::{GoQuery, go},
+    headers::{HTML, NO_REFERRER, NO_STORE, POLICY},
+    jira_health::jira_health,
+    page::{Gates, PageInput, PageLinks, PageQuery, render},
+};
 use crate::{
-    gatekeeper::{Gatekeeper, ListedGate, counts},
+    gatekeeper::{Gatekeeper, counts, oldest_waiting},
     http::{
         health::health,
         plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line},
         shared::Shared,
     },
     metrics::CONTENT_TYPE,
-    millis::{Millis, clock_time, rough_duration},
-    view::Rfc3339,
 };
 use axum::{
     Json, Router,
-    extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -36,25 +46,46 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 struct Admin {
     shared: Shared,
     jira: ReadJiraHealth,
+    links: PageLinks,
 }
 
 /// Everything on the admin listener.
 pub fn admin_router(shared: Shared, jira: ReadJiraHealth) -> Router {
     let health = health(shared.clone());
-    let router = Router::new()
-        .route("/", get(page))
-        .route("/page.css", get(async || asset("text/css; charset=utf-8", include_str!("status/page.css"))))
-        .route(
-            "/refresh.js",
-            get(async || asset("text/javascript; charset=utf-8", include_str!("../refresh.js"))),
-        )
+    let router = pages()
         .route("/api/gates", get(gates))
         .route("/api/refused", get(refused))
         .route("/api/unguarded", get(unguarded))
         .route("/api/jira", get(jira_health_json))
         .route("/metrics", get(metrics))
-        .with_state(Admin { shared, jira });
+        .with_state(Admin { shared, jira, links: PageLinks::All });
     finish(router.merge(health))
+}
+
+/// Everything on the listener of the page.
+pub fn page_router(shared: Shared, jira: ReadJiraHealth) -> Router {
+    let health = health(shared.clone());
+    finish(pages().with_state(Admin { shared, jira, links: PageLinks::PageOnly }).merge(health))
+}
+
+/// The pages for people, with the files that they load.
+fn pages() -> Router<Admin> {
+    Router::new()
+        .route("/", get(page))
+        .route("/go/{namespace}/{canary}", get(go_to_ticket))
+        .route("/page.css", get(async || asset("text/css; charset=utf-8", include_str!("status/page.css"))))
+        .route(
+            "/refresh.js",
+            get(async || asset("text/javascript; charset=utf-8", include_str!("../refresh.js"))),
+        )
+}
+
+async fn go_to_ticket(
+    path: Result<Path<(String, String)>, PathRejection>,
+    wanted: Result<Query<GoQuery>, QueryRejection>,
+    State(admin): State<Admin>,
+) -> Response {
+    go(admin.shared.gatekeeper(), path, wanted, admin.shared.clock.now())
 }
 
 async fn gates(State(admin): State<Admin>) -> Response {
@@ -87,9 +118,12 @@ async fn jira_health_json(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     let metrics = &admin.shared.metrics;
     if let Some(gatekeeper) = admin.shared.gatekeeper() {
-        for (state, count) in counts(&gatekeeper.list(admin.shared.clock.now())) {
+        let now = admin.shared.clock.now();
+        let list = gatekeeper.list(now);
+        for (state, count) in counts(&list) {
             metrics.set_gates(state, count);
         }
+        metrics.oldest_waiting(oldest_waiting(&list, now));
     }
     match metrics.encode() {
         Ok(text) => {
@@ -122,43 +156,20 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
                 .namespaces_with_at_least(gatekeeper.config().limits.open_tickets_per_namespace),
             limits: gatekeeper.config().limits,
             trust_for: gatekeeper.config().jira.trust_for,
+            idle_after: gatekeeper.config().rollout.idle_after,
         }),
+        links: admin.links,
         overview,
         refused: admin.shared.refused.recent(now),
         unguarded: gatekeeper.map(Gatekeeper::unguarded).unwrap_or_default(),
         jira: jira_health((admin.jira)(), gatekeeper, &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
-        Ok(html) => {
-            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-            ([kind, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response()
-        }
+        Ok(html) => ([HTML, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response(),
         Err(error) => {
             tracing::error!(%error, "the status page cannot be rendered, which is a bug; the command gates shows the same");
             text_line(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be rendered, see the bridge's log")
         }
-    }
-}
-
-/// The health of the connection to Jira as the client reports it, and if that is good, whether tickets can be read.
-fn jira_health(
-    known: JiraHealthView,
-    gatekeeper: Option<&Gatekeeper>,
-    list: &[ListedGate],
-    now: Millis,
-) -> JiraHealthView {
-    let unread =
-        gatekeeper.filter(|_| list.iter().any(ListedGate::is_watched)).map(Gatekeeper::unread_tickets);
-    let Some(unread) = unread else { return known };
-    let one_by_one = unread.why_one_by_one().map(|(since, why)| OneByOne { since: Rfc3339(since), why });
-    let known = JiraHealthView { one_by_one, ..known };
-    match unread.all() {
-        Some((since, why)) if !known.trouble => {
-            let (at, ago) = (clock_time(since), rough_duration(now.since(since)));
-            let words = format!("no ticket can be read since {at} ({ago}): {why}");
-            JiraHealthView { trouble: true, words, ..known }
-        }
-        _ => known,
     }
 }
 
@@ -167,19 +178,6 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), NOSNIFF, NO_STORE, POLICY], text)
         .into_response()
 }
-
-const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-const NO_REFERRER: (HeaderName, HeaderValue) =
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-/// The page loads its own style sheet and script, and the script fetches only the page. Everything else is forbidden:
-/// its form leads back to the page, and no site may frame it.
-const POLICY: (HeaderName, HeaderValue) = (
-    header::CONTENT_SECURITY_POLICY,
-    HeaderValue::from_static(
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
-         form-action 'self'; frame-ancestors 'none'",
-    ),
-);
 
 /// Adds the answers to unknown paths and methods.
 fn finish(router: Router) -> Router {
@@ -197,10 +195,48 @@ mod tests {
     use crate::http::{app::answer, shared::not_open_yet};
 
     async fn get_page(path: &str) -> (u16, axum::http::HeaderMap, String) {
+        get(path, admin_router).await
+    }
+
+    async fn get(
+        path: &str,
+        router: fn(Shared, ReadJiraHealth) -> Router,
+    ) -> (u16, axum::http::HeaderMap, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let jira =
-            || JiraHealthView { trouble: false, words: "connected <as> bridge".into(), one_by_one: None };
-        answer(admin_router(not_open_yet(), Arc::new(jira)), request).await
+        let jira = || JiraHealthView::new(Trouble::None, "connected <as> bridge".into());
+        answer(router(not_open_yet(), Arc::new(jira)), request).await
+    }
+
+    /// The listener that is published has the page and what it loads, and neither metrics nor API.
+    #[tokio::test]
+    async fn the_page_alone_can_be_published() {
+        for path in ["/", "/page.css", "/refresh.js", "/healthz"] {
+            assert_eq!(get(path, page_router).await.0, 200, "{path}");
+        }
+        for path in ["/metrics", "/api/gates", "/api/refused", "/api/unguarded", "/api/jira", "/event"] {
+            assert_eq!(get(path, page_router).await.0, 404, "{path}");
+        }
+        let (_, headers, html) = get("/", page_router).await;
+        assert!(headers.contains_key("content-security-policy"));
+        assert!(!html.contains("href=\"api/") && !html.contains("href=\"metrics"), "{html}");
+        assert!(get_page("/").await.2.contains("href=\"metrics\""));
+    }
+
+    #[tokio::test]
+    async fn a_canary_s_address_says_why_there_is_no_ticket() {
+        for (path, status, words) in [
+            ("/go/shop/cart", 503, "The database is not open yet"),
+            ("/go/shop/cart?cluster=a&cluster=b", 400, "This is not the address of a canary"),
+            ("/go/shop/%ff", 400, "This is not the address of a canary"),
+            ("/go/shop/%3Cb%3E", 503, "ticket shop&#x2f;&lt;b&gt; waits for"),
+        ] {
+            for router in [admin_router, page_router] {
+                let (is, headers, html) = get(path, router).await;
+                assert!(is == status && html.contains(words), "{path}: {is} {html}");
+                assert!(headers.contains_key("content-security-policy"), "{path}");
+            }
+        }
+        assert_eq!(get_page("/go/shop").await.0, 404);
     }
 
     #[tokio::test]

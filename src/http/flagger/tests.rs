@@ -286,6 +286,7 @@ async fn an_answer_is_a_line_or_an_object() {
         weight: None,
         ticket: None,
         asked_at: None,
+        last_asked_at: None,
         rollout: None,
     };
     let answer = Answer { open: false, line: "closed: \u{1b}[31mOPS-1\nis waiting".into(), gate };

@@ -1,18 +1,28 @@
 //! The status page, rendered for each request. It loads a style sheet and a script, and works without the script.
 
-use std::{sync::LazyLock, time::Duration};
+mod states;
+mod when;
 
-use jiff::Timestamp;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
 use minijinja::{Environment, value::Serde};
 use serde::{Deserialize, Serialize};
 
+use self::{
+    states::{meaning, state_word, urgency},
+    when::{When, in_text, next, when},
+};
+use super::jira_health::{JiraHealthView, OneByOne};
 use crate::{
     config,
     gate::Verdict,
-    gatekeeper::{ListedGate, Overview, counts},
+    gatekeeper::{ListedGate, counts},
     http::refused_calls::RefusedView,
     millis::{Millis, clock_time, config_notation, rough_duration},
-    view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView, UnguardedView},
+    view::{FailedView, GateView, HistoryView, Overview, Rfc3339, UnaskedView, UnguardedView},
 };
 
 /// How many gates one page shows.
@@ -22,24 +32,14 @@ const MAX_REFUSED: usize = 50;
 /// How many Canaries that ask nobody the page shows; the API returns all.
 const MAX_UNGUARDED: usize = 20;
 
-/// The health of the connection to Jira.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct JiraHealthView {
-    /// Whether gates stay closed because of a problem with Jira.
-    pub trouble: bool,
-    /// The state in one line.
-    pub words: String,
-    /// Set while tickets are read one by one, which takes longer.
-    pub one_by_one: Option<OneByOne>,
-}
-
-/// Since when and why tickets are read one by one: requests for several tickets are refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OneByOne {
-    /// Since when.
-    pub since: Rfc3339,
-    /// The error of Jira, or of a proxy in between.
-    pub why: String,
+/// Which of the bridge's addresses the page may link to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PageLinks {
+    /// Those of the admin listener: API and metrics.
+    All,
+    /// Only those of the page.
+    PageOnly,
 }
 
 /// The query of the page, untrusted. A value that is not valid is ignored.
@@ -62,17 +62,18 @@ pub(super) struct PageInput<'a> {
     pub(super) gates: Option<Gates<'a>>,
     /// What is read from the database. `None` while the store is not open; an error line if the database did not
     /// answer.
-    pub(super) overview: Option<Result<Overview, String>>,
+    pub(super) overview: Option<Result<Arc<Overview>, String>>,
     /// The refused calls, newest first.
     pub(super) refused: Vec<RefusedView>,
     /// The Canaries that ask nobody.
     pub(super) unguarded: Vec<UnguardedView>,
     pub(super) jira: JiraHealthView,
+    pub(super) links: PageLinks,
 }
 
 /// The gates, and the limits for all of them.
 pub(super) struct Gates<'a> {
-    /// The longest waiting first.
+    /// The longest waiting first; the page moves what is urgent before them.
     pub(super) list: &'a [ListedGate],
     /// Returns what the page shows of a gate.
     pub(super) shown: Box<dyn Fn(&ListedGate) -> GateView + Send + Sync + 'a>,
@@ -82,15 +83,16 @@ pub(super) struct Gates<'a> {
     pub(super) full_namespaces: Vec<(String, usize)>,
     pub(super) limits: config::Limits,
     pub(super) trust_for: Duration,
+    /// Without a question for so long, a gate is marked as one at which nobody asks.
+    pub(super) idle_after: Duration,
 }
 
 /// The input of the template.
 #[derive(Serialize)]
 struct Page<'a> {
-    jira: &'a JiraHealthView,
-    /// Why tickets are read one by one, if they are.
-    one_by_one: Option<String>,
-    at: String,
+    links: PageLinks,
+    jira: JiraFact,
+    now: When,
     version: &'static str,
     wanted: &'a PageQuery,
     refreshes: bool,
@@ -98,17 +100,30 @@ struct Page<'a> {
     table: Option<Table>,
     /// Why the database could not be read.
     trouble: Option<&'a str>,
-    parked: Vec<Aged<'a, ParkedView>>,
+    failed: Vec<FailedRow<'a>>,
     parked_in_all: u64,
+    /// How many of the rows are not parked.
+    failing: usize,
     pending: u64,
-    passed: Vec<Aged<'a, PassedView>>,
-    refused: Vec<Aged<'a, RefusedView>>,
+    history: Vec<Timed<'a, HistoryView>>,
+    refused: Vec<Timed<'a, RefusedView>>,
     refused_in_all: usize,
     unguarded: &'a [UnguardedView],
     /// How many more there are.
     unguarded_more: usize,
-    unasked: Vec<Aged<'a, UnaskedView>>,
+    unasked: Vec<Timed<'a, UnaskedView>>,
     limits: Option<LimitsView<'a>>,
+}
+
+/// The connection to Jira.
+#[derive(Serialize)]
+struct JiraFact {
+    trouble: bool,
+    words: String,
+    tried: Option<When>,
+    next: Option<When>,
+    /// Why tickets are read one by one, if they are.
+    one_by_one: Option<String>,
 }
 
 /// The gates of one page.
@@ -143,16 +158,29 @@ struct GateRow {
     gate: GateView,
     /// The state in words.
     words: String,
-    /// The time since Flagger first asked.
-    age: Option<String>,
+    /// When Flagger first asked, and when it last did.
+    first: Option<When>,
+    last: Option<When>,
+    /// Whether it is closed, and nobody has asked for long.
+    silent: bool,
 }
 
-/// An entry, and its age.
+/// An entry, and when it happened.
 #[derive(Serialize)]
-struct Aged<'a, T> {
+struct Timed<'a, T> {
     #[serde(flatten)]
     what: &'a T,
-    age: String,
+    when: When,
+}
+
+/// A command that failed.
+#[derive(Serialize)]
+struct FailedRow<'a> {
+    #[serde(flatten)]
+    what: &'a FailedView,
+    stored: When,
+    tried: Option<When>,
+    next: Option<When>,
 }
 
 #[derive(Serialize)]
@@ -175,58 +203,32 @@ pub(super) fn render(
     now: Millis,
 ) -> Result<String, minijinja::Error> {
     let (overview, trouble) = match &known.overview {
-        Some(Ok(overview)) => (Some(overview), None),
+        Some(Ok(overview)) => (Some(&**overview), None),
         Some(Err(why)) => (None, Some(why.as_str())),
         None => (None, None),
     };
+    let failed = overview.iter().flat_map(|it| &it.failed).map(|what| failed_row(what, now));
+    let failed: Vec<FailedRow<'_>> = failed.collect();
     let page = Page {
-        jira: &known.jira,
-        one_by_one: known.jira.one_by_one.as_ref().map(|it| one_by_one(it, now)),
-        at: Timestamp::from_millisecond(now.0)
-            .map(|at| at.strftime("%F %T UTC").to_string())
-            .unwrap_or_default(),
+        links: known.links,
+        jira: jira_fact(&known.jira, now),
+        now: when(Rfc3339(now), now),
         version: env!("CARGO_PKG_VERSION"),
         wanted,
         refreshes: wanted.refresh != "off",
         table: known.gates.as_ref().map(|gates| table(gates, wanted, now)),
         trouble,
-        parked: overview
-            .iter()
-            .flat_map(|it| &it.parked)
-            .map(|what| Aged { what, age: age(what.since, now) })
-            .collect(),
         parked_in_all: overview.map_or(0, |it| it.parked_total),
+        failing: failed.iter().filter(|row| !row.what.parked).count(),
+        failed,
         pending: overview.map_or(0, |it| it.pending),
-        passed: overview
-            .iter()
-            .flat_map(|it| &it.passed)
-            .map(|what| Aged { what, age: age(what.at, now) })
-            .collect(),
-        refused: known
-            .refused
-            .iter()
-            .take(MAX_REFUSED)
-            .map(|what| Aged { what, age: age(what.last, now) })
-            .collect(),
+        history: timed(overview.iter().flat_map(|it| &it.history), |what| what.at, now),
+        refused: timed(known.refused.iter().take(MAX_REFUSED), |what| what.last, now),
         refused_in_all: known.refused.len(),
         unguarded: &known.unguarded[..known.unguarded.len().min(MAX_UNGUARDED)],
         unguarded_more: known.unguarded.len().saturating_sub(MAX_UNGUARDED),
-        unasked: overview
-            .iter()
-            .flat_map(|it| &it.unasked)
-            .map(|what| Aged { what, age: age(what.at, now) })
-            .collect(),
-        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, limits, trust_for, .. }| {
-            LimitsView {
-                tickets: *tickets,
-                full: *tickets >= limits.open_tickets,
-                open_tickets: limits.open_tickets,
-                per_namespace: limits.open_tickets_per_namespace,
-                full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
-                per_hour: limits.tickets_per_canary_per_hour,
-                trust_for: config_notation(*trust_for),
-            }
-        }),
+        unasked: timed(overview.iter().flat_map(|it| &it.unasked), |what| what.at, now),
+        limits: known.gates.as_ref().map(limits),
     };
     TEMPLATES
         .as_ref()
@@ -241,29 +243,76 @@ const NAME: &str = "page.html";
 /// Parsed once.
 static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
     let mut pages = Environment::new();
+    // One format of times, also within reasons.
+    pages.add_filter("times", in_text);
     pages.add_template(NAME, include_str!("page.html"))?;
     Ok(pages)
 });
+
+fn timed<'a, T>(
+    all: impl Iterator<Item = &'a T>,
+    at: impl Fn(&T) -> Rfc3339,
+    now: Millis,
+) -> Vec<Timed<'a, T>> {
+    all.map(|what| Timed { what, when: when(at(what), now) }).collect()
+}
+
+fn failed_row(what: &FailedView, now: Millis) -> FailedRow<'_> {
+    FailedRow {
+        what,
+        stored: when(what.since, now),
+        tried: what.tried_at.map(|at| when(at, now)),
+        next: what.next_try_at.map(|at| next(at, now)),
+    }
+}
+
+fn jira_fact(jira: &JiraHealthView, now: Millis) -> JiraFact {
+    JiraFact {
+        trouble: jira.trouble.is_any(),
+        words: jira.words.clone(),
+        tried: jira.tried_at.map(|at| when(at, now)),
+        next: jira.next_try_at.map(|at| next(at, now)),
+        one_by_one: jira.one_by_one.as_ref().map(|it| one_by_one(it, now)),
+    }
+}
+
+fn limits<'a>(gates: &'a Gates<'_>) -> LimitsView<'a> {
+    let Gates { tickets, full_namespaces, limits, trust_for, .. } = gates;
+    LimitsView {
+        tickets: *tickets,
+        full: *tickets >= limits.open_tickets,
+        open_tickets: limits.open_tickets,
+        per_namespace: limits.open_tickets_per_namespace,
+        full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
+        per_hour: limits.tickets_per_canary_per_hour,
+        trust_for: config_notation(*trust_for),
+    }
+}
 
 fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
     let search = wanted.q.trim().to_lowercase();
     let of_state =
         |listed: &&ListedGate| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
     let chosen = gates.list.iter().filter(of_state);
-    let found: Vec<&ListedGate> = match search.as_str() {
+    let mut found: Vec<&ListedGate> = match search.as_str() {
         "" => chosen.collect(),
         _ => chosen.filter(|listed| matches(&(gates.shown)(listed), &search)).collect(),
     };
-    // Open gates come last, because readers look for what waits.
-    let (open, closed): (Vec<_>, Vec<_>) =
-        found.iter().partition(|listed| listed.verdict() == Verdict::Approved);
+    found.sort_by_key(|listed| urgency(listed.verdict()));
     let counts = counts(gates.list);
     let approved = counts.iter().find(|(state, _)| *state == Verdict::Approved).map_or(0, |(_, many)| *many);
     let pages = found.len().div_ceil(ROWS_PER_PAGE).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row = |listed: &ListedGate| {
         let gate = (gates.shown)(listed);
-        GateRow { words: state_word(gate.state), age: gate.asked_at.map(|at| age(at, now)), gate }
+        let is_silent = |Rfc3339(at): Rfc3339| now.since(at) > gates.idle_after;
+        GateRow {
+            words: state_word(gate.state),
+            first: gate.asked_at.map(|at| when(at, now)),
+            last: gate.last_asked_at.map(|at| when(at, now)),
+            silent: !gate.state.is_open() && gate.last_asked_at.is_some_and(is_silent),
+            gate,
+        }
     };
     let count = |(state, many): (Verdict, u64)| Count {
         state: state.as_str(),
@@ -272,15 +321,9 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
         meaning: meaning(state),
     };
     Table {
-        rows: closed
-            .into_iter()
-            .chain(open)
-            .skip((page - 1) * ROWS_PER_PAGE)
-            .take(ROWS_PER_PAGE)
-            .map(row)
-            .collect(),
         in_all: gates.list.len(),
         found: found.len(),
+        rows: found.into_iter().skip((page - 1) * ROWS_PER_PAGE).take(ROWS_PER_PAGE).map(row).collect(),
         closed: gates.list.len() as u64 - approved,
         counts: counts
             .into_iter()
@@ -308,46 +351,12 @@ fn matches(gate: &GateView, sought: &str) -> bool {
     words.into_iter().flatten().any(|word| word.to_lowercase().contains(sought))
 }
 
-fn state_word(state: Verdict) -> String {
-    state.as_str().replace('_', " ")
-}
-
-/// What a state means, and what to do about it.
-const fn meaning(state: Verdict) -> &'static str {
-    match state {
-        Verdict::Opening => "Flagger asked just now, and the ticket is on its way. There is nothing to do.",
-        Verdict::Stuck => {
-            "No ticket can be opened, or the bridge cannot tell whether the approval counts. The reason says why; \
-             flagger-jira-bridge check shows what to fix. The bridge retries by itself."
-        }
-        Verdict::Waiting => "The ticket is not decided yet. Find the change manager, who moves the ticket.",
-        Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
-        Verdict::Rejected => {
-            "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back."
-        }
-        Verdict::NotAllowed => {
-            "The user who approved may not approve this. Have an allowed user approve, unless the reason says that there is none."
-        }
-        Verdict::Expired => {
-            "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
-        }
-        Verdict::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
-        Verdict::Gone => {
-            "The ticket proves nothing any more: it was moved elsewhere or deleted, its history does not show the \
-             approval, or it is labelled flagger-ended. Its reason says what to do."
-        }
-    }
-}
-
 /// Why tickets are read one by one, in a sentence.
 fn one_by_one(OneByOne { since, why }: &OneByOne, now: Millis) -> String {
-    let (at, ago) = (clock_time(since.0), age(*since, now));
-    format!("Tickets have been read one by one since {at} ({ago}), so decisions may be noticed later: {why}")
-}
-
-/// The time since then, in words.
-fn age(Rfc3339(since): Rfc3339, now: Millis) -> String {
-    rough_duration(now.since(since))
+    let (at, ago) = (clock_time(since.0), rough_duration(now.since(since.0)));
+    format!(
+        "Tickets have been read one by one since {at} ({ago} ago), so decisions may be noticed later: {why}"
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::*;
-use crate::view::{RolloutView, TicketView};
+use crate::{
+    http::status::Trouble,
+    view::{RolloutView, TicketView, Tone},
+};
 
 const NOW: Millis = Millis(1_790_000_000_000);
 const TWO_HOURS_AGO: Rfc3339 = Rfc3339(Millis(1_790_000_000_000 - 2 * 3_600_000));
@@ -25,6 +28,7 @@ fn hostile() -> GateView {
             status: Some(evil("Approved")),
         }),
         asked_at: Some(TWO_HOURS_AGO),
+        last_asked_at: Some(Rfc3339(Millis(NOW.0 - 5_000))),
         rollout: Some(RolloutView {
             began_at: TWO_HOURS_AGO,
             base: None,
@@ -48,6 +52,7 @@ fn plain() -> GateView {
         weight: None,
         ticket: None,
         asked_at: None,
+        last_asked_at: None,
         rollout: None,
     }
 }
@@ -58,12 +63,23 @@ fn shows(
     overview: Option<Result<Overview, String>>,
     wanted: &PageQuery,
 ) -> String {
+    let jira = JiraHealthView::new(Trouble::None, "last answered 3 s ago".into());
+    shows_with(gates, overview, jira, wanted)
+}
+
+/// The same, with this state of Jira.
+fn shows_with(
+    gates: Option<&[GateView]>,
+    overview: Option<Result<Overview, String>>,
+    jira: JiraHealthView,
+    wanted: &PageQuery,
+) -> String {
+    let overview = overview.map(|overview| overview.map(Arc::new));
     let limits = config::Limits {
         tickets_per_canary_per_hour: 12,
         open_tickets: 500,
         open_tickets_per_namespace: 100,
     };
-    let jira = JiraHealthView { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
     let list: Vec<ListedGate> = gates.into_iter().flatten().cloned().map(ListedGate::Unwatched).collect();
     let shown = |listed: &ListedGate| match listed {
         ListedGate::Unwatched(view) => view.clone(),
@@ -77,12 +93,15 @@ fn shows(
         full_namespaces: vec![],
         limits,
         trust_for: Duration::from_secs(600),
+        idle_after: Duration::from_secs(600),
     });
-    render(&PageInput { gates, overview, refused: vec![], unguarded: vec![], jira }, wanted, NOW).unwrap()
+    let links = PageLinks::All;
+    render(&PageInput { gates, overview, refused: vec![], unguarded: vec![], jira, links }, wanted, NOW)
+        .unwrap()
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {
-    Some(Ok(Overview { parked: vec![], parked_total: 0, pending: 0, passed: vec![], unasked: vec![] }))
+    Some(Ok(Overview::default()))
 }
 
 fn page(gates: &[GateView]) -> String {
@@ -104,7 +123,8 @@ fn hostile_words_stay_words() {
     <th role="rowheader" scope="row" data-is="Canary"><div>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span><br>cart 6.4.0 → 6.5.0&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br>traffic to the new version: 50 %</div></th>
     <td role="cell" data-is="Stage"><div>confirm-promotion<br><span class="dim">gate&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
     <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-1?&quot;onmouseover=&quot;alert(1)">OPS-1&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</a><br><span class="dim">Approved&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
-    <td role="cell" class="narrow" data-is="First asked"><div><time datetime="2026-09-21T12:13:20.000Z">2 h ago<br><span class="dim">2026-09-21 12:13 UTC</span></time></div></td>
+    <td role="cell" class="time" data-is="First asked"><div><time datetime="2026-09-21T12:13:20.000Z">2 h ago<br><span class="dim">2026-09-21 12:13:20 UTC</span></time></div></td>
+    <td role="cell" class="time" data-is="Last asked"><div><time datetime="2026-09-21T14:13:15.000Z">5 s ago<br><span class="dim">2026-09-21 14:13:15 UTC</span></time></div></td>
     <td role="cell" class="wide" data-is="Reason"><div>reason&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</div></td>
     </tr>
 
@@ -113,7 +133,8 @@ fn hostile_words_stay_words() {
     <th role="rowheader" scope="row" data-is="Canary"><div>test/podinfo<br><span class="dim">default</span></div></th>
     <td role="cell" data-is="Stage"><div>confirm-rollout</div></td>
     <td role="cell" class="narrow" data-is="Ticket"><div><span class="dim">none yet</span></div></td>
-    <td role="cell" class="narrow" data-is="First asked"><div><span class="dim">not known</span></div></td>
+    <td role="cell" class="time" data-is="First asked"><div><span class="dim">not known</span></div></td>
+    <td role="cell" class="time" data-is="Last asked"><div><span class="dim">not known</span></div></td>
     <td role="cell" class="wide" data-is="Reason"><div>opening: the ticket is being opened</div></td>
     </tr>
     "#);
@@ -178,48 +199,145 @@ fn many_gates_are_many_pages() {
     assert_eq!(shown("-7"), first);
 }
 
+fn ticket(key: &str, status: Option<&str>) -> TicketView {
+    let url = format!("https://jira.example/browse/{key}");
+    TicketView { key: key.into(), url, status: status.map(str::to_owned) }
+}
+
 #[test]
-fn what_is_parked_and_what_opened_last() {
-    let ticket = |key: &str| {
-        Some(TicketView { key: key.into(), url: format!("https://jira.example/browse/{key}"), status: None })
+fn what_failed_says_when_it_was_tried_and_when_it_is_tried_again() {
+    let parked = FailedView {
+        canary: "default/shop/cart".into(),
+        what: "move the ticket".into(),
+        ticket: Some(ticket("OPS-1", None)),
+        parked: true,
+        since: TWO_HOURS_AGO,
+        tried_at: Some(Rfc3339(Millis(NOW.0 - 90_000))),
+        next_try_at: None,
+        why: "<Jira> says no".into(),
+    };
+    let failing = FailedView {
+        what: "write a comment".into(),
+        parked: false,
+        next_try_at: Some(Rfc3339(Millis(NOW.0 + 30_000))),
+        why: "Jira does not answer; nothing is sent before 2026-09-21T14:13:50Z".into(),
+        ..parked.clone()
     };
     let overview = Overview {
-        parked: vec![ParkedView {
-            canary: "default/shop/cart".into(),
-            what: "move the ticket".into(),
-            ticket: ticket("OPS-1"),
-            since: TWO_HOURS_AGO,
-            why: "<Jira> says no".into(),
-        }],
+        failed: vec![parked, failing],
         parked_total: 30,
         pending: 2,
         unasked: vec![],
-        passed: vec![PassedView {
-            canary: "default/shop/till".into(),
-            gate: "confirm-promotion (qa)".into(),
-            ticket: ticket("OPS-2"),
-            by: "Mia <Change>".into(),
-            at: Rfc3339(Millis(NOW.0 - 60_000)),
-        }],
+        history: vec![],
     };
     let html = shows(Some(&[]), Some(Ok(overview)), &PageQuery::default());
     for words in [
-        "2 queued",
-        "<a href=\"#parked\">30 commands were</a>",
-        "the 1 oldest of 30",
-        "move the ticket",
+        "<strong>Trouble:</strong> <a href=\"#failed\">30 commands were</a> refused",
+        "<strong>Trouble:</strong> <a href=\"#failed\">1 command failed</a> and will be tried again; 2 queued",
+        "The first 2; 30 are parked.",
+        "move the ticket<br><span class=\"dim\">parked</span>",
         "OPS-1</a>",
         "&lt;Jira&gt; says no",
-        "Opened last",
-        "1 min ago<br>",
-        "Mia &lt;Change&gt;",
+        "1 min ago<br><span class=\"dim\">2026-09-21 14:11:50 UTC</span>",
+        "within an hour",
+        "write a comment<br><span class=\"dim\">tried again</span>",
+        "in 30 s<br><span class=\"dim\">2026-09-21 14:13:50 UTC</span>",
+        "nothing is sent before 2026-09-21 14:13:50 UTC",
     ] {
         assert!(html.contains(words), "{words}: {html}");
     }
     let html =
         shows(Some(&[plain()]), Some(Err("the database failed: disk full".into())), &PageQuery::default());
-    assert!(html.contains("<strong>Trouble:</strong> the database failed: disk full. What is"), "{html}");
+    assert!(html.contains("<strong>Trouble:</strong> the database failed: disk full. What"), "{html}");
     assert!(html.contains("class=\"trouble\"") && html.contains("podinfo"), "{html}");
+}
+
+/// The first failure of a request to Jira is red, and says when it was tried and when it is tried again.
+#[test]
+fn a_first_failure_is_red() {
+    let words = "no request has worked since 2026-09-21T14:13:18Z (2 s ago): Jira does not answer";
+    let jira = JiraHealthView {
+        tried_at: Some(Rfc3339(Millis(NOW.0 - 2_000))),
+        next_try_at: Some(Rfc3339(Millis(NOW.0 + 20_000))),
+        ..JiraHealthView::new(Trouble::Requests, words.into())
+    };
+    let html = shows_with(Some(&[]), nothing_else(), jira, &PageQuery::default());
+    let (_, fact) = html.split_once("<dl class=\"facts\">\n").unwrap();
+    insta::assert_snapshot!(fact.lines().next().unwrap(), @r#"<div class="trouble"><dt>Jira</dt><dd><strong>Trouble:</strong> no request has worked since 2026-09-21 14:13:18 UTC (2 s ago): Jira does not answer. Last tried <time datetime="2026-09-21T14:13:18.000Z">2026-09-21 14:13:18 UTC</time> (2 s ago), next try <time datetime="2026-09-21T14:13:40.000Z">2026-09-21 14:13:40 UTC</time> (in 20 s)</dd></div>"#);
+}
+
+#[test]
+fn what_happened_last() {
+    let row = HistoryView {
+        canary: "default/shop/till".into(),
+        version: Some("2.15.0 <b>".into()),
+        tone: Tone::Good,
+        outcome: "opened".into(),
+        gate: Some("confirm-promotion (qa)".into()),
+        tickets: vec![ticket("OPS-2", None)],
+        by: Some("Mia <Change>".into()),
+        at: Rfc3339(Millis(NOW.0 - 60_000)),
+    };
+    let ended = HistoryView {
+        version: None,
+        tone: Tone::Bad,
+        outcome: "rollout failed".into(),
+        gate: None,
+        tickets: vec![ticket("OPS-2", Some("approved")), ticket("OPS-3", Some("rejected"))],
+        by: None,
+        ..row.clone()
+    };
+    let overview = Overview { history: vec![ended, row], ..Overview::default() };
+    let html = shows(Some(&[]), Some(Ok(overview)), &PageQuery::default());
+    let (_, table) = html.split_once("id=\"history-table\"").unwrap();
+    insta::assert_snapshot!(rows(table), @r#"
+    <tr role="row">
+    <td role="cell" class="time" data-is="When"><div><time datetime="2026-09-21T14:12:20.000Z">1 min ago<br><span class="dim">2026-09-21 14:12:20 UTC</span></time></div></td>
+    <th role="rowheader" scope="row" data-is="Canary"><div>default&#x2f;shop&#x2f;till</div></th>
+    <td role="cell" data-is="Version"><div><span class="dim">not known</span></div></td>
+    <td role="cell" data-is="What happened"><div><span class="state bad">rollout failed</span></div></td>
+    <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-2">OPS-2</a> <span class="dim">approved</span><br><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-3">OPS-3</a> <span class="dim">rejected</span></div></td>
+    <td role="cell" data-is="By"><div><span class="dim">–</span></div></td>
+    </tr>
+
+    <tr role="row">
+    <td role="cell" class="time" data-is="When"><div><time datetime="2026-09-21T14:12:20.000Z">1 min ago<br><span class="dim">2026-09-21 14:12:20 UTC</span></time></div></td>
+    <th role="rowheader" scope="row" data-is="Canary"><div>default&#x2f;shop&#x2f;till</div></th>
+    <td role="cell" data-is="Version"><div>2.15.0 &lt;b&gt;</div></td>
+    <td role="cell" data-is="What happened"><div><span class="state good">opened</span><br><span class="dim">confirm-promotion (qa)</span></div></td>
+    <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-2">OPS-2</a></div></td>
+    <td role="cell" data-is="By"><div>Mia &lt;Change&gt;</div></td>
+    </tr>
+    "#);
+}
+
+/// What is stuck, expired or not allowed comes first, then what waits longest, and what is open last.
+#[test]
+fn urgent_gates_come_first() {
+    let states = [
+        (Verdict::Approved, "a"),
+        (Verdict::Waiting, "b"),
+        (Verdict::NotAllowed, "c"),
+        (Verdict::Rejected, "d"),
+        (Verdict::Expired, "e"),
+        (Verdict::Stuck, "f"),
+        (Verdict::Waiting, "g"),
+    ];
+    let gates = states.map(|(state, name)| GateView { state, canary: format!("canary-{name}"), ..plain() });
+    let html = page(&gates);
+    let order: Vec<&str> = rows(&html).split("test/canary-").skip(1).map(|rest| &rest[..1]).collect();
+    assert_eq!(order, ["f", "e", "c", "b", "d", "g", "a"]);
+}
+
+/// A question that nobody repeats belongs to no live rollout. An open gate needs no further question.
+#[test]
+fn a_gate_at_which_nobody_asks_is_marked() {
+    let silent = "<strong class=\"silent\">nobody asks any more</strong>";
+    let waits =
+        |last, state| GateView { state, asked_at: Some(TWO_HOURS_AGO), last_asked_at: Some(last), ..plain() };
+    assert!(page(&[waits(TWO_HOURS_AGO, Verdict::Waiting)]).contains(silent));
+    assert!(!page(&[waits(TWO_HOURS_AGO, Verdict::Approved)]).contains(silent));
+    assert!(!page(&[waits(Rfc3339(NOW), Verdict::Waiting)]).contains(silent));
 }
 
 #[test]
@@ -239,7 +357,7 @@ fn a_reached_limit_is_shown() {
 fn states_are_explained() {
     let html = page(&[plain(), plain()]);
     let (_, legend) = html.split_once("<dl class=\"meaning\">").unwrap();
-    assert_eq!(legend.matches("<dt>").count(), 1);
+    assert_eq!(legend.matches("<dt id=").count(), 1);
     assert!(legend.contains("opening</span></dt><dd>Flagger asked just now"), "{legend}");
     assert!(html.contains("<title>(2) Flagger gates</title>"));
 }

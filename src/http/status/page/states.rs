@@ -1,0 +1,46 @@
+//! PURE: what is said about each state.
+
+use crate::gate::Verdict;
+
+/// The order of the gates: first those that stay closed until a person does something that nobody is asked for, last
+/// those that are open. Gates of the same rank are in the order in which Flagger first asked.
+pub(super) const fn urgency(state: Verdict) -> u8 {
+    match state {
+        Verdict::Stuck => 0,
+        Verdict::Expired => 1,
+        Verdict::NotAllowed => 2,
+        Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::Stale | Verdict::Gone => 3,
+        Verdict::Approved => 4,
+    }
+}
+
+pub(super) fn state_word(state: Verdict) -> String {
+    state.as_str().replace('_', " ")
+}
+
+/// What a state means, and what to do about it.
+pub(super) const fn meaning(state: Verdict) -> &'static str {
+    match state {
+        Verdict::Opening => "Flagger asked just now, and the ticket is on its way. There is nothing to do.",
+        Verdict::Stuck => {
+            "No ticket can be opened, or the bridge cannot tell whether the approval counts. The reason says why; \
+             flagger-jira-bridge check shows what to fix. The bridge retries by itself."
+        }
+        Verdict::Waiting => "The ticket is not decided yet. Find the change manager, who moves the ticket.",
+        Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
+        Verdict::Rejected => {
+            "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back."
+        }
+        Verdict::NotAllowed => {
+            "The user who approved may not approve this. Have an allowed user approve, unless the reason says that there is none."
+        }
+        Verdict::Expired => {
+            "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
+        }
+        Verdict::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
+        Verdict::Gone => {
+            "The ticket proves nothing any more: it was moved elsewhere or deleted, its history does not show the \
+             approval, or it is labelled flagger-ended. Its reason says what to do."
+        }
+    }
+}
