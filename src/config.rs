@@ -1,6 +1,8 @@
 //! Reads the configuration and finds all problems in it.
 
 mod duration;
+mod examples;
+mod in_force;
 mod kubernetes;
 mod layers;
 mod policy;
@@ -47,6 +49,17 @@ pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Res
             Err(problems)
         }
     }
+}
+
+/// The settings in force, as TOML: what [`load`] reads, with all secrets hidden, and after each value where it comes from.
+///
+/// # Errors
+/// All problems, as [`load`].
+pub fn in_force(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<String, Problems> {
+    let env: Vec<(String, String)> = env.into_iter().collect();
+    load(path, env.clone())?;
+    let sink = problems::Sink::default();
+    in_force::render(path, env, &sink).ok_or_else(|| sink.into_problems())
 }
 
 fn config(root: &read::Section<'_>) -> Option<Config> {

@@ -6,34 +6,27 @@
 mod cluster;
 mod commentary;
 pub mod fake_flagger;
+mod people;
 mod rehearsal;
+mod release;
 mod sample_config;
 mod stories;
+mod walkthrough;
 mod world;
 
-use std::time::Duration;
-
-use tokio::{
-    select,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::select;
 use tokio_util::sync::CancellationToken;
 
 pub use self::rehearsal::jira_only;
 use self::{
-    commentary::{Commentary, Links, WATCH_INTERVAL, print},
-    fake_flagger::FakeFlagger,
-    sample_config::SampleConfig,
+    commentary::{Commentary, Links, print},
     world::World,
 };
 use crate::clock::Clock;
 
-/// The interval at which the simulated Flagger checks its canary. A real one does so every half a minute or every few
-/// minutes.
-const CHECK_INTERVAL: Duration = Duration::from_secs(3);
-
-/// How many intervals after the end of a rollout the next revision is pushed.
-const REST_INTERVALS: u32 = 3;
+/// What is said when a user stops the demo.
+const GOODBYE: &str =
+    "The demo has ended. Its tickets, its database and its settings were temporary and are gone.";
 
 /// Lets the embedded Jira use the bridge's clock.
 impl From<Clock> for fake_jira::TimeSource {
@@ -42,13 +35,13 @@ impl From<Clock> for fake_jira::TimeSource {
     }
 }
 
-/// Runs until `stop`, or with `auto` until every story is played. The commentary goes to standard output. Returns
-/// whether all stories succeeded.
+/// Runs until `stop`, or with `auto` until every story is played. Jira listens on `port`, and the bridge on the three
+/// after it; without it, on free ones. The commentary goes to standard output. Returns whether all stories succeeded.
 ///
 /// # Errors
-/// If the demo cannot be set up, or the bridge stops by itself.
-pub async fn run(auto: bool, stop: CancellationToken) -> anyhow::Result<bool> {
-    let mut world = World::start().await?;
+/// If the demo cannot be set up, a port is taken, or the bridge stops by itself.
+pub async fn run(auto: bool, port: Option<u16>, stop: CancellationToken) -> anyhow::Result<bool> {
+    let mut world = World::start(port).await?;
     let links = if auto { Links::Hide } else { Links::Show };
     let mut commentary = Commentary::new(links, Box::new(print));
     let went = select! {
@@ -56,71 +49,19 @@ pub async fn run(auto: bool, stop: CancellationToken) -> anyhow::Result<bool> {
         went = play(auto, &mut world, &mut commentary) => went,
     };
     let stopped = world.stop().await;
-    went.and_then(|right| stopped.map(|()| right))
+    // Removes the files.
+    drop(world);
+    let right = went.and_then(|right| stopped.map(|()| right))?;
+    if stop.is_cancelled() {
+        print("");
+        print(GOODBYE);
+    }
+    Ok(right)
 }
 
 async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> anyhow::Result<bool> {
     if auto {
         return Ok(stories::play(world, commentary).await);
     }
-    introduce(world);
-    let mut flagger = FakeFlagger::new(&world.gate, "shop", "podinfo")?;
-    world.cluster.show(&flagger);
-    let mut looks = interval(CHECK_INTERVAL);
-    let mut watches = interval(WATCH_INTERVAL);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut revision, mut rested) = (1, REST_INTERVALS);
-    loop {
-        select! {
-            error = world.wait_for_exit() => return Err(error),
-            _ = watches.tick() => {}
-            _ = looks.tick() => {
-                if flagger.phase().is_idle() {
-                    rested += 1;
-                    if rested > REST_INTERVALS {
-                        revision += 1;
-                        rested = 0;
-                        let name = format!("v{revision}");
-                        commentary.say(&format!("A developer pushes {name} of {}", flagger.canary()));
-                        flagger.push(&name);
-                        world.cluster.show(&flagger);
-                    }
-                }
-                let tick = flagger.tick(Clock::System.now()).await;
-                world.cluster.show(&flagger);
-                commentary.flagger(&flagger, &tick);
-            }
-        }
-        commentary.jira(&world.jira);
-    }
-}
-
-fn introduce(world: &World) {
-    let (jira, admin, gate) = (world.jira.base_url(), &world.admin, &world.gate);
-    let text = format!(
-        "\
-A simulated Flagger rolls out shop/podinfo, over and over. The bridge opens a ticket whenever Flagger asks
-whether it may go on, and answers from what you do with that ticket.
-
-  Jira, to click in   {jira}
-  the bridge's page   {admin}
-  where Flagger asks  {gate}/gate/confirm-promotion and the other hooks
-  Ctrl-C              ends it; nothing is left behind
-
-Try this:
-  - Approve the three tickets of a rollout, one after the other: it is promoted.
-  - Reject the second or the third: Flagger rolls back. (Rejecting the first leaves Flagger waiting, as nothing has
-    begun that could be rolled back; approve it to go on.)
-  - Approve a ticket and reopen it before Flagger asks again ({} s): the gate stays closed.
-  - Approve a ticket of a rollout that is over: it opens nothing any more.
-",
-        CHECK_INTERVAL.as_secs()
-    );
-    text.lines().for_each(print);
-    print("");
-    let own = SampleConfig::beside(world).introduction();
-    print("Or let a bridge of your own work with this Jira.");
-    own.lines().for_each(print);
-    print("");
+    walkthrough::play(world, commentary).await.and_then(Err)
 }

@@ -22,6 +22,7 @@ mod readings;
 mod recent_nudges;
 mod refused_gates;
 mod report;
+mod retries;
 mod unguarded;
 mod unread_tickets;
 mod unsaved_readings;
@@ -31,9 +32,9 @@ pub use self::{
     apply::Applied,
     ask::Question,
     handle::Gatekeeper,
-    list::{ListedGate, counts},
+    list::{ListedGate, counts, oldest_waiting},
     nudges::NudgeOutcome,
-    overview::Overview,
-    unread_tickets::UnreadTickets,
+    retries::Retries,
+    unread_tickets::{NoneRead, UnreadTickets},
     unsaved_readings::TicketReading,
 };

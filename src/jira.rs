@@ -16,7 +16,9 @@ mod data_center;
 mod denial;
 mod discovery;
 mod error;
+mod failing;
 mod field;
+mod field_value;
 mod http_client;
 mod issues;
 mod marks;
@@ -30,6 +32,7 @@ mod send;
 mod settings;
 mod setup;
 mod span;
+mod suggest;
 mod throttle;
 mod time;
 mod transport;
@@ -46,6 +49,7 @@ pub use self::{
     denial::{Denial, Denied, Symptom},
     discovery::{AvailableTransition, ProjectInfo, Sample},
     error::{Error, Lookup, Origin, Retry, SideEffect, Suggestion, UNREADABLE_TARGET, UnreadableReason},
+    failing::Failing,
     field::{Choice, Field, Shape},
     issues::{Created, Draft},
     marks::{ENDED, LABEL},
@@ -58,6 +62,7 @@ pub use self::{
     settings::{Kind, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
     span::EntrySpan,
+    suggest::did_you_mean,
     updates::{LinkOutcome, TicketPresence, TransitionOutcome, is_status},
 };
 

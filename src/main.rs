@@ -7,12 +7,13 @@ use std::{
 };
 
 use anstream::{AutoStream, ColorChoice};
+use anyhow::Context as _;
 use clap::Parser as _;
 use flagger_jira_bridge::{
     check::check,
-    cli::{self, Cli, Command, Demo, Gates, LogFormat, OutputStyle},
+    cli::{self, Cli, Command, Completions, Demo, Gates, LogFormat, ManPages, OutputStyle},
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Problems},
     demo,
     serve::{Bridge, Listeners},
 };
@@ -64,12 +65,20 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             }
             Err(code) => Ok(code),
         },
+        Command::Config => match config::in_force(&cli.config, environment()) {
+            Ok(text) => {
+                // The reader may have closed the pipe.
+                drop(write!(std::io::stdout(), "{text}"));
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(problems) => Ok(unusable(cli, &problems)),
+        },
         Command::Demo(Demo { jira_only: true, kind, port, .. }) => {
             demo::jira_only(*kind, *port, stop_on_signal()?).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Demo(Demo { auto, .. }) => {
-            let succeeded = demo::run(*auto, stop_on_signal()?).await?;
+        Command::Demo(Demo { auto, port, .. }) => {
+            let succeeded = demo::run(*auto, *port, stop_on_signal()?).await?;
             Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Gates(wanted @ Gates { watch: Some(seconds), .. }) => {
@@ -90,6 +99,19 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             }
             Err(code) => Ok(code),
         },
+        Command::Completions(Completions { shell }) => {
+            print_all(&cli::completions(*shell));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(ManPages { directory: None }) => {
+            print_all(&cli::manual()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(ManPages { directory: Some(directory) }) => {
+            cli::manuals(directory)
+                .with_context(|| format!("cannot write manual pages to {}", directory.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -123,13 +145,24 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
 
 /// The configuration; or, after all its problems were printed, the exit code.
 fn load(cli: &Cli) -> Result<Config, ExitCode> {
-    let env = std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
-    config::load(&cli.config, env).map_err(|problems| {
-        let path = cli.config.display();
-        print_error(&format!("flagger-jira-bridge: the configuration {path} cannot be used\n{problems}"));
-        ExitCode::from(BAD_CONFIG)
-    })
+    config::load(&cli.config, environment()).map_err(|problems| unusable(cli, &problems))
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+}
+
+/// Prints the problems of the configuration.
+fn unusable(cli: &Cli, problems: &Problems) -> ExitCode {
+    let path = cli.config.display();
+    print_error(&format!("flagger-jira-bridge: the configuration {path} cannot be used\n{problems}"));
+    ExitCode::from(BAD_CONFIG)
+}
+
+/// Prints to standard output. The reader may have closed the pipe.
+fn print_all(bytes: &[u8]) {
+    drop(std::io::stdout().write_all(bytes));
 }
 
 /// Prints to standard error, whether or not there is a log.
@@ -139,9 +172,11 @@ fn print_error(text: &str) {
 
 fn log_to_stderr(cli: &Cli) {
     let level = match cli.command {
+        // Its commentary says more than the warnings about what users try there.
+        Command::Demo(_) => LevelFilter::ERROR,
         // The output of these commands already says what happens.
-        Command::Demo(_) | Command::Gates(_) => LevelFilter::WARN,
-        Command::Serve | Command::Check | Command::Audit(_) => LevelFilter::INFO,
+        Command::Gates(_) | Command::Completions(_) | Command::Man(_) => LevelFilter::WARN,
+        Command::Serve | Command::Check | Command::Config | Command::Audit(_) => LevelFilter::INFO,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let log = tracing_subscriber::fmt()

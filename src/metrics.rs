@@ -1,5 +1,7 @@
 //! The metrics, for Prometheus. Labels have a fixed set of values: never a canary, a ticket or a person.
 
+#[cfg(target_os = "linux")]
+mod process;
 mod refused;
 
 use std::{fmt, sync::atomic::AtomicU64, time::Duration};
@@ -35,6 +37,10 @@ pub struct Metrics {
     bypassed: Counter,
     poll_succeeded: Gauge<f64, AtomicU64>,
     approval_to_open: Histogram,
+    decisions: Family<DecisionLabels, Histogram, fn() -> Histogram>,
+    oldest_waiting: Gauge<f64, AtomicU64>,
+    /// Metrics of the process, whose names have no prefix.
+    process: Registry,
 }
 
 /// The label `verdict`: the answer to Flagger.
@@ -44,6 +50,15 @@ pub enum AnswerLabel {
     Open,
     /// 403
     Closed,
+}
+
+/// The label `decision`: what a person did to a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecisionLabel {
+    /// The ticket was moved into an approved status.
+    Approved,
+    /// The ticket was moved into a rejected status.
+    Rejected,
 }
 
 /// The label `source`: the caller.
@@ -77,6 +92,17 @@ impl AnswerLabel {
         match self {
             Self::Open => "open",
             Self::Closed => "closed",
+        }
+    }
+}
+
+impl DecisionLabel {
+    const ALL: [Self; 2] = [Self::Approved, Self::Rejected];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -153,6 +179,11 @@ struct RefusedLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DecisionLabels {
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
 }
@@ -185,8 +216,13 @@ impl Metrics {
             approval_to_open: Histogram::new([
                 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 259_200.0,
             ]),
+            decisions: Family::new_with_constructor(decision_times),
+            oldest_waiting: Gauge::default(),
+            process: Registry::default(),
         };
         new.register();
+        #[cfg(target_os = "linux")]
+        new.process.register_collector(Box::new(process::ProcessCollector));
         new.start_at_zero();
         new
     }
@@ -227,10 +263,23 @@ impl Metrics {
             "Time from an approval in Jira to the first answer it opened",
             self.approval_to_open.clone(),
         );
+        all.register(
+            "decision_seconds",
+            "Time from Flagger's first question to a decision in Jira",
+            self.decisions.clone(),
+        );
+        all.register(
+            "oldest_waiting_seconds",
+            "Time since Flagger's first question at the gate that has been waiting for a decision longest",
+            self.oldest_waiting.clone(),
+        );
         all.register("build_info", "The version that runs; always 1", build);
     }
 
     fn start_at_zero(&self) {
+        for decision in DecisionLabel::ALL.map(DecisionLabel::as_str) {
+            drop(self.decisions.get_or_create(&DecisionLabels { decision }));
+        }
         for answer in AnswerLabel::ALL {
             for stage in Stage::ALL.map(Stage::as_str).into_iter().chain([ROLLBACK]) {
                 self.verdicts.get_or_create(&VerdictLabels { stage, verdict: answer.as_str() }).inc_by(0);
@@ -336,13 +385,26 @@ impl Metrics {
         self.approval_to_open.observe(took.as_secs_f64());
     }
 
+    /// Observes how long a person took to decide, from the first question on.
+    pub fn decided(&self, decision: DecisionLabel, took: Duration) {
+        let decision = decision.as_str();
+        self.decisions.get_or_create(&DecisionLabels { decision }).observe(took.as_secs_f64());
+    }
+
+    /// Sets the age of the gate that has been waiting for a decision longest; zero if none waits.
+    pub fn oldest_waiting(&self, age: Duration) {
+        self.oldest_waiting.set(age.as_secs_f64());
+    }
+
     /// Everything in the OpenMetrics text format.
     ///
     /// # Errors
     /// Never in practice: writing to a string does not fail.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
+        text::encode_registry(&mut text, &self.registry)?;
+        text::encode_registry(&mut text, &self.process)?;
+        text::encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -365,6 +427,25 @@ pub const fn status_class(answer: Option<u16>) -> &'static str {
     }
 }
 
+/// Up to two weeks: people decide within minutes, or after the weekend.
+fn decision_times() -> Histogram {
+    Histogram::new([
+        60.0,
+        300.0,
+        900.0,
+        1_800.0,
+        3_600.0,
+        7_200.0,
+        14_400.0,
+        28_800.0,
+        86_400.0,
+        172_800.0,
+        259_200.0,
+        604_800.0,
+        1_209_600.0,
+    ])
+}
+
 fn request_times() -> Histogram {
     Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
@@ -378,6 +459,7 @@ mod tests {
         let text = metrics.encode().unwrap();
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
         let lines = lines.filter(|line| !line.contains("_bucket{") && !line.ends_with(" 0.0"));
+        let lines = lines.filter(|line| !line.starts_with("process_"));
         let mut lines: Vec<_> = lines.map(|line| line.trim_start_matches("flagger_jira_bridge_")).collect();
         lines.sort_unstable();
         lines.join("\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
@@ -399,17 +481,22 @@ mod tests {
         metrics.call_refused(ListenerLabel::Gate, RefusalReason::Path);
         metrics.poll_succeeded(Millis(1_790_000_000_500));
         metrics.approval_to_open(Duration::from_secs(20));
+        metrics.decided(DecisionLabel::Rejected, Duration::from_secs(90));
+        metrics.oldest_waiting(Duration::from_secs(8));
         insta::assert_snapshot!(shown(&metrics), @r#"
         approval_to_open_seconds_count 1
         approval_to_open_seconds_sum 20.0
         build_info{version="VERSION"} 1
         calls_refused_total{listener="gate",reason="path"} 1
+        decision_seconds_count{decision="rejected"} 1
+        decision_seconds_sum{decision="rejected"} 90.0
         gate_verdicts_total{stage="confirm-promotion",verdict="open"} 1
         gate_verdicts_total{stage="rollback",verdict="closed"} 1
         gates{state="not_allowed"} 3
         jira_request_seconds_count{operation="create",status="2xx"} 1
         jira_request_seconds_sum{operation="create",status="2xx"} 1.5
         jira_throttled_seconds_total 0.25
+        oldest_waiting_seconds 8.0
         outbox_oldest_seconds 7.0
         outbox_rows{state="parked"} 2
         poll_last_success_timestamp_seconds 1790000000.5
@@ -438,6 +525,8 @@ mod tests {
         calls_refused counter
         poll_last_success_timestamp_seconds gauge
         approval_to_open_seconds histogram
+        decision_seconds histogram
+        oldest_waiting_seconds gauge
         build_info gauge
         "#);
         for verdict in Verdict::ALL {

@@ -11,6 +11,7 @@ mod canary_status;
 mod change;
 mod command;
 mod event;
+mod failure;
 mod limits;
 mod message;
 mod observed;
@@ -30,7 +31,8 @@ pub use self::{
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
     command::{Command, Notice, OtherTarget},
-    event::{Event, Rules},
+    event::{Event, Rules, TOLD_AFTER},
+    failure::{FailedChecks, FailureCause, Rollback},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
     observed::{Observed, Reading},
@@ -38,5 +40,5 @@ pub use self::{
     promotion::{Bypass, Promotion},
     publish::publish,
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
-    subject::Subject,
+    subject::{EarlierApproval, Subject},
 };

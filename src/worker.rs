@@ -32,6 +32,7 @@ mod judge;
 mod late_moves;
 mod lease;
 mod lookups;
+mod new_token;
 mod outbox;
 mod poll;
 mod poll_queue;
@@ -150,6 +151,14 @@ impl Worker {
         site::recognise(&self.context).await
     }
 
+    /// Tries a token that has replaced one which Jira refused.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn try_new_token(&self) -> Result<StepOutcome, store::Error> {
+        new_token::try_it(&self.context, &self.poll).await
+    }
+
     /// Works until `stop`, then finishes the requests in progress, for at most `grace`. What is cut off is stored,
     /// and continues at the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
@@ -160,6 +169,7 @@ impl Worker {
                 self.run_loop(&stop, || self.answer_late_moves()),
                 self.run_loop(&stop, || self.poll()),
                 self.run_loop(&stop, || self.read_canaries()),
+                self.run_loop(&stop, || self.try_new_token()),
                 site::recognise_loop(&self.context, &stop),
             )
         };
@@ -201,11 +211,12 @@ impl Worker {
         }
         if lead == LeaseOutcome::Standby {
             gatekeeper.unread_tickets().forget();
+            gatekeeper.retries().forget();
         }
         let write_back = WRITE_BACK.min(gatekeeper.config().rollout.idle_after / 4);
+        let anew = lead == LeaseOutcome::TookOver || lead == LeaseOutcome::Regained;
         let (writes, hourly) = {
             let mut last = lock(&self.housekeeping);
-            let anew = lead == LeaseOutcome::TookOver || lead == LeaseOutcome::Regained;
             // A new leader looks for silent rollouts at once: the silence may have begun long before.
             let writes = anew || now.since(last.written_back) >= write_back;
             let hourly = anew || now.since(last.hourly) >= HOURLY;
@@ -226,10 +237,15 @@ impl Worker {
         }
         if lead != LeaseOutcome::Standby && hourly {
             store.unpark(now).await?;
+            if anew {
+                // The reason why a ticket could not be opened may be gone since this process started.
+                store.retry_openings(now).await?;
+            }
             if let Some(keep_for) = gatekeeper.config().store.keep_for {
                 store.prune_audit(now - keep_for).await?;
             }
             lock(&self.housekeeping).hourly = now;
+            gatekeeper.retries().set_parked_retry(now + HOURLY);
         }
         if writes {
             lock(&self.housekeeping).written_back = now;

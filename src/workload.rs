@@ -22,6 +22,7 @@ mod strategy;
 mod target;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod words;
 
 pub use self::{
@@ -35,4 +36,5 @@ pub use self::{
     shown::{Divergence, Shown, Shows},
     strategy::{Limits, limits},
     target::{Target, TargetKind},
+    timing::Timing,
 };

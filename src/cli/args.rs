@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
+use clap_complete::Shell;
 
 use crate::{config, jira::Kind};
 
@@ -10,13 +11,13 @@ use crate::{config, jira::Kind};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flagger-jira-bridge", version, about, propagate_version = true)]
 #[command(
-    after_help = "Begin with demo: it needs nothing. Then write a config.toml, and let check prove it before serve runs."
+    after_help = "Start with demo: it needs nothing. Then write a config.toml, and test it with check before you run serve."
 )]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration, for serve, check and audit. Each key is also a variable: BRIDGE__JIRA__TOKEN is jira.token.
+    /// The configuration (serve, check, config, audit). Keys are variables, too: BRIDGE__JIRA__TOKEN is jira.token.
     #[arg(
         short,
         long,
@@ -27,7 +28,7 @@ pub struct Cli {
         default_value = "config.toml"
     )]
     pub config: PathBuf,
-    /// How the log is written, to standard error. RUST_LOG says how much of it: warn, or debug.
+    /// The format of the log, which goes to standard error. RUST_LOG sets its level, such as warn or debug.
     #[arg(
         long,
         global = true,
@@ -48,26 +49,26 @@ pub enum Command {
     /// Run the bridge until it is stopped
     ///
     /// It listens for Flagger (server.gate_listen), for Jira's webhook (server.webhook_listen) and for people
-    /// (server.admin_listen), and starts without Jira or database: gates stay closed until both are there.
-    /// SIGTERM or SIGINT ends it once the work in progress is finished.
+    /// (server.admin_listen). It starts without Jira or database; gates stay closed until it reaches both.
+    /// On SIGTERM or SIGINT it finishes the work in progress and ends.
     ///
-    /// Exit code: 0 if a signal stopped it, 1 if a task died or a port is taken, 2 if the configuration is wrong.
+    /// Exit code: 0 if a signal stopped it, 1 if a task failed or a port is in use, 2 if the configuration is wrong.
     #[command(verbatim_doc_comment)]
     Serve,
-    /// Prove the configuration against the real Jira, changing nothing
+    /// Test the configuration against the real Jira, without changing anything
     ///
     /// Each line is ok, warn or FAIL, names the key to edit, and says what to put there. A line that begins with FAIL
-    /// has to be fixed before serve can open a ticket or a gate.
+    /// must be fixed before serve can open a ticket or a gate.
     ///
     /// Exit code: 0 if nothing failed, 1 if something did, 2 if the configuration cannot be read.
     #[command(verbatim_doc_comment)]
     Check,
-    /// Try it out: a Jira to click in, a simulated Flagger, and the bridge between them
+    /// Try it: a simulated Jira to click in, a simulated Flagger, and the bridge between them
     ///
-    /// Everything listens on loopback only and is gone afterwards. It needs no configuration, and prints one with
-    /// which check and serve work in a second terminal.
+    /// Everything listens on loopback only, and nothing is kept afterwards. It needs no configuration. With --jira-only it
+    /// prints one for check and serve in a second terminal.
     ///
-    /// Exit code: 0 if all went right, 1 otherwise.
+    /// Exit code: 0 if everything worked or Ctrl-C ended it, 1 if a story went wrong or a port is taken.
     #[command(verbatim_doc_comment)]
     Demo(Demo),
     /// Show what waits, for which ticket, since when, and why
@@ -75,35 +76,61 @@ pub enum Command {
     /// Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
     ///
     /// Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
-    /// shows where each ticket can be read.
+    /// shows each ticket's address.
     ///
-    /// Exit code: 0 if the bridge answered, 1 if it cannot be asked.
+    /// Exit code: 0 if the bridge answered, 1 otherwise.
     #[command(verbatim_doc_comment)]
     Gates(Gates),
-    /// Print the record of what was decided, by whom, on which evidence; or check that it was not changed
+    /// Print the settings in force: the defaults, the file and the environment, with all secrets hidden
+    ///
+    /// The output is a configuration that serve accepts. A comment after each value says where it comes from.
+    ///
+    /// Exit code: 0 if the configuration is right, 2 if it is wrong.
+    #[command(verbatim_doc_comment)]
+    Config,
+    /// Print the record of who decided what, on which evidence; or verify that nobody changed it
     ///
     /// Reads the database that store.url names, whether or not a bridge runs.
     ///
     /// Exit code: 0 if all is well, 1 if it cannot be read or was changed, 2 if the configuration is wrong.
     #[command(verbatim_doc_comment)]
     Audit(Audit),
+    /// Print the completion script of a shell
+    ///
+    /// Save it where your shell looks for completions:
+    ///
+    /// bash: ~/.local/share/bash-completion/completions/flagger-jira-bridge
+    ///
+    /// zsh: _flagger-jira-bridge, in a directory of $fpath
+    ///
+    /// fish: ~/.config/fish/completions/flagger-jira-bridge.fish
+    #[command(verbatim_doc_comment)]
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all commands to a directory
+    ///
+    /// To read it: flagger-jira-bridge man | man -l -
+    ///
+    /// Exit code: 0 if it was written, 1 if not.
+    #[command(verbatim_doc_comment)]
+    Man(ManPages),
 }
 
 /// The options of `demo`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Demo {
-    /// Play every story without user input, and exit: 0 if all went right, 1 otherwise
+    /// Play every story without clicks, and exit
     #[arg(long)]
     pub auto: bool,
-    /// Play only Jira, for check and serve in a second terminal; prints a config.toml that stays right
+    /// Simulate only Jira, for check and serve in a second terminal, and print a config.toml that keeps working
     #[arg(long, conflicts_with = "auto")]
     pub jira_only: bool,
-    /// Which Jira is played
+    /// Which kind of Jira to simulate
     #[arg(long, value_name = "KIND", default_value = "cloud", requires = "jira_only")]
     pub kind: Kind,
-    /// The port of Jira, on loopback
-    #[arg(long, value_name = "PORT", default_value_t = 18_070, requires = "jira_only")]
-    pub port: u16,
+    /// The port of Jira, on loopback: 18070 with --jira-only, otherwise a free one. The demo's bridge takes the
+    /// three ports after it: status page, Flagger, Jira's webhook
+    #[arg(long, value_name = "PORT", verbatim_doc_comment)]
+    pub port: Option<u16>,
 }
 
 impl ValueEnum for Kind {
@@ -123,13 +150,13 @@ impl ValueEnum for Kind {
 /// The options of `gates`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Gates {
-    /// Print what the bridge answers: one JSON array
+    /// Print the bridge's answer, one JSON array
     #[arg(long)]
     pub json: bool,
-    /// Show the Canaries that ask nobody, in place of the gates
+    /// Show the Canaries that ask for no approval, instead of the gates
     #[arg(long)]
     pub unguarded: bool,
-    /// Ask again every so many seconds (2 if left out) until Ctrl-C. A terminal is redrawn, a pipe gets what changed
+    /// Ask again every so many seconds (default 2) until Ctrl-C. Redraws a terminal, prints only changes to a pipe
     #[arg(
         long,
         value_name = "SECONDS",
@@ -139,10 +166,10 @@ pub struct Gates {
         conflicts_with_all = ["json", "unguarded"]
     )]
     pub watch: Option<u64>,
-    /// Only those of this namespace
+    /// Only this namespace
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// Only those of canaries with this name
+    /// Only canaries with this name
     #[arg(long, value_name = "NAME")]
     pub canary: Option<String>,
     /// The address of the bridge: its server.admin_listen
@@ -171,26 +198,54 @@ impl Gates {
 }
 
 /// The options of `audit`.
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Audit {
-    /// Only what is not older than this: a whole number with s, m, h or d, such as 30d
+    /// Only rows that are not older than this: a whole number with s, m, h or d, such as 30d
     #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "verify")]
     pub since: Option<Duration>,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", conflicts_with = "verify")]
     pub format: AuditFormat,
+    /// Only what concerns this ticket
+    #[arg(long, value_name = "KEY", conflicts_with = "verify")]
+    pub ticket: Option<String>,
+    /// Only what concerns canaries with this name
+    #[arg(long, value_name = "NAME", conflicts_with = "verify")]
+    pub canary: Option<String>,
+    /// Only what concerns canaries of this namespace
+    #[arg(long, value_name = "NAME", conflicts_with = "verify")]
+    pub namespace: Option<String>,
+    /// Only what concerns canaries of this cluster
+    #[arg(long, value_name = "NAME", conflicts_with = "verify")]
+    pub cluster: Option<String>,
     /// Check that no row was changed, removed, inserted or moved since it was written
     #[arg(long)]
     pub verify: bool,
 }
 
 /// How the record is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum AuditFormat {
-    /// One object a line
+    /// One JSON object per line, with all the evidence
+    #[default]
     Jsonl,
-    /// A line of headings, then one line a row
+    /// A table for a spreadsheet, with a column for each fact
     Csv,
+}
+
+/// The options of `completions`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// The options of `man`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ManPages {
+    /// Write the pages to this directory, one for each command. It is created if it does not exist
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: Option<PathBuf>,
 }
 
 fn age(text: &str) -> Result<Duration, String> {
@@ -202,7 +257,7 @@ fn age(text: &str) -> Result<Duration, String> {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -231,11 +286,11 @@ mod tests {
     fn every_command_has_its_own_options() {
         let command = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
         let demo = |auto, jira_only, kind, port| Command::Demo(Demo { auto, jira_only, kind, port });
-        assert_eq!(command("b demo").unwrap(), demo(false, false, Kind::Cloud, 18_070));
-        assert_eq!(command("b demo --auto").unwrap(), demo(true, false, Kind::Cloud, 18_070));
+        assert_eq!(command("b demo").unwrap(), demo(false, false, Kind::Cloud, None));
+        assert_eq!(command("b demo --auto --port 8070").unwrap(), demo(true, false, Kind::Cloud, Some(8070)));
         assert_eq!(
             command("b demo --jira-only --kind data-center --port 8070").unwrap(),
-            demo(false, true, Kind::DataCenter, 8070)
+            demo(false, true, Kind::DataCenter, Some(8070))
         );
         let near = Gates::of("http://127.0.0.1:9090");
         assert_eq!(command("b gates").unwrap(), Command::Gates(near.clone()));
@@ -247,16 +302,36 @@ mod tests {
         }
         let some = Gates { namespace: Some("shop".into()), canary: Some("web".into()), ..near };
         assert_eq!(command("b gates --namespace shop --canary web").unwrap(), Command::Gates(some));
-        let audit = |since, format, verify| Command::Audit(Audit { since, format, verify });
+        let audit =
+            |since, format, verify| Command::Audit(Audit { since, format, verify, ..Audit::default() });
         assert_eq!(command("b audit").unwrap(), audit(None, AuditFormat::Jsonl, false));
         assert_eq!(command("b audit --verify").unwrap(), audit(None, AuditFormat::Jsonl, true));
         assert_eq!(
             command("b audit --since 2m --format csv").unwrap(),
             audit(Some(Duration::from_secs(120)), AuditFormat::Csv, false)
         );
+        let about = Audit {
+            ticket: Some("OPS-1".into()),
+            canary: Some("cart".into()),
+            namespace: Some("shop".into()),
+            cluster: Some("eu".into()),
+            ..Audit::default()
+        };
+        assert_eq!(
+            command("b audit --ticket OPS-1 --canary cart --namespace shop --cluster eu").unwrap(),
+            Command::Audit(about)
+        );
+        let completions = |shell| Command::Completions(Completions { shell });
+        assert_eq!(command("b completions bash").unwrap(), completions(Shell::Bash));
+        assert_eq!(command("b completions zsh").unwrap(), completions(Shell::Zsh));
+        let man = |directory: Option<&str>| Command::Man(ManPages { directory: directory.map(Into::into) });
+        assert_eq!(command("b man").unwrap(), man(None));
+        assert_eq!(command("b man /usr/share/man/man1").unwrap(), man(Some("/usr/share/man/man1")));
         for wrong in [
             "b",
             "b nope",
+            "b completions",
+            "b completions csh",
             "b serve --auto",
             "b check --json",
             "b demo --auto --jira-only",
@@ -268,6 +343,8 @@ mod tests {
             "b audit --format xml",
             "b audit --verify --since 3d",
             "b audit --verify --format csv",
+            "b audit --verify --ticket OPS-1",
+            "b audit --verify --canary cart",
         ] {
             assert_eq!(command(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }

@@ -1,10 +1,13 @@
 //! `audit`: prints or verifies the audit record. It reads the database, so no bridge needs to run.
 
+mod table;
+
 use std::io::{self, Write};
 
 use anyhow::{Context as _, anyhow};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::args::{Audit, AuditFormat};
 use crate::{
@@ -16,9 +19,6 @@ use crate::{
     text::escape_json,
 };
 
-/// The columns of the CSV.
-const HEADER: [&str; 8] = ["id", "at", "cluster", "namespace", "canary", "kind", "detail", "hash"];
-
 /// Writes the audit record in the database at `url` to `out`, or what is wrong with it. Returns whether all is well.
 /// `--since` counts back from `now`. It is not an error if the reader of `out` stops early.
 ///
@@ -26,16 +26,16 @@ const HEADER: [&str; 8] = ["id", "at", "cluster", "namespace", "canary", "kind",
 /// If the database cannot be read, or holds no record; one line.
 pub async fn audit(
     url: &SecretString,
-    Audit { since, format, verify }: &Audit,
+    wanted: &Audit,
     now: Millis,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let record = AuditLog::open(url).await.map_err(read_error)?;
-    let (well, written) = if *verify {
+    let (well, written) = if wanted.verify {
         let verified = record.verify().await.map_err(read_error)?;
         (verified.problems.is_empty(), report(&verified, out).map_err(Into::into))
     } else {
-        (true, export(&record, since.map(|since| now - since), *format, out).await)
+        (true, export(&record, wanted, now, out).await)
     };
     match written.map_err(|error| error.downcast::<io::Error>()) {
         Err(Ok(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
@@ -49,27 +49,66 @@ fn read_error(error: store::Error) -> anyhow::Error {
     anyhow!("store.url: {error}")
 }
 
-async fn export(
-    record: &AuditLog,
-    from: Option<Millis>,
-    format: AuditFormat,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    let mut pages = record.since(from).await.map_err(read_error)?;
-    if format == AuditFormat::Csv {
-        write!(out, "{}\r\n", HEADER.join(","))?;
+async fn export(record: &AuditLog, wanted: &Audit, now: Millis, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut pages = record.since(wanted.since.map(|since| now - since)).await.map_err(read_error)?;
+    if wanted.format == AuditFormat::Csv {
+        out.write_all(table::heading().as_bytes())?;
     }
     loop {
         let rows = pages.next_page().await.map_err(read_error)?;
         if rows.is_empty() {
             return Ok(out.flush()?);
         }
-        let text: String = match format {
-            AuditFormat::Jsonl => rows.iter().map(jsonl).collect(),
-            AuditFormat::Csv => rows.iter().map(csv).collect(),
+        let rows = rows.iter().filter(|row| is_of_canary(row, wanted));
+        // No bridge wrote a detail that is not JSON; it is shown all the same.
+        let rows = rows.map(|row| {
+            let detail = serde_json::from_str(&row.detail).unwrap_or_else(|_| row.detail.clone().into());
+            (row, detail)
+        });
+        let text: String = match wanted.format {
+            AuditFormat::Jsonl => rows
+                .filter(|(_, detail)| facts(detail).iter().any(|fact| is_about_ticket(fact, wanted)))
+                .map(|(row, detail)| jsonl(row, detail))
+                .collect(),
+            AuditFormat::Csv => rows
+                .flat_map(|(row, detail)| facts(&detail).into_iter().map(move |fact| (row, fact)))
+                .filter(|(_, fact)| is_about_ticket(fact, wanted))
+                .map(|(row, fact)| table::line(row, &fact))
+                .collect(),
         };
         out.write_all(text.as_bytes())?;
     }
+}
+
+/// Whether the options select the canary of a row.
+fn is_of_canary(row: &AuditRow, wanted: &Audit) -> bool {
+    let names = row.canary_names();
+    let selected = [&wanted.cluster, &wanted.namespace, &wanted.canary];
+    selected.iter().zip(names).all(|(wanted, name)| wanted.as_deref().is_none_or(|wanted| wanted == name))
+}
+
+/// What a row says: the end of a rollout says something about each of its gates, every other row is one fact.
+fn facts(detail: &Value) -> Vec<Value> {
+    let Some(gates) = detail.get("gates").and_then(Value::as_array).filter(|gates| !gates.is_empty()) else {
+        return vec![detail.clone()];
+    };
+    let with_gate = |gate: &Value| {
+        let mut fact = detail.clone();
+        if let (Some(fact), Some(gate)) = (fact.as_object_mut(), gate.as_object()) {
+            fact.remove("gates");
+            fact.extend(gate.clone());
+        }
+        fact
+    };
+    gates.iter().map(with_gate).collect()
+}
+
+/// Whether the options select the ticket of a fact.
+fn is_about_ticket(fact: &Value, wanted: &Audit) -> bool {
+    wanted.ticket.as_deref().is_none_or(|key| {
+        let named = fact.pointer("/ticket/key").and_then(Value::as_str);
+        named.is_some_and(|named| named.eq_ignore_ascii_case(key))
+    })
 }
 
 fn report(Verified { rows, newest, problems }: &Verified, out: &mut impl Write) -> io::Result<()> {
@@ -89,7 +128,7 @@ fn report(Verified { rows, newest, problems }: &Verified, out: &mut impl Write) 
     out.flush()
 }
 
-fn jsonl(row: &AuditRow) -> String {
+fn jsonl(row: &AuditRow, detail: Value) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         id: i64,
@@ -98,38 +137,14 @@ fn jsonl(row: &AuditRow) -> String {
         namespace: &'a str,
         canary: &'a str,
         kind: &'a str,
-        detail: serde_json::Value,
+        detail: Value,
         hash: &'a str,
     }
     let [cluster, namespace, canary] = row.canary_names();
-    // No bridge wrote a detail that is not JSON; it is shown all the same.
-    let detail =
-        serde_json::from_str(&row.detail).unwrap_or_else(|_| serde_json::Value::String(row.detail.clone()));
-    let (at, kind, hash) = (&time(row.at), row.kind.as_str(), row.hash.as_str());
+    let (at, kind, hash) = (&table::time(row.at), row.kind.as_str(), row.hash.as_str());
     let line = Line { id: row.id, at, cluster, namespace, canary, kind, detail, hash };
     // Strings and numbers can always be written as JSON.
     serde_json::to_string(&line).map_or_else(|_| String::new(), |line| escape_json(&line) + "\n")
-}
-
-/// A row in the format of RFC 4180.
-fn csv(row: &AuditRow) -> String {
-    let [cluster, namespace, canary] = row.canary_names();
-    let (id, at) = (row.id.to_string(), time(row.at));
-    let cells =
-        [&id, &at, cluster, namespace, canary, &row.kind, &escape_json(&row.detail), &row.hash].map(cell);
-    format!("{}\r\n", cells.join(","))
-}
-
-fn cell(text: &str) -> String {
-    // A spreadsheet would take these for the beginning of a formula.
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-fn time(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.3}"))
 }
 
 #[cfg(test)]
@@ -149,6 +164,11 @@ mod tests {
         }
     }
 
+    fn jsonl(row: &AuditRow) -> String {
+        let detail = serde_json::from_str(&row.detail).unwrap_or_else(|_| row.detail.clone().into());
+        super::jsonl(row, detail)
+    }
+
     #[test]
     fn a_row_as_json() {
         assert_eq!(
@@ -162,34 +182,5 @@ mod tests {
         // An earlier version stored characters that this one would not.
         let odd = row("default/shop/cart", "{\"by\":\"M\u{200b}ia\u{9b}2J\"}");
         assert!(jsonl(&odd).contains(r#"{"by":"M\u200bia\u009b2J"}"#), "{}", jsonl(&odd));
-        assert!(csv(&odd).contains(r#""{""by"":""M\u200bia\u009b2J""}""#), "{}", csv(&odd));
-    }
-
-    #[test]
-    fn a_row_as_csv() {
-        assert_eq!(
-            csv(&row("default/shop/cart", r#"{"a":"b, c"}"#)),
-            "7,2026-09-21T14:13:20.000Z,default,shop,cart,passed,\"{\"\"a\"\":\"\"b, c\"\"}\",h\r\n"
-        );
-    }
-
-    #[test]
-    fn cells_are_quoted_and_no_formulas() {
-        for (text, expected) in [
-            ("", ""),
-            ("plain", "plain"),
-            ("a,b", "\"a,b\""),
-            ("a \"b\"", "\"a \"\"b\"\"\""),
-            ("a\nb", "\"a\nb\""),
-            ("=1+1", "'=1+1"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@x", "'@x"),
-            ("\tx", "'\tx"),
-            ("=a,b", "\"'=a,b\""),
-            ("a=b", "a=b"),
-        ] {
-            assert_eq!(cell(text), expected, "{text:?}");
-        }
     }
 }

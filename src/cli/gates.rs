@@ -58,7 +58,7 @@ mod tests {
 
     use super::{
         super::terminal::LinkStyle,
-        api::{Gate, Ticket},
+        api::{Gate, Rollout, Ticket},
         *,
     };
 
@@ -102,7 +102,10 @@ mod tests {
         insta::assert_snapshot!(shown(&wanted).await, @r#"
         STATE    STAGE                   CANARY            TICKET  SINCE  REASON
         waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
+          revision 5f
+          https://jira.example.com/browse/OPS-12
         opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
+          replaces revision 4e
         stuck    any                     eu/pay/ui         -       -      its row cannot be read
         "#);
         assert_eq!(shown(&Gates { json: true, ..wanted }).await, THREE);
@@ -210,21 +213,27 @@ mod tests {
         assert_eq!(many.matches("default/shop/web").count(), 10);
     }
 
-    /// What changes and how far it is are on one line.
+    /// The version, what changes and how far it is are on one line.
     #[tokio::test]
     async fn the_weight_of_the_new_version() {
         let mut gates: Vec<Value> = serde_json::from_str(THREE).unwrap();
         gates[0]["change"] = "cart 6.4.0 → 6.5.0".into();
         gates[0]["weight"] = 50.into();
         gates[1]["weight"] = 0.into();
+        gates[1]["rollout"]["label"] = "2.15.0".into();
+        gates[2]["rollout"] = gates[1]["rollout"].clone();
+        gates[2]["rollout"]["label"] = Value::Null;
+        gates[2]["rollout"]["revision"] = "5f".into();
         let body = serde_json::to_string(&gates).unwrap();
         insta::assert_snapshot!(shown(&bridge_that_refused(body.leak(), "[]".into()).await).await, @r#"
         STATE    STAGE                   CANARY            TICKET  SINCE  REASON
         waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
           cart 6.4.0 → 6.5.0; traffic to the new version: 50 %
+          https://jira.example.com/browse/OPS-12
         opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
-          traffic to the new version: 0 %
+          version 2.15.0; traffic to the new version: 0 %
         stuck    any                     eu/pay/ui         -       -      its row cannot be read
+          revision 4e → 5f
         "#);
     }
 
@@ -235,6 +244,7 @@ mod tests {
         insta::assert_snapshot!(shown(&pay).await, @r"
         STATE    STAGE            CANARY      TICKET  SINCE  REASON
         opening  confirm-rollout  eu/pay/api  -       3d4h   Jira [2J is down
+          replaces revision 4e
         stuck    any              eu/pay/ui   -       -      its row cannot be read
         ");
         let ui = Gates { canary: Some("ui".into()), json: true, ..pay };
@@ -264,9 +274,14 @@ mod tests {
             weight: Some(50),
             ticket: Some(Ticket { key: evil.into(), url: format!("https://jira.example.com/{evil}") }),
             asked_at: None,
+            rollout: Some(Rollout {
+                base: Some(evil.into()),
+                revision: Some(evil.into()),
+                label: Some(evil.into()),
+            }),
         };
         for columns in [None, Some(20), Some(100), Some(250)] {
-            for links in [LinkStyle::None, LinkStyle::Shown, LinkStyle::Behind] {
+            for links in [LinkStyle::Shown, LinkStyle::Behind] {
                 for colour in [false, true] {
                     let style = OutputStyle { columns, links, colour, ..OutputStyle::default() };
                     let wanted = Gates::of("http://x");

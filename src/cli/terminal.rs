@@ -27,10 +27,8 @@ pub struct OutputStyle {
 /// How an address is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkStyle {
-    /// Not at all: programs read the JSON.
-    #[default]
-    None,
     /// In full.
+    #[default]
     Shown,
     /// As a link behind the word that it belongs to.
     Behind,

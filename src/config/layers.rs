@@ -128,9 +128,9 @@ fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
             .trim()
             .parse::<i64>()
             .map(Into::into)
-            .map_err(|_| "must be a whole number, at least 1".to_owned()),
+            .map_err(|_| "expected a whole number, at least 1".to_owned()),
         ValueKind::Flag => {
-            text.trim().parse::<bool>().map(Into::into).map_err(|_| "must be true or false".to_owned())
+            text.trim().parse::<bool>().map(Into::into).map_err(|_| "expected true or false".to_owned())
         }
         ValueKind::List if text.trim_start().starts_with('[') => {
             toml().ok_or_else(|| "is no TOML list; write for example [\"a\", \"b\"], or a,b".to_owned())

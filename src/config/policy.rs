@@ -7,12 +7,15 @@ use minijinja::value::Serde;
 use serde_json::Value;
 
 use super::{
-    read::{Section, type_name},
+    read::{Section, Wanted},
     template,
 };
 use crate::{
     gate::Stage,
-    policy::{Approval, Match, OnBypass, Policy, Route, Target, TicketSettings, Transitions, is_template},
+    policy::{
+        Approval, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings, Transitions,
+        is_template,
+    },
 };
 
 /// The given keys of `[ticket]`: all of them in `[ticket]` itself, any of them in a route.
@@ -23,6 +26,7 @@ struct TicketPart {
     summary: Option<String>,
     description: Option<String>,
     labels: Option<Vec<String>>,
+    assignee: Option<String>,
     fields: BTreeMap<String, minijinja::Value>,
     approved: Option<Vec<String>>,
     rejected: Option<Vec<String>>,
@@ -81,6 +85,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             summary: ticket.summary?,
             description: ticket.description?,
             labels: ticket.labels?,
+            assignee: ticket.assignee,
             fields: ticket.fields,
             approved: ticket.approved?,
             rejected: ticket.rejected?,
@@ -103,6 +108,7 @@ impl TicketPart {
             summary: self.summary.or(base.summary),
             description: self.description.or(base.description),
             labels: self.labels.or(base.labels),
+            assignee: self.assignee.or(base.assignee),
             fields,
             approved: self.approved.or(base.approved),
             rejected: self.rejected.or(base.rejected),
@@ -151,6 +157,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         _ => Ok(()),
     };
     let labels = s.optional("labels", |s, name| s.checked_texts(name, label));
+    let assignee = s.optional("assignee", assignee);
     let fields = s.optional("fields", Section::section).map(|s| fields(&s)).unwrap_or_default();
     let (mut approved, mut rejected) = (None, None);
     if let Some(statuses) = s.optional("statuses", Section::section) {
@@ -179,11 +186,24 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         summary,
         description,
         labels,
+        assignee,
         fields,
         approved,
         rejected,
         transitions,
         on_bypass,
+    }
+}
+
+/// One account: an issue cannot be assigned to a group or a role.
+fn assignee(s: &Section<'_>, name: &str) -> Option<String> {
+    let entry = s.text(name)?;
+    match PersonEntry::read(&entry) {
+        PersonEntry::Account(_) if !is_template(&entry) => Some(entry),
+        PersonEntry::Account(_) | PersonEntry::Nothing | PersonEntry::Group(_) | PersonEntry::Role(_) => {
+            s.problem(name, format!("must be an account id, an e-mail or a user name, not {entry:?}"));
+            None
+        }
     }
 }
 
@@ -258,9 +278,7 @@ fn target(s: &Section<'_>, name: &str) -> Option<Target> {
         return s.text(name).map(|to| Target { to, fields: BTreeMap::new() });
     }
     if !value.is_object() {
-        let what = "must be a status, or { to = \"STATUS\", fields = { … } }";
-        s.problem(name, format!("{what}, not {}", type_name(value)));
-        return None;
+        return s.wrong_type(name, Wanted::Status, value);
     }
     let s = s.section(name)?;
     let to = s.text("to");

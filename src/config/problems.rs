@@ -48,6 +48,14 @@ impl Sink {
         self.variables.borrow_mut().insert(key.to_owned(), variable.to_owned());
     }
 
+    /// The environment variables that set `key` or something below it, if there are any.
+    pub(super) fn variable_of(&self, key: &str) -> Option<String> {
+        let variables = self.variables.borrow();
+        let set = variables.iter().filter(|(other, _)| within(key, other) || within(other, key));
+        let names: Vec<&str> = set.map(|(_, variable)| variable.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
     /// Adds a problem at `key`, and names the environment variable if the value came from one.
     pub(super) fn push(&self, key: &str, what: impl Into<String>) {
         let mut what = what.into();

@@ -15,7 +15,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::{duration, problems::Sink};
+use super::{duration, examples::example, problems::Sink};
 use crate::secret::{self, Secret};
 
 /// Names that other programs use for some keys, and the keys of the bridge.
@@ -84,15 +84,31 @@ impl<'a> Section<'a> {
         value
     }
 
-    fn wrong_value<T>(&self, name: &str, wanted: &str, value: &Value) -> Option<T> {
-        self.problem(name, format!("must be {wanted}, not {}", type_name(value)));
+    /// Reports a value of the wrong type, with an example of a right one.
+    pub(super) fn wrong_type<T>(&self, name: &str, wanted: Wanted, value: &Value) -> Option<T> {
+        let example = match wanted {
+            Wanted::Flag => String::new(),
+            Wanted::Tables => format!(", such as [[{}]]", self.key(name)),
+            Wanted::Table if self.key.is_empty() => format!(", such as [{name}]"),
+            Wanted::Table
+            | Wanted::Text
+            | Wanted::Duration
+            | Wanted::Number
+            | Wanted::List
+            | Wanted::Status => {
+                let example = example(&self.key(name));
+                format!(", such as {}", example.as_deref().unwrap_or(wanted.any_example()))
+            }
+        };
+        let or = if wanted == Wanted::Status { ", or { to = \"STATUS\", fields = { … } }" } else { "" };
+        self.problem(name, format!("expected {}{example}{or}, got {}", wanted.describe(), type_name(value)));
         None
     }
 
     /// Any string.
     pub(super) fn string(&self, name: &str) -> Option<&'a str> {
         let value = self.required(name)?;
-        value.as_str().or_else(|| self.wrong_value(name, "a string", value))
+        value.as_str().or_else(|| self.wrong_type(name, Wanted::Text, value))
     }
 
     /// A string that is not blank, trimmed.
@@ -118,7 +134,7 @@ impl<'a> Section<'a> {
             return None;
         }
         let Value::String(text) = value else {
-            return self.wrong_value(name, "a duration such as \"20s\"", value);
+            return self.wrong_type(name, Wanted::Duration, value);
         };
         duration::parse(text).map_err(|what| self.problem(name, format!("{text:?} {what}"))).ok()
     }
@@ -143,7 +159,11 @@ impl<'a> Section<'a> {
         // The admin listener requires no password, so the suggestion must not expose it by accident.
         let host = if name == "admin_listen" { "127.0.0.1" } else { "0.0.0.0" };
         let port = text.rsplit(':').next().and_then(|port| port.trim().parse::<u16>().ok());
-        let port = port.unwrap_or(if name == "admin_listen" { 9090 } else { 8080 });
+        let port = port.unwrap_or(match name {
+            "admin_listen" => 9090,
+            "page_listen" => 9091,
+            _ => 8080,
+        });
         let what = |_| format!("{text:?} is no address to listen on; write for example \"{host}:{port}\"");
         text.trim().parse().map_err(|e| self.problem(name, what(e))).ok()
     }
@@ -151,13 +171,13 @@ impl<'a> Section<'a> {
     /// Yes or no.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         let value = self.required(name)?;
-        value.as_bool().or_else(|| self.wrong_value(name, "true or false", value))
+        value.as_bool().or_else(|| self.wrong_type(name, Wanted::Flag, value))
     }
 
     /// A number of at least 1.
     pub(super) fn number(&self, name: &str) -> Option<NonZeroU32> {
         let value = self.required(name)?;
-        let Value::Number(number) = value else { return self.wrong_value(name, "a whole number", value) };
+        let Value::Number(number) = value else { return self.wrong_type(name, Wanted::Number, value) };
         let fits = number.as_u64().and_then(|n| u32::try_from(n).ok()).and_then(NonZeroU32::new);
         if fits.is_none() {
             let what = format!("must be a whole number from 1 to {}, not {number}", u32::MAX);
@@ -178,10 +198,10 @@ impl<'a> Section<'a> {
         check: impl Fn(&str) -> Result<(), String>,
     ) -> Option<Vec<String>> {
         let value = self.required(name)?;
-        let Value::Array(list) = value else { return self.wrong_value(name, "a list of strings", value) };
+        let Value::Array(list) = value else { return self.wrong_type(name, Wanted::List, value) };
         let read = |(nth, value): (usize, &Value)| {
             let at = format!("{name}[{nth}]");
-            let Value::String(text) = value else { return self.wrong_value(&at, "a string", value) };
+            let Value::String(text) = value else { return self.wrong_type(&at, Wanted::Text, value) };
             let right = match text.trim() {
                 "" => Err("is empty; leave it out".to_owned()),
                 text => check(text),
@@ -252,7 +272,7 @@ impl<'a> Section<'a> {
             (Some(Value::String(value)), None) => {
                 Secret::value(value).map_err(|_| self.problem(name, "is empty")).ok()
             }
-            (Some(other), None) => self.wrong_value(name, "a string", other),
+            (Some(other), None) => self.wrong_type(name, Wanted::Text, other),
             (None, Some(_)) => {
                 let path = PathBuf::from(self.text(&file)?);
                 let what = match Secret::file(&path) {
@@ -278,7 +298,7 @@ impl<'a> Section<'a> {
     }
 
     fn table(&self, name: &str, value: &'a Value) -> Option<Self> {
-        let Value::Object(table) = value else { return self.wrong_value(name, "a table", value) };
+        let Value::Object(table) = value else { return self.wrong_type(name, Wanted::Table, value) };
         Some(Self::new(self.key(name), table, self.sink))
     }
 
@@ -288,11 +308,7 @@ impl<'a> Section<'a> {
             None => return Vec::new(),
             Some(Value::Array(list)) => list,
             Some(other) => {
-                self.problem(
-                    name,
-                    format!("must be a list of tables ([[{}]]), not {}", self.key(name), type_name(other)),
-                );
-                return Vec::new();
+                return self.wrong_type(name, Wanted::Tables, other).unwrap_or_default();
             }
         };
         let read = |(nth, value): (usize, &'a Value)| self.table(&format!("{name}[{nth}]"), value);
@@ -316,8 +332,51 @@ impl<'a> Section<'a> {
     }
 }
 
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Text,
+    Duration,
+    Number,
+    Flag,
+    /// A list of strings.
+    List,
+    Table,
+    Tables,
+    /// A status, or a table with one.
+    Status,
+}
+
+impl Wanted {
+    const fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::Duration => "a duration",
+            Self::Number => "a whole number",
+            Self::Flag => "true or false",
+            Self::List => "a list of strings",
+            Self::Table => "a table",
+            Self::Tables => "a list of tables",
+            Self::Status => "a status",
+        }
+    }
+
+    /// For the keys that have no example of their own.
+    const fn any_example(self) -> &'static str {
+        match self {
+            Self::Text | Self::Status => "\"…\"",
+            Self::Duration => "\"20s\"",
+            Self::Number => "1",
+            Self::Flag => "true",
+            Self::List => "[\"…\"]",
+            Self::Table => "{ … = \"…\" }",
+            Self::Tables => "[{ … = \"…\" }]",
+        }
+    }
+}
+
 /// The type of a value, in words; never its content.
-pub(super) fn type_name(value: &Value) -> &'static str {
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",

@@ -16,9 +16,11 @@ use crate::{
 };
 
 pub(super) fn server(s: &Section<'_>) -> Option<Server> {
-    let listeners = ["gate_listen", "webhook_listen", "admin_listen"];
-    let [gate_listen, webhook_listen, admin_listen] = listeners.map(|name| s.address(name));
-    let addresses = [gate_listen, webhook_listen, admin_listen];
+    let listeners = ["gate_listen", "webhook_listen", "admin_listen", "page_listen"];
+    let [gate_listen, webhook_listen, admin_listen] =
+        ["gate_listen", "webhook_listen", "admin_listen"].map(|name| s.address(name));
+    let page_listen = s.optional("page_listen", Section::address);
+    let addresses = [gate_listen, webhook_listen, admin_listen, page_listen];
     for (nth, name) in listeners.iter().enumerate().skip(1) {
         // Port 0 is any free port.
         let twin =
@@ -50,6 +52,7 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
         gate_listen: gate_listen?,
         webhook_listen: webhook_listen?,
         admin_listen: admin_listen?,
+        page_listen,
         public_url: public_url?,
         shutdown_grace: shutdown_grace?,
         tls,

@@ -49,6 +49,8 @@ pub struct Server {
     pub webhook_listen: SocketAddr,
     /// Status page, health, metrics, API.
     pub admin_listen: SocketAddr,
+    /// The status page alone; `None`: it is not served on a listener of its own.
+    pub page_listen: Option<SocketAddr>,
     /// Where people reach the status page, without a slash at its end; linked from tickets.
     pub public_url: Option<String>,
     /// How long requests in progress may take after the bridge receives the signal to stop.

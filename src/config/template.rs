@@ -2,14 +2,14 @@
 
 use minijinja::{Environment, ErrorKind};
 
-use crate::ticket::{CHANGE_NAMES, QUESTION_NAMES};
+use crate::ticket::{QUESTION_NAMES, TICKET_NAMES};
 
 /// Finds a syntax error, or an unknown variable, filter, test or function, in a template of a ticket.
 ///
 /// # Errors
 /// What is wrong, in words for the author of the template.
 pub(super) fn check(source: &str) -> Result<(), String> {
-    let names: Vec<&str> = CHANGE_NAMES.into_iter().chain(QUESTION_NAMES).collect();
+    let names: Vec<&str> = TICKET_NAMES.into_iter().chain(QUESTION_NAMES).collect();
     check_with(source, &names)
 }
 

@@ -1,6 +1,7 @@
 //! What a configuration means, and what the other tests of it share.
 
 mod example;
+mod in_force;
 mod mistakes;
 mod random;
 
@@ -111,7 +112,7 @@ fn variables_are_named_where_they_are_wrong() {
     BRIDGE__: no such setting
     flagger.clusters: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__CLUSTERS)
     flagger.tokens: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__TOKENS)
-    jira.burst: must be a whole number, at least 1 (set by BRIDGE__JIRA__BURST)
+    jira.burst: expected a whole number, at least 1 (set by BRIDGE__JIRA__BURST)
     limits: is no TOML table; write for example { name = "value" } (set by BRIDGE__LIMITS)
     ticket.labels: is no TOML list; write for example ["a", "b"], or a,b (set by BRIDGE__TICKET__LABELS)
     ticket.transitions.failed: is no TOML table; write for example { name = "value" } (set by BRIDGE__TICKET__TRANSITIONS__FAILED)
@@ -206,11 +207,16 @@ proptest! {
         if key == "jira.token" {
             env.remove(1);
         }
-        for shown in [read(&text, &env), read(worse, &[&env[..], &[(&variable, &value)]].concat())] {
+        let by_variable = [&env[..], &[(&variable, &value)]].concat();
+        for shown in [read(&text, &env), read(worse, &by_variable)] {
             let shown = match shown {
                 Ok(config) => format!("{config:?} {config:#?}"),
                 Err(problems) => format!("{problems} {problems:?}"),
             };
+            prop_assert!(!shown.contains(&secret), "{}", shown);
+        }
+        for shown in [in_force::shown(&text, &env), in_force::shown(worse, &by_variable)] {
+            let shown = shown.unwrap_or_else(|problems| problems.to_string());
             prop_assert!(!shown.contains(&secret), "{}", shown);
         }
     }

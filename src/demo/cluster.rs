@@ -11,15 +11,9 @@ use serde_json::{Value, json};
 
 use super::fake_flagger::{FakeFlagger, Phase};
 
-/// The hooks of each Canary: type and path.
-const HOOKS: [(&str, &str); 6] = [
-    ("confirm-rollout", "/gate/confirm-rollout"),
-    ("confirm-traffic-increase", "/gate/confirm-traffic-increase"),
-    ("confirm-promotion", "/gate/confirm-promotion"),
-    ("rollback", "/gate/rollback"),
-    ("event", "/event"),
-    ("post-rollout", "/post-rollout"),
-];
+/// The hooks that every Canary has: type and path.
+const OTHER_HOOKS: [(&str, &str); 3] =
+    [("rollback", "/gate/rollback"), ("event", "/event"), ("post-rollout", "/post-rollout")];
 
 /// An API server in memory.
 pub(super) struct Cluster {
@@ -61,6 +55,22 @@ impl Cluster {
     }
 }
 
+fn hooks(flagger: &FakeFlagger) -> Vec<Value> {
+    let hook = |kind: &str, path: &str| {
+        json!({
+            "name": format!("jira-{kind}"),
+            "type": kind,
+            "url": format!("http://flagger-jira-bridge.flagger{path}"),
+        })
+    };
+    let confirm = flagger.confirm_hooks().iter().map(|kind| {
+        let mut hook = hook(kind, &format!("/gate/{kind}"));
+        hook["metadata"] = json!(flagger.metadata());
+        hook
+    });
+    confirm.chain(OTHER_HOOKS.map(|(kind, path)| hook(kind, path))).collect()
+}
+
 fn canary(namespace: &str, name: &str, flagger: &FakeFlagger) -> Value {
     json!({
         "apiVersion": "flagger.app/v1beta1", "kind": "Canary",
@@ -70,11 +80,7 @@ fn canary(namespace: &str, name: &str, flagger: &FakeFlagger) -> Value {
             "analysis": {
                 "interval": "1m", "threshold": 5, "maxWeight": 60, "stepWeight": 20,
                 "metrics": [{ "name": "request-success-rate" }],
-                "webhooks": HOOKS.map(|(kind, path)| json!({
-                    "name": format!("jira-{kind}"),
-                    "type": kind,
-                    "url": format!("http://flagger-jira-bridge.flagger{path}"),
-                })),
+                "webhooks": hooks(flagger),
             },
         },
         "status": { "phase": flagger.phase().as_str(), "canaryWeight": flagger.weight() },

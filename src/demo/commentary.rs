@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io::Write as _, time::Duration};
 
-use fake_jira::{BRIDGE, FakeJira, IssueView, MIA};
+use fake_jira::{BRIDGE, FakeJira, IssueView};
 use tokio::time::Instant;
 
 use super::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick};
@@ -77,7 +77,7 @@ impl Commentary {
     fn call(&self, call: &Call, what: &str) -> Option<String> {
         let answer = match &call.answered {
             Answered::Response { status, line } => format!("{status} {}", self.shortened(line)),
-            Answered::NoResponse { why } => format!("no answer, which is a no: {why}"),
+            Answered::NoResponse { why } => format!("no answer: {why}"),
         };
         match call.question() {
             // Flagger asks this at each check, and nearly always gets this answer.
@@ -104,10 +104,10 @@ impl Commentary {
             let printed = self.issues.insert(issue.id.clone(), (issue.changelog.len(), issue.comments.len()));
             if printed.is_none() {
                 let link = match self.links {
-                    Links::Show => format!(" ({}/browse/{})", jira.base_url(), issue.key),
+                    Links::Show => format!("  {}/browse/{}", jira.base_url(), issue.key),
                     Links::Hide => String::new(),
                 };
-                let by = named(Some(&issue.creator));
+                let by = named(jira, Some(&issue.creator));
                 self.say(&format!("Jira: {by} opens {}: {}{link}", issue.key, issue.summary));
             }
             let (changes, comments) = printed.unwrap_or_default();
@@ -116,7 +116,7 @@ impl Commentary {
                 let about = format!(" {} ", issue.key);
                 self.asked.retain(|_, line| !line.contains(&about));
             }
-            for line in done(&issue, changes, comments) {
+            for line in done(jira, &issue, changes, comments) {
                 self.say(&format!("Jira: {line}"));
             }
         }
@@ -150,14 +150,14 @@ fn moved(issue: &IssueView, changes: usize) -> bool {
 }
 
 /// The moves and comments of an issue after the first `changes` and `comments`.
-fn done(issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
+fn done(jira: &FakeJira, issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for entry in issue.changelog.iter().skip(changes) {
         for item in entry.items.iter().filter(|item| item.field == "status") {
             let name = |name: &Option<String>| name.clone().unwrap_or_default();
             lines.push(format!(
                 "{} moves {} from {} to {}",
-                named(entry.author.as_deref()),
+                named(jira, entry.author.as_deref()),
                 issue.key,
                 name(&item.from_string),
                 name(&item.to_string)
@@ -166,16 +166,18 @@ fn done(issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
     }
     for comment in issue.comments.iter().skip(comments) {
         let quoted = one_line(&comment.text(), MAX_QUOTE_CHARS);
-        lines.push(format!("{} comments on {}: {quoted}", named(Some(&comment.author)), issue.key));
+        lines.push(format!("{} comments on {}: {quoted}", named(jira, Some(&comment.author)), issue.key));
     }
     lines
 }
 
-fn named(account: Option<&str>) -> &str {
+/// The name of an account: the people's own, and what the bridge's account is.
+fn named(jira: &FakeJira, account: Option<&str>) -> String {
     match account {
-        Some(MIA) => "Mia",
-        Some(BRIDGE) => "the bridge",
-        Some(_) | None => "a Jira user",
+        Some(BRIDGE) => "the bridge".to_owned(),
+        account => {
+            account.and_then(|account| jira.display_name(account)).unwrap_or_else(|| "a Jira user".to_owned())
+        }
     }
 }
 
@@ -188,6 +190,7 @@ pub(super) fn print(line: &str) {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use fake_jira::MIA;
     use tokio::time::sleep;
 
     use super::*;
@@ -243,7 +246,7 @@ mod tests {
     /// After a move in Jira the next answer is printed, even if it equals the one before the move.
     #[tokio::test]
     async fn after_a_move_the_answer_is_printed_again() {
-        let mut world = World::start().await.unwrap();
+        let mut world = World::start(None).await.unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&said);
         let mut commentary =

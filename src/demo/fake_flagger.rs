@@ -2,13 +2,16 @@
 //! recordings (`fixtures/flagger/traces`). It runs no workload and routes no traffic.
 //!
 //! The canary has weights of 20, 40 and 60, metrics that always pass, and the six hooks that can call the bridge:
-//! confirm-rollout, confirm-traffic-increase, confirm-promotion, rollback, event and post-rollout.
+//! confirm-rollout, confirm-traffic-increase, confirm-promotion, rollback, event and post-rollout. It may have fewer
+//! of the first three.
 
 mod call;
 mod phase;
 mod revision;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use reqwest::Client;
 
@@ -22,6 +25,14 @@ use self::{
 };
 use crate::millis::Millis;
 
+/// The hooks that can stop a rollout until somebody confirms it, in the order in which Flagger asks them.
+pub const CONFIRM_HOOKS: [&str; 3] = [CONFIRM_ROLLOUT, CONFIRM_TRAFFIC_INCREASE, CONFIRM_PROMOTION];
+/// Asks before a rollout begins.
+pub const CONFIRM_ROLLOUT: &str = "confirm-rollout";
+/// Asks before each step of traffic.
+pub const CONFIRM_TRAFFIC_INCREASE: &str = "confirm-traffic-increase";
+/// Asks before the new revision replaces the running one.
+pub const CONFIRM_PROMOTION: &str = "confirm-promotion";
 /// How much traffic each step adds, in percent.
 const STEP: u8 = 20;
 /// The weight at which the canary waits for its promotion, in percent.
@@ -53,11 +64,16 @@ pub struct FakeFlagger {
     applied: Option<Revision>,
     /// The revision pushed since then.
     pushed: Option<Revision>,
+    /// The confirm hooks of the Canary.
+    confirm_hooks: Vec<&'static str>,
+    /// The metadata of each of them.
+    metadata: BTreeMap<String, String>,
     calls: Vec<Call>,
 }
 
 impl FakeFlagger {
-    /// A new canary of the revision `v1`. `bridge` is the base URL of the bridge's gate listener.
+    /// A new canary of the revision `v1`, with every hook and no metadata. `bridge` is the base URL of the bridge's gate
+    /// listener.
     ///
     /// # Errors
     /// If the HTTP client cannot be built.
@@ -72,8 +88,32 @@ impl FakeFlagger {
             primary_exists: false,
             applied: None,
             pushed: Some(Revision::new("v1")),
+            confirm_hooks: CONFIRM_HOOKS.to_vec(),
+            metadata: BTreeMap::new(),
             calls: Vec::new(),
         })
+    }
+
+    /// Removes the confirm hooks except this one: Flagger passes the other stages without a question.
+    pub fn keep_only(&mut self, hook: &str) {
+        self.confirm_hooks.retain(|kept| *kept == hook);
+    }
+
+    /// The confirm hooks of the Canary.
+    #[must_use]
+    pub fn confirm_hooks(&self) -> &[&'static str] {
+        &self.confirm_hooks
+    }
+
+    /// Edits the metadata that the confirm hooks send. A release pipeline does so whenever it pushes a revision.
+    pub fn set_metadata(&mut self, metadata: BTreeMap<String, String>) {
+        self.metadata = metadata;
+    }
+
+    /// The metadata that the confirm hooks send.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
     }
 
     /// Pushes a revision. Flagger notices it at its next check in a phase in which it looks for one. Pushing the same
@@ -164,15 +204,18 @@ impl FakeFlagger {
         if self.phase == Phase::Failed {
             self.take_over();
         }
-        if !self.ask("confirm-rollout", self.phase).await {
-            if self.phase != Phase::Waiting {
-                let text = format!("Halt {} advancement waiting for approval confirm-rollout", self.dotted());
-                self.warning(now, &text).await;
+        if self.has(CONFIRM_ROLLOUT) {
+            if !self.ask(CONFIRM_ROLLOUT, self.phase).await {
+                if self.phase != Phase::Waiting {
+                    let text =
+                        format!("Halt {} advancement waiting for approval confirm-rollout", self.dotted());
+                    self.warning(now, &text).await;
+                }
+                self.phase = Phase::Waiting;
+                return;
             }
-            self.phase = Phase::Waiting;
-            return;
+            self.normal(now, "Confirm-rollout check confirm-rollout passed").await;
         }
-        self.normal(now, "Confirm-rollout check confirm-rollout passed").await;
         self.phase = Phase::Progressing;
         self.normal(now, &format!("New revision detected! Scaling up {}", self.dotted())).await;
         self.weight = 0;
@@ -209,7 +252,10 @@ impl FakeFlagger {
         if self.weight == 0 {
             self.normal(now, &format!("Starting canary analysis for {}", self.dotted())).await;
         }
-        let open = self.ask("confirm-traffic-increase", Phase::Progressing).await;
+        if !self.has(CONFIRM_TRAFFIC_INCREASE) {
+            return true;
+        }
+        let open = self.ask(CONFIRM_TRAFFIC_INCREASE, Phase::Progressing).await;
         if open {
             self.normal(now, "Confirm-traffic-increase check confirm-traffic-increase passed").await;
         } else {
@@ -222,9 +268,12 @@ impl FakeFlagger {
         open
     }
 
-    async fn promote(&mut self, now: Millis) {
+    async fn may_promote(&mut self, now: Millis) -> bool {
+        if !self.has(CONFIRM_PROMOTION) {
+            return true;
+        }
         // Flagger sends Progressing as the phase of this question, even while the canary is in WaitingPromotion.
-        if !self.ask("confirm-promotion", Phase::Progressing).await {
+        if !self.ask(CONFIRM_PROMOTION, Phase::Progressing).await {
             if self.phase != Phase::WaitingPromotion {
                 let text = format!(
                     "Halt {} advancement waiting for promotion approval confirm-promotion",
@@ -233,9 +282,16 @@ impl FakeFlagger {
                 self.warning(now, &text).await;
             }
             self.phase = Phase::WaitingPromotion;
-            return;
+            return false;
         }
         self.normal(now, "Confirm-promotion check confirm-promotion passed").await;
+        true
+    }
+
+    async fn promote(&mut self, now: Millis) {
+        if !self.may_promote(now).await {
+            return;
+        }
         let primary = format!("{}-primary.{}", self.name, self.namespace);
         self.normal(now, &format!("Copying {} template spec to {primary}", self.dotted())).await;
         self.phase = Phase::Promoting;
@@ -276,20 +332,26 @@ impl FakeFlagger {
     }
 
     async fn normal(&mut self, now: Millis, message: &str) {
-        self.report("/event", Some(Metadata::new(message, "Normal", now))).await;
+        self.report("/event", Some(Metadata::event(message, "Normal", now))).await;
     }
 
     async fn warning(&mut self, now: Millis, message: &str) {
-        self.report("/event", Some(Metadata::new(message, "Warning", now))).await;
+        self.report("/event", Some(Metadata::event(message, "Warning", now))).await;
     }
 
     async fn report(&mut self, path: &str, metadata: Option<Metadata>) {
         let _ = self.send(path.to_owned(), self.phase, metadata).await;
     }
 
+    fn has(&self, hook: &str) -> bool {
+        self.confirm_hooks.contains(&hook)
+    }
+
     /// Asks a question, and returns whether the answer lets Flagger continue.
     async fn ask(&mut self, hook: &str, phase: Phase) -> bool {
-        self.send(format!("/gate/{hook}"), phase, None).await
+        let metadata = Some(&self.metadata).filter(|metadata| self.has(hook) && !metadata.is_empty());
+        let metadata = metadata.cloned().map(Metadata::Hook);
+        self.send(format!("/gate/{hook}"), phase, metadata).await
     }
 
     async fn send(&mut self, path: String, phase: Phase, metadata: Option<Metadata>) -> bool {
@@ -303,7 +365,7 @@ impl FakeFlagger {
         };
         let answered = body.post(&self.client, &format!("{}{path}", self.bridge)).await;
         let open = answered.is_open();
-        let message = metadata.map(|metadata| metadata.event_message);
+        let message = metadata.and_then(Metadata::into_message);
         self.calls.push(Call { path, phase, checksum, message, answered });
         open
     }

@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use fake_jira::{FakeJira, Field, Flavour, Setup, Shape};
 use tokio::{
-    net::TcpListener,
     select,
     time::{MissedTickBehavior, interval},
 };
@@ -14,10 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     commentary::{Commentary, Links, WATCH_INTERVAL, print},
+    people,
     sample_config::{self, SampleConfig},
+    world::listen,
 };
 use crate::{clock::Clock, jira::Kind};
 
+/// Jira's port if the user names none.
+const PORT: u16 = 18_070;
 /// These secrets protect nothing: this Jira listens on loopback and forgets everything when it ends.
 const TOKEN: &str = "rehearsal-token-worth-nothing";
 const WEBHOOK_SECRET: &str = "rehearsal-webhook-secret-worth-nothing";
@@ -29,30 +31,41 @@ const fn database(kind: Kind) -> &'static str {
     }
 }
 
-/// Runs Jira until `stop`. Prints its address, a configuration for it, and what happens in it.
+/// Runs Jira on this port, or on 18070, until `stop`. Prints its address, a configuration for it, its people, and what
+/// happens in it.
 ///
 /// # Errors
 /// If the port is taken.
-pub async fn jira_only(kind: Kind, port: u16, stop: CancellationToken) -> anyhow::Result<()> {
-    let (jira, own) = start(kind, port).await?;
-    introduction(kind, &own).lines().for_each(print);
+pub async fn jira_only(kind: Kind, port: Option<u16>, stop: CancellationToken) -> anyhow::Result<()> {
+    let (jira, own) = start(kind, port.unwrap_or(PORT)).await?;
+    introduction(kind, &own, &jira).lines().for_each(print);
     print("");
     let mut commentary = Commentary::new(Links::Show, Box::new(print));
     let mut watches = interval(WATCH_INTERVAL);
     watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => {
+                print("");
+                print(&goodbye(kind));
+                return Ok(());
+            }
             _ = watches.tick() => commentary.jira(&jira),
         }
     }
 }
 
+/// What is said when the user stops it.
+fn goodbye(kind: Kind) -> String {
+    format!(
+        "This Jira has ended. Its tickets were temporary and are gone. If serve has made {0}, delete {0} before the next run.",
+        database(kind)
+    )
+}
+
 /// Starts Jira, and returns a configuration for it.
 async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)> {
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .with_context(|| format!("cannot listen on 127.0.0.1:{port}; take another --port"))?;
+    let listener = listen(port, "Jira").await?;
     let flavour = match kind {
         Kind::Cloud => Flavour::Cloud,
         Kind::DataCenter => Flavour::DataCenter,
@@ -66,6 +79,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)
         Kind::DataCenter => None,
     };
     let jira = FakeJira::new(Setup { token: TOKEN.to_owned(), first_issue, ..setup });
+    people::settle(&jira);
     // Most projects have this field, and the guides use it.
     for project in ["OPS", "PAY"] {
         let levels = ["Highest", "High", "Medium", "Low", "Lowest"].map(str::to_owned).to_vec();
@@ -82,26 +96,30 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)
         url,
         user,
         token: TOKEN.to_owned(),
-        webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
+        webhook_secret: WEBHOOK_SECRET.to_owned(),
         database: format!("sqlite://{}", database(kind)),
         addresses,
     };
     Ok((jira, own))
 }
 
-fn introduction(kind: Kind, own: &SampleConfig) -> String {
+fn introduction(kind: Kind, own: &SampleConfig, jira: &FakeJira) -> String {
     let name = kind.name();
-    let (url, rest) = (&own.url, own.introduction());
+    let (url, rest, people) = (&own.url, own.introduction(), people::table(jira, kind, "OPS"));
+    let database = database(kind);
     format!(
         "\
-A simulated Jira {name} with the projects OPS and PAY. It listens on loopback only, and forgets everything when it ends.
+A simulated Jira {name} with the projects OPS and PAY, to try a configuration with. It listens on this machine
+only, and forgets everything after Ctrl-C.
 
   Jira, to click in   {url}
-  Ctrl-C              ends it
 
-Let a bridge of your own work with it. {rest}
-The configuration is the same the next time. As this Jira forgets, delete {}, which serve makes, before that.",
-        database(kind)
+{rest}
+These people can be named in approval.approvers and approval.deny, the groups as \"group:NAME\", the roles as
+\"role:NAME\". At the top of Jira's page you choose who you are.
+
+{people}
+The configuration above is the same the next time. As this Jira forgets its tickets, delete {database} before that."
     )
 }
 
@@ -114,14 +132,17 @@ mod tests {
     #[tokio::test]
     async fn what_is_printed_works() {
         for kind in [Kind::Cloud, Kind::DataCenter] {
-            let (_jira, own) = start(kind, 0).await.unwrap();
-            let text = introduction(kind, &own);
-            let (from, to) = (text.find("[server]").unwrap(), text.find("\nand then").unwrap());
+            let (jira, own) = start(kind, 0).await.unwrap();
+            let text = introduction(kind, &own, &jira);
+            let (from, to) = (text.find("[server]").unwrap(), text.find("\n2. ").unwrap());
+            let with_approval =
+                text[from..to].replace("\n# [", "\n[").replace("\n# approvers", "\napprovers");
+            let with_approval = with_approval.replace("\n# deny", "\ndeny");
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("config.toml");
             let write = |by: &str| {
                 let priority = format!("\n[ticket.fields]\npriority = {{ {by} = \"High\" }}\n");
-                std::fs::write(&path, format!("{}{priority}", &text[from..to])).unwrap();
+                std::fs::write(&path, format!("{with_approval}{priority}")).unwrap();
             };
             let listen = |name: &str| (format!("BRIDGE__SERVER__{name}_LISTEN"), "127.0.0.1:0".to_owned());
             let database = format!("sqlite://{}", home.path().join("it.db").display());
@@ -129,11 +150,12 @@ mod tests {
             env.extend(["GATE", "WEBHOOK", "ADMIN"].map(listen));
             write("value");
             let report = check(&load(&path, env.clone()).unwrap(), Clock::System).await.to_string();
-            assert!(report.contains("put { name = \"Highest\" } there"), "{report}");
+            assert!(report.contains("put { name = \"High\" } there"), "{report}");
             write("name");
             let report = check(&load(&path, env).unwrap(), Clock::System).await;
             assert!(!report.failed(), "{report}");
             assert!(report.to_string().contains("OPS"), "{report}");
+            assert!(report.to_string().contains("change-managers"), "the group is found: {report}");
         }
     }
 }

@@ -17,7 +17,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::cluster::Cluster;
+use super::{
+    cluster::Cluster,
+    people::{self, APPROVERS},
+};
 use crate::{
     cli::{self, Gates, OutputStyle},
     clock::Clock,
@@ -41,13 +44,13 @@ pub(super) struct World {
     pub gate: String,
     /// Base URL for people.
     pub admin: String,
-    /// The bridge's account in Jira, and its token, made for this demo only.
-    pub user: String,
-    pub token: String,
     config: PathBuf,
     bridge: Option<Running>,
-    home: TempDir,
+    _home: TempDir,
 }
+
+/// What listens on the ports of the demo, in order.
+const LISTENERS: [&str; 4] = ["Jira", "the status page", "Flagger", "Jira's webhook"];
 
 struct Running {
     stop: CancellationToken,
@@ -55,8 +58,10 @@ struct Running {
 }
 
 impl World {
-    /// Starts Jira and the bridge, and waits until the bridge is ready.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    /// Starts Jira and the bridge, and waits until the bridge is ready. Jira has this port, and the bridge the three
+    /// after it; without a port, or with port 0, all of them have free ones.
+    pub(super) async fn start(port: Option<u16>) -> anyhow::Result<Self> {
+        let [jira_listener, admin, gate, webhook] = listen_in_a_row(port.unwrap_or(0)).await?;
         let home = tempfile::Builder::new()
             .prefix("flagger-jira-bridge-demo-")
             .permissions(fs::Permissions::from_mode(0o700))
@@ -64,9 +69,9 @@ impl World {
         let setup = Setup::new(Flavour::Cloud, Clock::System);
         let (user, token) = (setup.user.clone(), random());
         let jira = FakeJira::new(Setup { token: token.clone(), ..setup });
-        let url = jira.start().await.context("no port for the embedded Jira")?;
-        let bind = async || TcpListener::bind("127.0.0.1:0").await.context("no port on loopback");
-        let listeners = Listeners { gate: bind().await?, webhook: bind().await?, admin: bind().await? };
+        people::settle(&jira);
+        let url = jira.start_on(jira_listener)?;
+        let listeners = Listeners { gate, webhook, admin, page: None };
         let at = Addresses::of(&listeners)?;
         let secret = random();
         jira.webhook(&format!("http://{}/jira/webhook", at.webhook), Some(&secret), None);
@@ -77,14 +82,9 @@ impl World {
         let jira_section = JiraSection { url: &url, user: &user, token: &token, secret: &secret };
         fs::write(&config, at.config(&database, &kubeconfig, &jira_section))?;
         let (gate, admin) = (format!("http://{}", at.gate), format!("http://{}", at.admin));
-        let mut world = Self { jira, cluster, gate, admin, user, token, config, bridge: None, home };
+        let mut world = Self { jira, cluster, gate, admin, config, bridge: None, _home: home };
         world.run(Some(listeners)).await?;
         Ok(world)
-    }
-
-    /// The directory of the demo, removed when it ends.
-    pub(super) fn home(&self) -> &Path {
-        self.home.path()
     }
 
     /// Restarts the bridge with the same addresses and database.
@@ -139,6 +139,31 @@ impl World {
     }
 }
 
+/// Listeners on this port of loopback and those after it, or on free ports for port 0.
+async fn listen_in_a_row(port: u16) -> anyhow::Result<[TcpListener; 4]> {
+    let listener = async |nth: u16, what: &str| {
+        let port = match port {
+            0 => 0,
+            first => first.checked_add(nth).context("--port must leave room for three ports after it")?,
+        };
+        listen(port, what).await
+    };
+    let [jira, admin, gate, webhook] = LISTENERS;
+    Ok([
+        listener(0, jira).await?,
+        listener(1, admin).await?,
+        listener(2, gate).await?,
+        listener(3, webhook).await?,
+    ])
+}
+
+/// A listener on a port of loopback, which is for this.
+pub(super) async fn listen(port: u16, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("cannot listen on 127.0.0.1:{port} for {what}; take another --port"))
+}
+
 /// How the bridge reaches Jira.
 struct JiraSection<'a> {
     url: &'a str,
@@ -185,6 +210,7 @@ url = {database}
 allow_network_volume = true
 
 [flagger]
+cluster = "prod-eu"
 namespaces = ["shop"]
 
 [kubernetes]
@@ -211,6 +237,10 @@ project = "OPS"
 [ticket.transitions]
 succeeded = "Done"
 superseded = "Cancelled"
+
+[approval]
+approvers = ["group:{APPROVERS}"]
+deny = ["{{{{ metadata.author }}}}"]
 "#
         )
     }

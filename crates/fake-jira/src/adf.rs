@@ -150,11 +150,18 @@ pub fn text(body: &Value) -> String {
     out.trim_end().to_owned()
 }
 
+/// What a mention shows.
+pub(super) fn mention(node: &Value) -> &str {
+    let attribute = |name: &str| node.get("attrs").and_then(|a| a.get(name)).and_then(Value::as_str);
+    attribute("text").or_else(|| attribute("id")).unwrap_or_default()
+}
+
 fn append_text(node: &Value, out: &mut String) {
     let kind = node.get("type").and_then(Value::as_str).unwrap_or_default();
     match kind {
         "text" => out.push_str(node.get("text").and_then(Value::as_str).unwrap_or_default()),
         "hardBreak" => out.push('\n'),
+        "mention" => out.push_str(mention(node)),
         "listItem" => out.push_str("• "),
         "inlineCard" | "blockCard" => {
             let url = node.get("attrs").and_then(|a| a.get("url")).and_then(Value::as_str);

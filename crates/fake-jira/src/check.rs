@@ -25,16 +25,14 @@ pub(super) fn check_value(state: &State, field: &Field, value: &Value, errors: &
     }
     match &field.shape {
         Shape::Text if field.id == "summary" => check_summary(value, errors),
-        Shape::Text => {
-            if !value.is_string() {
-                errors.reject_invalid(&field.id, "Operation value must be a string");
-            } else if value.as_str().is_some_and(|t| t.chars().count() > 255) {
-                errors.reject_invalid(
-                    &field.id,
-                    "The entered text is too long. It exceeds the allowed limit of 255 characters.",
-                );
-            }
-        }
+        Shape::Text => match value.as_str() {
+            None => errors.reject(&field.id, "Operation value must be a string"),
+            Some(text) if text.chars().count() > 255 => errors.reject(
+                &field.id,
+                "The entered text is too long. It exceeds the allowed limit of 255 characters.",
+            ),
+            Some(_) => {}
+        },
         Shape::Paragraph => {
             if let Err((message, complaint)) = check_rich_text(state.flavour, value) {
                 errors.fields.insert(field.id.clone(), Value::String(message));
@@ -43,38 +41,81 @@ pub(super) fn check_value(state: &State, field: &Field, value: &Value, errors: &
         }
         Shape::Labels => check_labels(&field.id, value, errors),
         Shape::Select(names) => {
-            if !value.is_object() {
-                errors.reject_invalid(&field.id, "data was not an object");
-            } else if selected_name(names, value).is_none() || names_option_by_value(field, value) {
-                errors.reject(&field.id, format!("Option value '{value}' is not valid"));
+            if let Err(message) = check_option(state.flavour, field, names, value) {
+                errors.reject(&field.id, message);
             }
+        }
+        Shape::MultiSelect(names) => {
+            let each = |value: &Value| check_option(state.flavour, field, names, value);
+            check_array(field, value, each, errors);
         }
         Shape::Number => {
             if !value.is_number() {
-                errors.reject_invalid(&field.id, "Operation value must be a number");
+                errors.reject(&field.id, "Operation value must be a number");
             }
         }
         Shape::User => {
-            let keys = match state.flavour {
-                Flavour::Cloud => ["accountId", "id"],
-                Flavour::DataCenter => ["name", "key"],
-            };
-            let account = keys.iter().find_map(|k| value.get(k)).and_then(Value::as_str);
-            match account {
-                None => errors.reject_invalid(&field.id, "data was not an object"),
-                Some(account) if state.person(account).is_none() => {
-                    errors.reject(&field.id, "Specified user does not exist.")
-                }
-                Some(_) => {}
+            if let Err(message) = check_user(state, value) {
+                errors.reject(&field.id, message);
             }
         }
+        Shape::Users => check_array(field, value, |value: &Value| check_user(state, value), errors),
         Shape::Project | Shape::IssueType => {}
     }
 }
 
-/// Whether the value is `{"value": …}` for a built-in field, which takes `name` or `id` only.
-fn names_option_by_value(field: &Field, value: &Value) -> bool {
-    field.built_in_option_type().is_some() && value.get("id").or_else(|| value.get("name")).is_none()
+/// Validates each entry of an array.
+fn check_array(
+    field: &Field,
+    value: &Value,
+    check: impl Fn(&Value) -> Result<(), String>,
+    errors: &mut FieldErrors,
+) {
+    let Some(all) = value.as_array() else {
+        errors.reject(&field.id, "data was not an array");
+        return;
+    };
+    if let Some(message) = all.iter().find_map(|value| check(value).err()) {
+        errors.reject(&field.id, message);
+    }
+}
+
+/// # Errors
+/// Jira's message about an account. Data Center's is known from reports; Cloud's is not.
+fn check_user(state: &State, value: &Value) -> Result<(), String> {
+    let keys = match state.flavour {
+        Flavour::Cloud => ["accountId", "id"],
+        Flavour::DataCenter => ["name", "key"],
+    };
+    let account = keys.iter().find_map(|k| value.get(k)).and_then(Value::as_str);
+    match (account, state.flavour) {
+        (None, Flavour::Cloud) => Err("data was not an object".into()),
+        (None, Flavour::DataCenter) => Err("expected Object containing a 'name' property".into()),
+        (Some(account), _) if state.person(account).is_none() => Err("Specified user does not exist.".into()),
+        (Some(_), _) => Ok(()),
+    }
+}
+
+/// # Errors
+/// Jira's message about an option: of another shape, or not among `names`. The messages are those in public reports.
+fn check_option(flavour: Flavour, field: &Field, names: &[String], value: &Value) -> Result<(), String> {
+    let kind = field.built_in_option_type();
+    let by = if kind.is_some() { "name" } else { "value" };
+    let said = ["id", by].iter().find_map(|key| value.get(key)).and_then(Value::as_str);
+    match (said, kind, flavour) {
+        (Some(_), ..) if selected_name(names, value).is_some() => Ok(()),
+        // It says so about objects and strings alike.
+        (_, Some("priority"), Flavour::Cloud) => {
+            Err("Specify the Priority (id or name) in the string format".into())
+        }
+        (Some(said), Some(kind), _) => {
+            let (first, rest) = kind.split_at(1);
+            Err(format!("{}{rest} name '{said}' is not valid", first.to_uppercase()))
+        }
+        (Some(said), None, _) => Err(format!("Option value '{said}' is not valid")),
+        (None, Some(_), _) => Err("data was not an object".into()),
+        (None, None, _) => Err(format!("Specify a valid 'id' or 'name' for {}", field.name)),
+    }
 }
 
 /// The name that a value such as `{"name": "High"}` or `{"id": "2"}` selects.

@@ -144,11 +144,16 @@ pub(super) fn other_fields(screen: &[Field], fields: &Map<String, Value>) -> Map
         .map(|(name, value)| {
             let rendered = screen.iter().find(|f| f.id == *name).and_then(|f| match &f.shape {
                 Shape::Select(names) => option_value(names, value),
+                Shape::MultiSelect(names) => {
+                    let all = value.as_array()?;
+                    Some(all.iter().filter_map(|value| option_value(names, value)).collect())
+                }
                 Shape::Text
                 | Shape::Paragraph
                 | Shape::Labels
                 | Shape::Number
                 | Shape::User
+                | Shape::Users
                 | Shape::Project
                 | Shape::IssueType => None,
             });

@@ -5,6 +5,7 @@
 //! It follows Jira's documentation only and shares no code with the bridge's client, so that a mistake in that client
 //! cannot be repeated here.
 
+mod accounts;
 mod adf;
 mod administer;
 mod answer;
@@ -26,6 +27,7 @@ mod issues;
 mod jql;
 mod link_types;
 mod links;
+mod markup;
 mod meta;
 mod model;
 mod operation;
@@ -42,8 +44,10 @@ mod tests;
 mod time;
 mod transitions;
 mod webhook;
+mod wiki;
 
 pub use self::{
+    accounts::Account,
     adf::text,
     administer::Backup,
     delivery::Delivery,

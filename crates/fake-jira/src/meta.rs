@@ -199,7 +199,8 @@ pub(super) fn create_fields(state: &State, call: &Call, key: &str, id: &str) -> 
 pub(super) fn field(field: &Field) -> Value {
     let (kind, allowed) = match &field.shape {
         Shape::Text | Shape::Paragraph => ("string", None),
-        Shape::Labels => ("array", None),
+        Shape::Labels | Shape::Users => ("array", None),
+        Shape::MultiSelect(names) => ("array", Some(names)),
         Shape::Number => ("number", None),
         Shape::User => ("user", None),
         Shape::Project => ("project", None),
@@ -218,9 +219,11 @@ pub(super) fn field(field: &Field) -> Value {
         Shape::Labels
         | Shape::Number
         | Shape::User
+        | Shape::Users
         | Shape::Project
         | Shape::IssueType
-        | Shape::Select(_) => {}
+        | Shape::Select(_)
+        | Shape::MultiSelect(_) => {}
     }
     if let Some(number) = field.id.strip_prefix("customfield_") {
         schema["customId"] = json!(number.parse::<u64>().unwrap_or_default());
@@ -229,7 +232,13 @@ pub(super) fn field(field: &Field) -> Value {
         schema.as_object_mut().map(|schema| schema.remove("custom"));
     }
     if kind == "array" {
-        schema["items"] = json!("string");
+        schema["items"] = json!(if field.shape == Shape::Users {
+            "user"
+        } else if allowed.is_some() {
+            field.built_in_option_type().unwrap_or("option")
+        } else {
+            "string"
+        });
     }
     let mut value = json!({
         "fieldId": field.id, "key": field.id, "name": field.name, "required": field.required,

@@ -213,13 +213,17 @@ pub enum Shape {
     Paragraph,
     /// An array of strings without spaces.
     Labels,
-    /// One of these names: `{"name": …}`, `{"value": …}` or `{"id": …}`; ids count from 1. The built-in fields
-    /// priority and resolution do not accept `value`.
+    /// One of these names: `{"value": …}` or `{"id": …}`; ids count from 1. The built-in fields priority and resolution take
+    /// `name` in place of `value`.
     Select(Vec<String>),
+    /// An array of such values. The built-in fields components, versions and fixVersions take `name` in place of `value`.
+    MultiSelect(Vec<String>),
     /// A number.
     Number,
     /// An account: `{"accountId": …}` or `{"id": …}` on Cloud, `{"name": …}` on Data Center.
     User,
+    /// An array of accounts.
+    Users,
     /// `{"key": …}` or `{"id": …}`.
     Project,
     /// `{"id": …}` or `{"name": …}`.
@@ -244,7 +248,13 @@ pub struct Field {
 impl Field {
     /// The schema type of a built-in field with options; `None` for other fields.
     pub(super) fn built_in_option_type(&self) -> Option<&'static str> {
-        ["priority", "resolution"].into_iter().find(|id| *id == self.id)
+        match self.id.as_str() {
+            "priority" => Some("priority"),
+            "resolution" => Some("resolution"),
+            "components" => Some("component"),
+            "versions" | "fixVersions" => Some("version"),
+            _ => None,
+        }
     }
 
     /// An optional field.

@@ -102,7 +102,7 @@ impl FakeJira {
             account: None,
         };
         if !call.path.starts_with("/rest/") {
-            let answer = page::answer(self.clone(), &call);
+            let answer = page::answer(&self, &call);
             self.deliver();
             return Ok(self.respond(answer));
         }

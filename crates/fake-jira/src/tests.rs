@@ -3,6 +3,7 @@
 mod data_center;
 mod faults;
 mod issues;
+mod pages;
 mod reading;
 mod webhooks;
 

@@ -28,6 +28,16 @@ pub(super) struct Gate {
     /// `None` if no gate was begun.
     #[serde(deserialize_with = "timestamp")]
     pub(super) asked_at: Option<jiff::Timestamp>,
+    /// `None` if the question belongs to no rollout.
+    #[serde(default)]
+    pub(super) rollout: Option<Rollout>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(super) struct Rollout {
+    pub(super) base: Option<String>,
+    pub(super) revision: Option<String>,
+    pub(super) label: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{args::Gates, terminal::OutputStyle},
-    api::Gate,
+    api::{Gate, Rollout},
     layout::{self, TableRow},
 };
 use crate::{millis::Millis, text::one_line};
@@ -55,14 +55,21 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
     }
 }
 
-/// What the rollout changes, and how far it is.
+/// The version, what the rollout changes, and how far it is. Revisions only if nothing else names the version.
 fn change(gate: &Gate) -> Option<String> {
+    let Rollout { base, revision, label } = gate.rollout.clone().unwrap_or_default();
+    let label = label.map(|label| format!("version {label}"));
+    let named = label.is_some() || gate.change.is_some();
+    let revisions = match (base, revision) {
+        (Some(base), Some(revision)) => Some(format!("revision {base} → {revision}")),
+        (None, Some(revision)) => Some(format!("revision {revision}")),
+        (Some(base), None) => Some(format!("replaces revision {base}")),
+        (None, None) => None,
+    };
     let traffic = gate.weight.map(|weight| format!("traffic to the new version: {weight} %"));
-    match (&gate.change, traffic) {
-        (Some(change), Some(traffic)) => Some(format!("{change}; {traffic}")),
-        (Some(change), None) => Some(change.clone()),
-        (None, traffic) => traffic,
-    }
+    let parts = [label, gate.change.clone(), revisions.filter(|_| !named), traffic];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// A span of time in its two largest units.

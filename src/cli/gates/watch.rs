@@ -151,6 +151,7 @@ mod tests {
             weight: None,
             ticket: None,
             asked_at: Timestamp::from_millisecond(NOW.0 - 65_000).ok(),
+            rollout: None,
         };
         names.iter().map(gate).collect()
     }

@@ -9,10 +9,12 @@ fn the_example_has_the_documented_defaults() {
     let config = load(&example, env).unwrap();
     let s = Duration::from_secs;
 
-    let Server { gate_listen, webhook_listen, admin_listen, public_url, shutdown_grace, tls } = config.server;
+    let Server { gate_listen, webhook_listen, admin_listen, page_listen, public_url, shutdown_grace, tls } =
+        config.server;
     assert_eq!(gate_listen, "0.0.0.0:8080".parse().unwrap());
     assert_eq!(webhook_listen, "0.0.0.0:8081".parse().unwrap());
     assert_eq!(admin_listen, "127.0.0.1:9090".parse().unwrap());
+    assert_eq!(page_listen, None);
     assert_eq!((public_url, shutdown_grace, tls.is_none()), (None, s(20), true));
 
     assert_eq!(config.store.url.expose_secret(), "sqlite://bridge.db");
@@ -46,8 +48,11 @@ fn the_example_has_the_documented_defaults() {
         (key.as_str(), ticket.project.as_str(), ticket.issue_type.as_str()),
         ("ticket", "OPS", "Change")
     );
-    assert_eq!(ticket.summary, "Approve {{ stage }} of {{ namespace }}/{{ canary }} on {{ cluster }}");
-    assert_eq!(ticket.labels, ["flagger"]);
+    assert_eq!(
+        ticket.summary,
+        "{{ action }} {{ canary }}{% if versions %} {{ versions }}{% endif %} ({{ cluster }}/{{ namespace }}){% if gate %} ({{ gate }}){% endif %}{% if number %} #{{ number }}{% endif %}"
+    );
+    assert_eq!((ticket.labels, ticket.assignee), (vec!["flagger".to_owned()], None));
     assert!(ticket.fields.is_empty());
     assert_eq!(
         (ticket.approved, ticket.rejected),
@@ -89,7 +94,7 @@ fn every_line_of_the_example_may_be_uncommented() {
     let file = dir.path().join("a file");
     std::fs::write(&file, "from a file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 19, "{found:#?}");
+    assert_eq!(found.len(), 21, "{found:#?}");
     for text in found {
         // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());
@@ -143,8 +148,20 @@ fn the_default_description_reads_well_at_every_stage() {
             minijinja::context! { canary => "web", namespace => "shop", cluster => "default", stage };
         env.render_str(&config.policy.base.ticket.description, context).unwrap()
     };
-    insta::assert_snapshot!(render("confirm-rollout"), @"Flagger is about to start rolling out a new revision of web in namespace shop on cluster default. It waits for this ticket.");
-    insta::assert_snapshot!(render("confirm-promotion"), @"Flagger is about to replace what is running with the new revision of web in namespace shop on cluster default. It waits for this ticket.");
-    insta::assert_snapshot!(render("confirm-traffic-increase"), @"Flagger is about to send more traffic to the new revision of web in namespace shop on cluster default. It waits for this ticket.");
-    insta::assert_snapshot!(render("gate"), @"Flagger is about to go on with the rollout of web in namespace shop on cluster default. It waits for this ticket.");
+    insta::assert_snapshot!(render("confirm-rollout"), @r"
+    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    ");
+    insta::assert_snapshot!(render("confirm-promotion"), @r"
+    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    ");
+    insta::assert_snapshot!(render("confirm-traffic-increase"), @r"
+    Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    ");
+    insta::assert_snapshot!(render("gate"), @r"
+    Flagger, which rolls out new versions in Kubernetes, is about to go on with the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    ");
 }

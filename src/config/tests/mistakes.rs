@@ -18,6 +18,7 @@ fn every_problem_is_reported_at_once() {
         [server]
         gate_listen = "8080"
         admin_listen = "0.0.0.0:8081"
+        page_listen = "127.0.0.1:8081"
         public_url = "bridge.example.com"
         shutdown_grace = "0s"
         [store]
@@ -46,6 +47,7 @@ fn every_problem_is_reported_at_once() {
         summary = "{{ nmespace }}"
         description = "{% if canary %}"
         labels = ["two words", "", "flagger-ended"]
+        assignee = "group:cab"
         [ticket.fields]
         customfield_1 = [{ value = "{{ canary|shout }}" }]
         summary = "x"
@@ -72,14 +74,15 @@ fn every_problem_is_reported_at_once() {
     insta::assert_snapshot!(read(text, &env).unwrap_err(), @r#"
     server.gate_listen: "8080" is no address to listen on; write for example "0.0.0.0:8080"
     server.admin_listen: is the same address as server.webhook_listen
+    server.page_listen: is taken by server.webhook_listen (0.0.0.0:8081); put another port there
     server.public_url: has no scheme; put https:// in front
     server.shutdown_grace: "0s" must be above zero
     store.url: must be sqlite://FILE or postgres://user:password@host/database
     store.keep_for: "for ever" is no duration; write a whole number with ms, s, m, h or d, for example "20s", or "forever"
-    store.allow_network_volume: must be true or false, not a string
+    store.allow_network_volume: expected true or false, got a string
     flagger.cluster: "Prod" is no cluster name; use up to 63 of a-z, 0-9 and -, with no - at either end
     flagger.namespaces[1]: "a[" is no glob: unclosed character class; missing ']'
-    flagger.namespaces[2]: must be a string, not a number
+    flagger.namespaces[2]: expected a string, such as "*", got a number
     flagger.clusters[1].name: "eu" is there twice
     flagger.clusters[1].token: is also the token of "eu"; each cluster needs its own
     flagger.clusters[2].name: is missing
@@ -92,7 +95,7 @@ fn every_problem_is_reported_at_once() {
     jira.url: must not hold a user or password; put them into jira.user and jira.token
     jira.user: is missing; Cloud needs the account's e-mail; if it is no Cloud, put "auto" into jira.kind
     jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
-    jira.requests_per_second: must be a whole number, not a string
+    jira.requests_per_second: expected a whole number, such as 5, got a string
     jira.burst: must be a whole number from 1 to 4294967295, not 0
     jira.timeout: 10 is no duration; write a whole number with ms, s, m, h or d, for example "20s"
     jira.poll_every: "20" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
@@ -100,14 +103,15 @@ fn every_problem_is_reported_at_once() {
     BRIDGE__JIRA__TRUSTFOR: no such setting; did you mean BRIDGE__JIRA__TRUST_FOR?
     rollout.idle_after: "1" is no duration; write a whole number with ms, s, m, h or d, for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
     limits.open_tickets: must be a whole number from 1 to 4294967295, not -1
-    ticket.summary: the template knows no "nmespace"; there are images, old, new, changes, annotations, weight, canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
+    ticket.summary: the template knows no "nmespace"; there are images, old, new, changes, annotations, weight, action, versions, number, canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
     ticket.description: is no template: unexpected end of input, expected end of block
     ticket.labels[0]: "two words" has a space in it, which Jira refuses
     ticket.labels[1]: is empty; leave it out
     ticket.labels[2]: "flagger-ended" marks tickets of ended rollouts, which open no gate
+    ticket.assignee: must be an account id, an e-mail or a user name, not "group:cab"
     ticket.fields.customfield_1[0].value: the template knows no filter "shout"
     ticket.fields.summary: is set by the bridge; there is a key of its own for it in [ticket]
-    ticket.transitions.opened: must be a status, or { to = "STATUS", fields = { … } }, not a number
+    ticket.transitions.opened: expected a status, such as "Authorize", or { to = "STATUS", fields = { … } }, got a number
     ticket.transitions.failed.to: is missing
     ticket.transitions.failed.too: unknown key
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
@@ -148,13 +152,50 @@ fn a_syntax_error_is_reported_by_line_only() {
 
 #[test]
 fn sections_of_the_wrong_shape() {
-    insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[flagger]\ntokens = true\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @r"
-    server: must be a table, not a number
-    flagger.tokens: must be a list of tables ([[flagger.tokens]]), not true or false
+    insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[flagger]\ntokens = true\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @r#"
+    server: expected a table, such as [server], got a number
+    flagger.tokens: expected a list of tables, such as [[flagger.tokens]], got true or false
     jira.token: is given twice, as BRIDGE__JIRA__TOKEN in the environment and as jira.token_file in the configuration file; keep one
-    ticket.fields: must be a table, not a list
-    routes: must be a list of tables ([[routes]]), not a table
-    ");
+    ticket.fields: expected a table, such as { priority = { name = "High" } }, got a list
+    routes: expected a list of tables, such as [[routes]], got a table
+    "#);
+}
+
+/// Every key of the example says by an example what it takes, if it is given something of another type.
+#[test]
+fn a_wrong_type_comes_with_an_example() {
+    let text = r#"
+        ticket = { labels = "flagger", project = 7, fields = { }, statuses = { approved = "Approved" } }
+        approval = { approvers = "mia", deny = "bob", valid_for = ["72h"] }
+        kubernetes = { annotations = "a", events = "yes" }
+        flagger = { namespaces = "shop", token = 5, clusters = [{ name = 1 }] }
+        jira = { timeout = true, user = [], kind = 1 }
+        limits = { open_tickets = "many" }
+        server = { tls = "cert.pem", gate_listen = 8080 }
+        routes = [{ match = "shop", ticket = { labels = "x" }, approval = [] }]
+    "#;
+    insta::assert_snapshot!(read(text, &REQUIRED[..2]).unwrap_err(), @r#"
+    server.gate_listen: expected a string, such as "0.0.0.0:8080", got a number
+    server.tls: expected a table, such as { cert_file = "/etc/bridge/tls.crt", key_file = "/etc/bridge/tls.key" }, got a string
+    flagger.namespaces: expected a list of strings, such as ["*"], got a string
+    flagger.token: expected a string, such as "…", got a number
+    flagger.clusters[0].name: expected a string, such as "prod-eu", got a number
+    kubernetes.events: expected true or false, got a string
+    kubernetes.annotations: expected a list of strings, such as ["kubernetes.io/change-cause", "app.kubernetes.io/version"], got a string
+    jira.kind: expected a string, such as "auto", got a number
+    jira.user: expected a string, such as "bridge@example.com", got a list
+    jira.timeout: expected a duration, such as "10s", got true or false
+    limits.open_tickets: expected a whole number, such as 500, got a string
+    ticket.project: expected a string, such as "OPS", got a number
+    ticket.labels: expected a list of strings, such as ["flagger"], got a string
+    ticket.statuses.approved: expected a list of strings, such as ["Approved"], got a string
+    approval.valid_for: expected a duration, such as "72h", got a list
+    approval.approvers: expected a list of strings, such as ["group:cab"], got a string
+    approval.deny: expected a list of strings, such as ["…"], got a string
+    routes[0].match: expected a table, such as { canary = "*", cluster = "*", gate = "qa", namespace = "payments-*", stage = "confirm-promotion" }, got a string
+    routes[0].ticket.labels: expected a list of strings, such as ["flagger"], got a string
+    routes[0].approval: expected a table, such as { approvers = ["group:cab"] }, got a list
+    "#);
 }
 
 /// The message names both places, in the file or in the environment.
@@ -244,6 +285,7 @@ fn likely_mistakes_get_advice() {
     let text = r#"
     [server]
     admin_listen = ":9090"
+    page_listen = "9091/"
     public_url = "bridge.example.com:8443/x"
     [jira]
     username = "bridge@example.com"
@@ -265,6 +307,7 @@ fn likely_mistakes_get_advice() {
     BRIDGE_JIRA__POLL_EVERY: sets nothing; did you mean BRIDGE__JIRA__POLL_EVERY?
     BRIDGE_JIRA_TOKEN: sets nothing; did you mean BRIDGE__JIRA__TOKEN?
     server.admin_listen: ":9090" is no address to listen on; write for example "127.0.0.1:9090"
+    server.page_listen: "9091/" is no address to listen on; write for example "0.0.0.0:9091"
     server.public_url: has no scheme; put https:// in front
     jira.url: has no scheme; put https:// in front (set by BRIDGE__JIRA__URL)
     jira.timeout: "1.5s" is no duration; write a whole number with ms, s, m, h or d, for example "20s"

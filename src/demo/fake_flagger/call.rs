@@ -1,6 +1,6 @@
 //! One HTTP call from the simulated Flagger to the bridge.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::{Client, header};
 use serde::Serialize;
@@ -73,18 +73,37 @@ pub(super) struct Body<'a> {
     pub metadata: Option<&'a Metadata>,
 }
 
-/// The metadata of an event.
+/// The metadata of a call.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Metadata {
+    /// What Flagger sends with an event.
+    Event(Event),
+    /// What the hook has in the Canary.
+    Hook(BTreeMap<String, String>),
+}
+
+/// An event of Flagger.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Metadata {
-    pub event_message: String,
-    pub event_type: &'static str,
-    pub timestamp: String,
+pub(super) struct Event {
+    event_message: String,
+    event_type: &'static str,
+    timestamp: String,
 }
 
 impl Metadata {
-    pub(super) fn new(message: &str, kind: &'static str, now: Millis) -> Self {
-        Self { event_message: message.to_owned(), event_type: kind, timestamp: now.0.to_string() }
+    pub(super) fn event(message: &str, kind: &'static str, now: Millis) -> Self {
+        let (event_message, timestamp) = (message.to_owned(), now.0.to_string());
+        Self::Event(Event { event_message, event_type: kind, timestamp })
+    }
+
+    /// The message of an event.
+    pub(super) fn into_message(self) -> Option<String> {
+        match self {
+            Self::Event(event) => Some(event.event_message),
+            Self::Hook(_) => None,
+        }
     }
 }
 

@@ -181,6 +181,30 @@ async fn a_newer_revision_restarts_without_a_question() {
     assert_ne!(next.calls[0].checksum, restart.checksum);
 }
 
+/// Confirm hooks send the metadata that the Canary has, and no other hook does. A stage without a hook is passed
+/// without a question.
+#[tokio::test]
+async fn the_hooks_are_those_of_the_canary() {
+    let (url, script) = bridge(VecDeque::new()).await;
+    let mut flagger = FakeFlagger::new(&url, "shop", "podinfo").unwrap();
+    flagger.keep_only(CONFIRM_PROMOTION);
+    for _ in 0..2 {
+        let _ = flagger.tick(Millis(7)).await;
+    }
+    flagger.push("v2");
+    flagger.set_metadata([("revision".to_owned(), "2.0".to_owned())].into());
+    while flagger.phase() != Phase::WaitingPromotion {
+        let _ = flagger.tick(Millis(7)).await;
+    }
+    let script = script.lock().unwrap();
+    let questions: Vec<&str> =
+        script.said.iter().filter(|said| said.0.starts_with("/gate/")).map(|said| said.0.as_str()).collect();
+    let [many @ .., last] = questions.as_slice() else { panic!("no questions") };
+    assert!(*last == "/gate/confirm-promotion" && many.iter().all(|path| *path == "/gate/rollback"));
+    let with_metadata = script.bodies.iter().filter(|body| body.contains(r#""metadata":{"revision":"2.0"}"#));
+    assert_eq!(with_metadata.count(), 1, "{:?}", script.bodies);
+}
+
 #[test]
 fn only_three_answers_are_open() {
     let open = |status| Answered::Response { status, line: String::new() }.is_open();

@@ -9,7 +9,11 @@ use crate::{
     clock::Clock,
     demo::{
         commentary::Commentary,
-        fake_flagger::{Call, FakeFlagger, Phase, Tick},
+        fake_flagger::{
+            CONFIRM_HOOKS, CONFIRM_PROMOTION, CONFIRM_ROLLOUT, CONFIRM_TRAFFIC_INCREASE, Call, FakeFlagger,
+            Phase, Tick,
+        },
+        release::Release,
         world::{RETRY_INTERVAL, World},
     },
     gate::Verdict,
@@ -17,10 +21,10 @@ use crate::{
 };
 
 /// The questions of a rollout, in order.
-pub(super) const STAGES: [&str; 3] = [ROLLOUT, TRAFFIC, PROMOTION];
-pub(super) const ROLLOUT: &str = "confirm-rollout";
-pub(super) const TRAFFIC: &str = "confirm-traffic-increase";
-pub(super) const PROMOTION: &str = "confirm-promotion";
+pub(super) const STAGES: [&str; 3] = CONFIRM_HOOKS;
+pub(super) const ROLLOUT: &str = CONFIRM_ROLLOUT;
+pub(super) const TRAFFIC: &str = CONFIRM_TRAFFIC_INCREASE;
+pub(super) const PROMOTION: &str = CONFIRM_PROMOTION;
 /// The timeout for each condition.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval between two checks of Flagger while waiting.
@@ -72,7 +76,7 @@ impl<'a> Story<'a> {
     /// A developer pushes a revision.
     pub(super) fn push(&mut self, revision: &str) {
         self.commentary.say(&format!("A developer pushes {revision} of {}", self.flagger.canary()));
-        self.flagger.push(revision);
+        Release::of_bob(revision).push_to(&mut self.flagger);
         self.world.cluster.show(&self.flagger);
     }
 
@@ -223,10 +227,9 @@ impl<'a> Story<'a> {
 
     /// Expects exactly this number of tickets for this canary in Jira.
     pub(super) fn expect_tickets(&self, number: usize) -> StoryResult {
-        let name = format!("{NAMESPACE}/{} ", self.canary);
         let issues = self.world.jira.issues();
-        let keys: Vec<_> =
-            issues.iter().filter(|issue| issue.summary.contains(&name)).map(|issue| &issue.key).collect();
+        let about = issues.iter().filter(|issue| issue.summary.contains(self.canary));
+        let keys: Vec<_> = about.map(|issue| &issue.key).collect();
         self.expect(keys.len() == number, &format!("{number} tickets in all"), &keys)
     }
 

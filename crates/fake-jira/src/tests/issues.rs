@@ -78,7 +78,7 @@ async fn only_fields_of_the_create_screen_are_accepted() {
     let mut by_value = with_priority.clone();
     by_value["priority"] = json!({ "value": "High" });
     let got = site.post("/rest/api/3/issue", json!({ "fields": by_value })).await;
-    assert_eq!(got.body["errors"]["priority"], "Option value '{\"value\":\"High\"}' is not valid");
+    assert_eq!(got.body["errors"]["priority"], "Specify the Priority (id or name) in the string format");
     assert_eq!(site.post("/rest/api/3/issue", json!({ "fields": with_priority })).await.status, 201);
     assert_eq!(site.jira.issue("OPS-1").unwrap().fields["priority"]["id"], "2");
     let meta = site.get("/rest/api/3/issue/createmeta/OPS/issuetypes/10004").await;
@@ -99,6 +99,68 @@ async fn only_fields_of_the_create_screen_are_accepted() {
         Vec::<String>::new(),
         "these are errors of the configuration, not mistakes of the caller"
     );
+}
+
+/// In a create and on the screen of a transition.
+#[tokio::test]
+async fn values_of_another_shape_and_unknown_options_are_refused() {
+    let names = || vec!["Low".to_owned(), "High".to_owned()];
+    let fields_of_screen = [
+        ("priority", Shape::Select(names())),
+        ("components", Shape::MultiSelect(names())),
+        ("fixVersions", Shape::MultiSelect(names())),
+        ("assignee", Shape::User),
+        ("customfield_1", Shape::Select(names())),
+        ("customfield_2", Shape::MultiSelect(names())),
+        ("customfield_3", Shape::Users),
+        ("customfield_4", Shape::Text),
+        ("customfield_5", Shape::Number),
+    ];
+    let person = json!({ "accountId": MIA });
+    let table = [
+        ("priority", json!({ "name": "High" }), true),
+        ("priority", json!({ "id": "2" }), true),
+        ("priority", json!("High"), false),
+        ("priority", json!({ "name": "Urgent" }), false),
+        ("priority", json!({ "value": "High" }), false),
+        ("components", json!([{ "name": "Low" }, { "name": "High" }]), true),
+        ("components", json!("High"), false),
+        ("components", json!({ "name": "High" }), false),
+        ("components", json!(["High"]), false),
+        ("components", json!([{ "name": "Web" }]), false),
+        ("fixVersions", json!([{ "name": "High" }]), true),
+        ("fixVersions", json!([{ "value": "High" }]), false),
+        ("assignee", person.clone(), true),
+        ("assignee", json!(MIA), false),
+        ("assignee", json!({ "name": "mia" }), false),
+        ("assignee", json!({ "accountId": "nobody" }), false),
+        ("customfield_1", json!({ "value": "High" }), true),
+        ("customfield_1", json!({ "name": "High" }), false),
+        ("customfield_1", json!("High"), false),
+        ("customfield_1", json!({ "value": "Urgent" }), false),
+        ("customfield_1", json!([{ "value": "High" }]), false),
+        ("customfield_2", json!([{ "value": "High" }]), true),
+        ("customfield_2", json!({ "value": "High" }), false),
+        ("customfield_3", json!([person]), true),
+        ("customfield_3", json!([MIA]), false),
+        ("customfield_4", json!("text"), true),
+        ("customfield_4", json!({ "value": "text" }), false),
+        ("customfield_4", json!(3), false),
+        ("customfield_5", json!(3), true),
+        ("customfield_5", json!("3"), false),
+    ];
+    let site = Site::cloud().await;
+    for (id, shape) in fields_of_screen {
+        site.jira.add_create_field("OPS", "Change", Field::optional(id, "Field", shape));
+    }
+    for (id, value, fits) in table {
+        let mut fields = fields("x");
+        fields[id] = value.clone();
+        let got = site.post("/rest/api/3/issue", json!({ "fields": fields })).await;
+        assert_eq!(got.status, if fits { 201 } else { 400 }, "{id} {value}: {}", got.text);
+        assert_eq!(got.body["errors"][id].is_string(), !fits, "{id} {value}: {}", got.text);
+    }
+    assert_eq!(site.jira.complaints(), Vec::<String>::new(), "these are mistakes of the configuration");
 }
 
 #[tokio::test]
