@@ -13,7 +13,16 @@ WORKDIR /src
 COPY . .
 RUN cargo build --release --locked \
  && install -D target/release/flagger-jira-bridge /out/usr/local/bin/flagger-jira-bridge \
+ && install -D --mode=644 LICENSE /out/usr/share/doc/flagger-jira-bridge/LICENSE \
  && mkdir /out/data
+# Completions and manual pages, for those who take them out of the image.
+RUN cd /out/usr/share \
+ && mkdir -p bash-completion/completions zsh/vendor-completions fish/vendor_completions.d \
+ && PATH=/out/usr/local/bin \
+ && flagger-jira-bridge completions bash >bash-completion/completions/flagger-jira-bridge \
+ && flagger-jira-bridge completions zsh >zsh/vendor-completions/_flagger-jira-bridge \
+ && flagger-jira-bridge completions fish >fish/vendor_completions.d/flagger-jira-bridge.fish \
+ && flagger-jira-bridge man man/man1
 
 # No shell, no package manager, user 65532. Nothing but /data is ever written, so the root may be read-only. It brings what the
 # program needs: glibc, libgcc, and in /etc/ssl/certs the authorities that Jira's certificate is checked with.

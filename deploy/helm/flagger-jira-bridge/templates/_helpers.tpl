@@ -29,17 +29,32 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{- /* The metadata of an object without name and namespace: a list of the context, and further labels and annotations. */}}
+{{- define "bridge.labelsAndAnnotations" -}}
+{{- $root := index . 0 -}}
+labels:
+  {{- include "bridge.labels" (list $root (index . 1)) | nindent 2 }}
+{{- with merge (dict) (index . 2) $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- /* The metadata of an object: a list of the context, what is appended to the name, and further labels and annotations. */}}
 {{- define "bridge.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ include "bridge.fullname" $root }}{{ index . 1 }}
 namespace: {{ $root.Release.Namespace }}
-labels:
-  {{- include "bridge.labels" (list $root (index . 2)) | nindent 2 }}
-{{- with merge (dict) (index . 3) $root.Values.commonAnnotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
+{{ include "bridge.labelsAndAnnotations" (list $root (index . 2) (index . 3)) }}
 {{- end }}
+
+{{- define "bridge.serviceAccountName" -}}
+{{- default (include "bridge.fullname" .) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- /* replicaCount, or its former name. */}}
+{{- define "bridge.replicas" -}}
+{{- if kindIs "invalid" .Values.replicas }}{{ .Values.replicaCount }}{{ else }}{{ .Values.replicas }}{{ end }}
 {{- end }}
 
 {{- define "bridge.gateSecret" -}}
@@ -83,6 +98,7 @@ annotations:
 {{- $listen := .Values.listenAddress }}
 {{- $server := dict "gate_listen" (printf "%s:8080" $listen) "webhook_listen" (printf "%s:8081" $listen) }}
 {{- $_ := set $server "admin_listen" (printf "%s:9090" (ternary $listen "127.0.0.1" .Values.admin.enabled)) }}
+{{- if .Values.page.enabled }}{{ $_ := set $server "page_listen" (printf "%s:9091" $listen) }}{{ end }}
 {{- if .Values.secrets.tls.name }}
 {{- $_ := set $server "tls" (dict "cert_file" "/secrets/tls/tls.crt" "key_file" "/secrets/tls/tls.key") }}
 {{- end }}
@@ -119,8 +135,7 @@ annotations:
 
 {{- /* Longer than server.shutdown_grace, so that the bridge ends by itself. */}}
 {{- define "bridge.terminationGrace" -}}
-{{- $grace := dig "server" "shutdown_grace" "20s" .Values.config | toString | trim }}
-{{- if not (regexMatch "^[0-9]+ *(ms|s|m|h|d)$" $grace) }}{{ fail (printf "config.server.shutdown_grace: %q is no duration such as 20s" $grace) }}{{ end }}
+{{- $grace := dig "server" "shutdown_grace" "20s" .Values.config }}
 {{- $number := regexFind "^[0-9]+" $grace | int64 }}
 {{- $unit := regexFind "[a-z]+$" $grace }}
 {{- if eq $unit "ms" }}{{ add (div $number 1000) 11 }}{{ else }}{{ add (mul $number (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) $unit)) 10 }}{{ end }}
@@ -146,12 +161,7 @@ name: {{ include "bridge.rbacName" . }}
 {{- with index . 1 }}
 namespace: {{ . }}
 {{- end }}
-labels:
-  {{- include "bridge.labels" (list $root (dict)) | nindent 2 }}
-{{- with $root.Values.commonAnnotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{ include "bridge.labelsAndAnnotations" (list $root (dict) (dict)) }}
 {{- end }}
 
 {{- /* "true" if the bridge reads the API server of the cluster that it runs in. */}}
@@ -182,8 +192,15 @@ all, with one watch for each kind. */}}
 {{- $_ := required "config.jira.url is missing: for example https://example.atlassian.net" (dig "jira" "url" "" .Values.config) }}
 {{- $_ := required "config.ticket.project is missing: the key of the Jira project in which tickets are opened" (dig "ticket" "project" "" .Values.config) }}
 {{- $_ := required "secrets.jiraToken.name is missing: the Secret that holds Jira's token" .Values.secrets.jiraToken.name }}
-{{- if and (gt (int .Values.replicas) 1) (not .Values.secrets.postgresUrl.name) }}
-{{- fail (printf "replicas: %d needs PostgreSQL: set secrets.postgresUrl.name, or replicas: 1" (int .Values.replicas)) }}
+{{- if not (or (kindIs "invalid" .Values.replicas) (eq (int .Values.replicaCount) 1)) }}
+{{- fail "replicaCount and replicas are both set: remove replicas, the former name of replicaCount" }}
+{{- end }}
+{{- $replicas := include "bridge.replicas" . | int }}
+{{- if and (gt $replicas 1) (not .Values.secrets.postgresUrl.name) }}
+{{- fail (printf "replicaCount: %d needs PostgreSQL: set secrets.postgresUrl.name, or replicaCount: 1" $replicas) }}
+{{- end }}
+{{- if not .Values.serviceAccount.create }}
+{{- $_ := required "serviceAccount.name is missing: with create: false it names an existing ServiceAccount" .Values.serviceAccount.name }}
 {{- end }}
 {{- if .Values.ingress.enabled }}
 {{- $_ := required "ingress.host is missing: the name under which Jira reaches the webhook" .Values.ingress.host }}
