@@ -17,7 +17,7 @@ use flagger_jira_bridge::{
     millis::Millis,
     policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Observed, Rules, Subject},
-    ticket,
+    ticket::{self, People, Surroundings},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::SecretString;
@@ -105,7 +105,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let ticket =
         Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
     let opening = changed(&Canary::new(id()), &question.asked())?;
-    let waiting = changed(&opening, &Event::Opened { gate: &fresh, ticket, statuses: None })?;
+    let waiting = changed(&opening, &Event::Opened { gate: &fresh, ticket, statuses: None, shows: None })?;
     let status = |id: &str, name: &str| Status { id: id.into(), name: name.into() };
     let by = Person { id: "5b1".into(), name: "Mia".into(), app: false };
     let entry =
@@ -182,11 +182,15 @@ fn policy() -> anyhow::Result<Policy> {
 fn words(criterion: &mut Criterion) -> anyhow::Result<()> {
     let policy = policy()?;
     let question = Question::new()?;
-    let page = Some("https://bridge.example.com/");
-    ticket::draft(&question.subject, &policy.base, page)
+    let around = Surroundings {
+        status_page: Some("https://bridge.example.com/"),
+        browse: &|key| format!("https://jira.example.com/browse/{key}"),
+        people: &People::default(),
+    };
+    ticket::draft(&question.subject, &policy.base, &around)
         .map_err(|error| anyhow::anyhow!("{}", error.what))?;
     criterion.bench_function("write a ticket", |bench| {
-        bench.iter(|| ticket::draft(black_box(&question.subject), &policy.base, page));
+        bench.iter(|| ticket::draft(black_box(&question.subject), &policy.base, &around));
     });
     let deny = ["{{ metadata.team }}".to_owned()];
     criterion.bench_function("render approval.deny", |bench| {

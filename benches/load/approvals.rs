@@ -37,7 +37,7 @@ fn keys(world: &World) -> Vec<String> {
     for issue in world.jira.issues() {
         let number = issue
             .summary
-            .split("/app-")
+            .split(" app-")
             .nth(1)
             .and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
         if let Some(number) = number {

@@ -26,12 +26,15 @@ mod stories {
     mod cluster_isolation;
     mod command_concurrency;
     mod flagger_edge_cases;
+    mod history;
     mod late_moves;
     mod poll_priority;
     mod random_histories;
     mod rejection;
     mod rollout_endings;
     mod team_isolation;
+    mod ticket_links;
+    mod told;
     mod unguarded;
     mod untrusted_text;
     mod what_changes;
@@ -56,6 +59,7 @@ mod failures {
     mod store_faults;
     mod store_unavailable;
     mod tickets_not_found;
+    mod two_mistakes;
 }
 
 /// Several bridges on one database.
@@ -63,6 +67,7 @@ mod replicas;
 
 /// Interfaces that others rely on: Flagger's recorded messages, Jira's API, stored data, metrics; and the module map.
 mod contract {
+    mod api;
     mod flagger_traces;
     pub(crate) mod jira_openapi;
     mod metrics;
@@ -73,8 +78,10 @@ mod contract {
 /// The program as a process: commands, output, log, signals and exit codes.
 mod cli {
     mod check;
-    mod demo;
+    mod config_output;
+    pub(crate) mod demo;
     mod gates_output;
+    mod generated;
     mod help;
     mod password_redaction;
     mod serve;
@@ -84,10 +91,15 @@ mod cli {
 
 /// README.md and `docs/` match the program.
 mod docs {
+    mod answers;
     mod contributing;
+    pub(crate) mod flagger;
     mod guides;
+    mod install;
+    mod install_path;
     mod messages;
-    pub(crate) mod readme;
+    pub(crate) mod page;
+    mod readme;
 }
 
 /// The real Flagger on a real API server.
@@ -96,6 +108,8 @@ mod cluster;
 /// Deployment: manifests, image, monitoring, certificates, proxies, secrets and volumes.
 mod deploy {
     mod ca_and_proxy;
+    mod chart_readme;
+    mod chart_schema;
     pub(crate) mod image;
     mod listener_tls;
     mod manifests;

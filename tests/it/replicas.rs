@@ -66,7 +66,8 @@ impl Replica {
         let bridge = Arc::new(Bridge::new(config, clock.clone()).unwrap());
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listeners = Listeners { gate: bind().await, webhook: bind().await, admin: bind().await };
+        let listeners =
+            Listeners { gate: bind().await, webhook: bind().await, admin: bind().await, page: None };
         let addresses = [&listeners.gate, &listeners.webhook, &listeners.admin]
             .map(|listener| format!("http://{}", listener.local_addr().unwrap()));
         bridge.listen(listeners, &stop, &mut tasks).unwrap();
@@ -252,6 +253,10 @@ async fn both_are_asked_at_once() {
         }
     }
     assert_eq!(two.first.gates().await.as_array().unwrap().len(), CANARIES);
+    two.second.run_worker().await;
+    for ticket in two.jira.issues() {
+        assert_eq!(ticket.comments.len(), 1, "both replicas answered, and one comment says so");
+    }
     assert_eq!(two.jira.issues().len(), CANARIES);
     assert_eq!(two.jira.complaints(), Vec::<String>::new());
     assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);

@@ -44,7 +44,7 @@ pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 /// When every test begins: 2026-09-21T14:13:20Z.
 const START: Millis = Millis(1_790_000_000_000);
 /// Placeholder host names of the listeners, replaced when the process that gets the request is chosen.
-const LISTENERS: [&str; 3] = ["gate", "webhook", "admin"];
+const LISTENERS: [&str; 4] = ["gate", "webhook", "admin", "page"];
 /// Searches after a crash: together they last longer than Jira's search may lag.
 const SEARCHES: u32 = 10;
 const SEARCHED_EVERY: Duration = Duration::from_secs(15);
@@ -387,7 +387,10 @@ impl World {
             // `None` if it was killed, which the loop below notices.
             drop(
                 process
-                    .run_on_worker(async |worker: Arc<Worker>| worker.read_canaries().await.unwrap())
+                    .run_on_worker(async |worker: Arc<Worker>| {
+                        drop(worker.try_new_token().await.unwrap());
+                        worker.read_canaries().await.unwrap()
+                    })
                     .await,
             );
         }
@@ -502,12 +505,17 @@ impl World {
         self.request(LISTENERS[2], method, path)
     }
 
+    /// A request to the listener of the page.
+    pub(crate) fn page_listener(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.request(LISTENERS[3], method, path)
+    }
+
     /// A request to a listener; the process is chosen when it is sent.
     fn request(&self, listener: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("http://{listener}{path}"))
     }
 
-    /// The address of a listener: gate, webhook, admin.
+    /// The address of a listener: gate, webhook, admin, page.
     pub(crate) fn address(&self, listener: usize) -> String {
         self.processes()[0].addresses[listener].clone()
     }

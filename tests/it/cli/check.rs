@@ -24,6 +24,8 @@ mod table;
 
 use table::{Case, Reach, cases};
 
+use crate::docs::page::Page;
+
 const DOC: &str = "docs/check.md";
 /// Between these two lines the document is generated from the table.
 const BEGIN: &str = "<!-- from here on as the program prints it -->\n";
@@ -225,10 +227,11 @@ async fn every_mistake_is_found_and_documented() {
     }
     let mut done = tasks.join_all().await;
     done.sort_by_key(|(nth, ..)| *nth);
-    let (mut text, mut section) = (String::new(), "");
+    let (mut contents, mut text, mut section) = ("Contents:\n\n".to_owned(), String::new(), "");
     for (_, case, seen) in &done {
         if case.section != section {
             section = case.section;
+            contents += &format!("- [{section}](#{})\n", Page::anchor(section));
             text += &format!("## {section}\n\n");
         }
         text += &shown(case, seen);
@@ -236,7 +239,7 @@ async fn every_mistake_is_found_and_documented() {
     let doc = std::fs::read_to_string(DOC).unwrap();
     let (head, rest) = doc.split_once(BEGIN).unwrap();
     let (had, tail) = rest.split_once(END).unwrap();
-    let made = format!("\n{text}");
+    let made = format!("\n{contents}\n{text}");
     if std::env::var_os("TEST_WRITE_DOCS").is_some() {
         std::fs::write(DOC, format!("{head}{BEGIN}{made}{END}{tail}")).unwrap();
         return;

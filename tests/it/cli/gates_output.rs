@@ -91,7 +91,7 @@ fn gate(canary: &str, state: &str, reason: &str) -> Value {
         "cluster": "default", "namespace": "shop", "canary": canary, "stage": "confirm-promotion", "gate": null,
         "state": state, "reason": reason, "asked_at": "2026-01-01T00:00:00Z",
         "ticket": { "key": "OPS-12", "url": "https://jira.example.com/browse/OPS-12", "status": "To Do" },
-        "rollout": null,
+        "rollout": { "began_at": "2026-01-01T00:00:00Z", "base": null, "revision": "5f", "label": "2.15.0", "course": "running" },
     })
 }
 
@@ -149,6 +149,7 @@ async fn a_terminal_gets_colours_and_addresses() {
     insta::assert_snapshot!(plain.replace(&ago, "AGO"), @"
     STATE     STAGE              CANARY            TICKET  SINCE
     rejected  confirm-promotion  default/shop/web  OPS-12  AGO
+      version 2.15.0
       https://jira.example.com/browse/OPS-12
       rejected by Mia [2J 1A, who wants a smaller change first
     ");
@@ -171,7 +172,13 @@ async fn a_terminal_gets_colours_and_addresses() {
         String::from_utf8(output.stdout).unwrap()
     };
     let lines = piped(&[xterm], &[]);
-    assert!(!lines.contains('\u{1b}') && lines.ends_with("who wants a smaller change first\n"), "{lines:?}");
+    assert!(!lines.contains('\u{1b}'), "{lines:?}");
+    assert!(
+        lines.ends_with(
+            "who wants a smaller change first\n  version 2.15.0\n  https://jira.example.com/browse/OPS-12\n"
+        ),
+        "{lines:?}"
+    );
     assert!(piped(&[xterm, ("CLICOLOR_FORCE", "1")], &[]).contains("\u{1b}[31mrejected\u{1b}[0m"));
     for json in
         [piped(&[("CLICOLOR_FORCE", "1")], &["--json"]), on_terminal(40, bridge.gates(&["--json"], &[xterm]))]
@@ -235,7 +242,7 @@ async fn a_pipe_gets_only_changes() {
         out.lines().map_while(Result::ok).try_for_each(|line| send.send(line)).is_err()
     });
     let first = block(&lines);
-    assert!(first.len() == 3 && first[0].ends_with('Z') && first[1].starts_with("STATE"), "{first:?}");
+    assert!(first.len() == 5 && first[0].ends_with('Z') && first[1].starts_with("STATE"), "{first:?}");
     assert!(first[2].ends_with("  first"), "{first:?}");
     bridge.is_asked(2).await;
     bridge.says(&two);

@@ -19,18 +19,21 @@ fn own(command: &str) -> String {
 fn of_the_program() {
     let help = run(&["--help"]).1;
     let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    insta::assert_snapshot!(help, @"
+    insta::assert_snapshot!(help, @r"
     Opens Flagger's gates from Jira: one approval opens one gate of one rollout, and nothing else does
 
     Usage: flagger-jira-bridge [OPTIONS] <COMMAND>
 
     Commands:
-      serve  Run the bridge until it is stopped
-      check  Prove the configuration against the real Jira, changing nothing
-      demo   Try it out: a Jira to click in, a simulated Flagger, and the bridge between them
-      gates  Show what waits, for which ticket, since when, and why
-      audit  Print the record of what was decided, by whom, on which evidence; or check that it was not changed
-      help   Print this message or the help of the given subcommand(s)
+      serve        Run the bridge until it is stopped
+      check        Test the configuration against the real Jira, without changing anything
+      demo         Try it: a simulated Jira to click in, a simulated Flagger, and the bridge between them
+      gates        Show what waits, for which ticket, since when, and why
+      config       Print the settings in force: the defaults, the file and the environment, with all secrets hidden
+      audit        Print the record of who decided what, on which evidence; or verify that nobody changed it
+      completions  Print the completion script of a shell
+      man          Print the manual page, or write the pages of all commands to a directory
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -41,22 +44,22 @@ fn of_the_program() {
 
     Options of every command:
       -c, --config <FILE>
-              The configuration, for serve, check and audit. Each key is also a variable: BRIDGE__JIRA__TOKEN is jira.token
+              The configuration (serve, check, config, audit). Keys are variables, too: BRIDGE__JIRA__TOKEN is jira.token
 
               [env: BRIDGE_CONFIG=]
               [default: config.toml]
 
           --log-format <FORMAT>
-              How the log is written, to standard error. RUST_LOG says how much of it: warn, or debug
+              The format of the log, which goes to standard error. RUST_LOG sets its level, such as warn or debug
 
               Possible values:
               - text: For people
-              - json: One object a line
+              - json: One JSON object per line
 
               [env: BRIDGE_LOG_FORMAT=]
               [default: text]
 
-    Begin with demo: it needs nothing. Then write a config.toml, and let check prove it before serve runs.
+    Start with demo: it needs nothing. Then write a config.toml, and test it with check before you run serve.
     ");
 }
 
@@ -66,10 +69,10 @@ fn of_each_command() {
     Run the bridge until it is stopped
 
     It listens for Flagger (server.gate_listen), for Jira's webhook (server.webhook_listen) and for people
-    (server.admin_listen), and starts without Jira or database: gates stay closed until both are there.
-    SIGTERM or SIGINT ends it once the work in progress is finished.
+    (server.admin_listen). It starts without Jira or database; gates stay closed until it reaches both.
+    On SIGTERM or SIGINT it finishes the work in progress and ends.
 
-    Exit code: 0 if a signal stopped it, 1 if a task died or a port is taken, 2 if the configuration is wrong.
+    Exit code: 0 if a signal stopped it, 1 if a task failed or a port is in use, 2 if the configuration is wrong.
 
     Usage: flagger-jira-bridge serve [OPTIONS]
 
@@ -81,10 +84,10 @@ fn of_each_command() {
               Print version
     ");
     insta::assert_snapshot!(own("check"), @"
-    Prove the configuration against the real Jira, changing nothing
+    Test the configuration against the real Jira, without changing anything
 
     Each line is ok, warn or FAIL, names the key to edit, and says what to put there. A line that begins with FAIL
-    has to be fixed before serve can open a ticket or a gate.
+    must be fixed before serve can open a ticket or a gate.
 
     Exit code: 0 if nothing failed, 1 if something did, 2 if the configuration cannot be read.
 
@@ -97,25 +100,41 @@ fn of_each_command() {
       -V, --version
               Print version
     ");
+    insta::assert_snapshot!(own("config"), @r"
+    Print the settings in force: the defaults, the file and the environment, with all secrets hidden
+
+    The output is a configuration that serve accepts. A comment after each value says where it comes from.
+
+    Exit code: 0 if the configuration is right, 2 if it is wrong.
+
+    Usage: flagger-jira-bridge config [OPTIONS]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    ");
     insta::assert_snapshot!(own("demo"), @"
-    Try it out: a Jira to click in, a simulated Flagger, and the bridge between them
+    Try it: a simulated Jira to click in, a simulated Flagger, and the bridge between them
 
-    Everything listens on loopback only and is gone afterwards. It needs no configuration, and prints one with
-    which check and serve work in a second terminal.
+    Everything listens on loopback only, and nothing is kept afterwards. It needs no configuration. With --jira-only it
+    prints one for check and serve in a second terminal.
 
-    Exit code: 0 if all went right, 1 otherwise.
+    Exit code: 0 if everything worked or Ctrl-C ended it, 1 if a story went wrong or a port is taken.
 
     Usage: flagger-jira-bridge demo [OPTIONS]
 
     Options:
           --auto
-              Play every story without user input, and exit: 0 if all went right, 1 otherwise
+              Play every story without clicks, and exit
 
           --jira-only
-              Play only Jira, for check and serve in a second terminal; prints a config.toml that stays right
+              Simulate only Jira, for check and serve in a second terminal, and print a config.toml that keeps working
 
           --kind <KIND>
-              Which Jira is played
+              Which kind of Jira to simulate
 
               Possible values:
               - cloud:       REST v3, with an e-mail and an API token
@@ -124,9 +143,8 @@ fn of_each_command() {
               [default: cloud]
 
           --port <PORT>
-              The port of Jira, on loopback
-
-              [default: 18070]
+              The port of Jira, on loopback: 18070 with --jira-only, otherwise a free one. The demo's bridge takes the
+              three ports after it: status page, Flagger, Jira's webhook
 
       -h, --help
               Print help (see a summary with '-h')
@@ -140,27 +158,27 @@ fn of_each_command() {
     Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
 
     Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
-    shows where each ticket can be read.
+    shows each ticket's address.
 
-    Exit code: 0 if the bridge answered, 1 if it cannot be asked.
+    Exit code: 0 if the bridge answered, 1 otherwise.
 
     Usage: flagger-jira-bridge gates [OPTIONS]
 
     Options:
           --json
-              Print what the bridge answers: one JSON array
+              Print the bridge's answer, one JSON array
 
           --unguarded
-              Show the Canaries that ask nobody, in place of the gates
+              Show the Canaries that ask for no approval, instead of the gates
 
           --watch [<SECONDS>]
-              Ask again every so many seconds (2 if left out) until Ctrl-C. A terminal is redrawn, a pipe gets what changed
+              Ask again every so many seconds (default 2) until Ctrl-C. Redraws a terminal, prints only changes to a pipe
 
           --namespace <NAME>
-              Only those of this namespace
+              Only this namespace
 
           --canary <NAME>
-              Only those of canaries with this name
+              Only canaries with this name
 
           --admin <URL>
               The address of the bridge: its server.admin_listen
@@ -174,8 +192,8 @@ fn of_each_command() {
       -V, --version
               Print version
     ");
-    insta::assert_snapshot!(own("audit"), @"
-    Print the record of what was decided, by whom, on which evidence; or check that it was not changed
+    insta::assert_snapshot!(own("audit"), @r"
+    Print the record of who decided what, on which evidence; or verify that nobody changed it
 
     Reads the database that store.url names, whether or not a bridge runs.
 
@@ -185,20 +203,78 @@ fn of_each_command() {
 
     Options:
           --since <AGE>
-              Only what is not older than this: a whole number with s, m, h or d, such as 30d
+              Only rows that are not older than this: a whole number with s, m, h or d, such as 30d
 
           --format <FORMAT>
-              How it is printed
+              The output format
 
               Possible values:
-              - jsonl: One object a line
-              - csv:   A line of headings, then one line a row
+              - jsonl: One JSON object per line, with all the evidence
+              - csv:   A table for a spreadsheet, with a column for each fact
 
               [default: jsonl]
+
+          --ticket <KEY>
+              Only what concerns this ticket
+
+          --canary <NAME>
+              Only what concerns canaries with this name
+
+          --namespace <NAME>
+              Only what concerns canaries of this namespace
+
+          --cluster <NAME>
+              Only what concerns canaries of this cluster
 
           --verify
               Check that no row was changed, removed, inserted or moved since it was written
 
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    ");
+    insta::assert_snapshot!(own("completions"), @"
+    Print the completion script of a shell
+
+    Save it where your shell looks for completions:
+
+    bash: ~/.local/share/bash-completion/completions/flagger-jira-bridge
+
+    zsh: _flagger-jira-bridge, in a directory of $fpath
+
+    fish: ~/.config/fish/completions/flagger-jira-bridge.fish
+
+    Usage: flagger-jira-bridge completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>
+              The shell
+
+              [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    ");
+    insta::assert_snapshot!(own("man"), @"
+    Print the manual page, or write the pages of all commands to a directory
+
+    To read it: flagger-jira-bridge man | man -l -
+
+    Exit code: 0 if it was written, 1 if not.
+
+    Usage: flagger-jira-bridge man [OPTIONS] [DIRECTORY]
+
+    Arguments:
+      [DIRECTORY]
+              Write the pages to this directory, one for each command. It is created if it does not exist
+
+    Options:
       -h, --help
               Print help (see a summary with '-h')
 

@@ -74,7 +74,7 @@ async fn recreated() {
     scene.pushes(&image("1.2.1")).await;
     let first = scene.decides_at("confirm-promotion", "Approved").await;
     scene.recreates(shipped("blue-green")).await;
-    scene.is_told(&first, "opens nothing any more").await;
+    scene.is_told(&first, "no longer controls anything").await;
     scene.pushes(&image("1.2.2")).await;
     let second = scene.decides_at("confirm-promotion", "Approved").await;
     assert_ne!(first, second);

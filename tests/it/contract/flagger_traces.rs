@@ -139,7 +139,7 @@ fn outcome(path: &str, body: &Value) -> Option<&'static str> {
 fn endings(ticket: &IssueView) -> Vec<&'static str> {
     let comments: Vec<String> =
         ticket.comments.iter().map(|comment| comment.text().replace('\n', " ")).collect();
-    let ends = comments.iter().filter(|said| said.contains("This ticket opens nothing any more"));
+    let ends = comments.iter().filter(|said| said.contains("This ticket no longer controls anything"));
     let words = ["WITHOUT this approval", "succeeded", "failed", "superseded", "abandoned"];
     ends.filter_map(|said| words.into_iter().find(|word| said.contains(word))).collect()
 }

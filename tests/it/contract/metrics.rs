@@ -32,6 +32,8 @@ impl<'a> Counting<'a> {
         self.world.ticks().await;
         let text = self.world.sends(self.world.admin("GET", "/metrics")).await.body;
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket{"));
+        // The process is that of the tests.
+        let lines = lines.filter(|line| !line.starts_with("process_"));
         let series = lines.map(|line| line.strip_prefix(PREFIX).unwrap().rsplit_once(' ').unwrap());
         let series = series.filter(|(name, _)| !name.starts_with("jira_request_seconds_sum"));
         series.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
@@ -119,6 +121,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     jira_request_seconds_count{operation="myself",status="2xx"} +1
     jira_request_seconds_count{operation="server_info",status="2xx"} +1
     jira_request_seconds_count{operation="statuses",status="2xx"} +1
+    oldest_waiting_seconds +7
     outbox_oldest_seconds -7
     outbox_rows{state="pending"} -1
     poll_last_success_timestamp_seconds +1790000007
@@ -128,10 +131,13 @@ async fn a_rollout_from_the_question_to_its_end() {
     insta::assert_snapshot!(counting.moved().await, @r#"webhooks_total{source="jira",outcome="accepted"} +1"#);
     world.decides(&key, "Approved").await;
     insta::assert_snapshot!(counting.moved().await, @r#"
+    decision_seconds_count{decision="approved"} +1
+    decision_seconds_sum{decision="approved"} +7
     gates{state="approved"} +1
     gates{state="waiting"} -1
     jira_request_seconds_count{operation="look",status="2xx"} +1
     jira_request_seconds_count{operation="statuses",status="2xx"} +1
+    oldest_waiting_seconds -7
     poll_last_success_timestamp_seconds +20
     "#);
     world.advance(Duration::from_secs(40));
@@ -142,6 +148,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     approval_to_open_seconds_count +1
     approval_to_open_seconds_sum +60
     gate_verdicts_total{stage="confirm-promotion",verdict="open"} +2
+    outbox_rows{state="pending"} +1
     webhooks_total{source="flagger",outcome="accepted"} +2
     "#);
     assert_eq!(asks(&world, "/gate/rollback", "Progressing", "new1").await, 403);
@@ -159,6 +166,53 @@ async fn a_rollout_from_the_question_to_its_end() {
     world.run_worker().await;
     counting.moved().await;
     counting.counts_every_request();
+    world.finish().await;
+}
+
+/// The gate that waits longest; and how long each decision took, once, however often it is read or taken back.
+#[tokio::test]
+async fn how_long_people_take() {
+    let world = World::start(Flavour::Cloud).await;
+    let mut counting = Counting::begin(&world).await;
+    let key = world.promotion_waits().await;
+    world.advance(Duration::from_secs(3_600));
+    counting.moved().await;
+    assert_eq!(counting.last["oldest_waiting_seconds"], 3_600.0);
+    world.decides(&key, "Rejected").await;
+    for _ in 0..2 {
+        world.restarts().await;
+        world.advance(Duration::from_secs(60));
+        world.run_worker().await;
+    }
+    world.promotes().await;
+    counting = Counting::begin(&world).await;
+    world.decides(&key, "Approved").await;
+    let moved = counting.moved().await;
+    let decided: Vec<&str> = moved.lines().filter(|line| line.starts_with("decision_seconds")).collect();
+    insta::assert_snapshot!(decided.join("\n"), @r#"
+    decision_seconds_count{decision="approved"} +1
+    decision_seconds_sum{decision="approved"} +3740
+    "#);
+    assert_eq!(counting.last["oldest_waiting_seconds"], 0.0);
+    world.finish().await;
+}
+
+/// The usual metrics of a process, where its system has them.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_process() {
+    let world = World::start(Flavour::Cloud).await;
+    let text = world.sends(world.admin("GET", "/metrics")).await.body;
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
+    };
+    assert!((0.0..1e6).contains(&value("process_cpu_seconds_total")));
+    assert!((1e6..1e12).contains(&value("process_resident_memory_bytes")));
+    assert!((1.0..1e6).contains(&value("process_open_fds")));
+    assert!(value("process_max_fds") >= value("process_open_fds"));
+    assert!((1.7e9..1e10).contains(&value("process_start_time_seconds")));
+    assert_eq!(text.matches("# EOF").count(), 1);
     world.finish().await;
 }
 
@@ -236,6 +290,7 @@ async fn jira_that_asks_to_wait_and_refuses() {
     insta::assert_snapshot!(counting.moved().await, @r#"
     jira_request_seconds_count{operation="look",status="429"} +1
     jira_throttled_seconds_total +30
+    oldest_waiting_seconds +20
     "#);
     world.advances_timers(Duration::from_secs(30)).await;
     world.advance(Duration::from_secs(30));
@@ -258,6 +313,7 @@ async fn jira_that_asks_to_wait_and_refuses() {
     jira_request_seconds_count{operation="create",status="4xx"} +1
     jira_request_seconds_count{operation="issue",status="2xx"} +2
     jira_request_seconds_count{operation="label",status="2xx"} +1
+    oldest_waiting_seconds -50
     outbox_rows{state="parked"} +1
     rollouts_ended_total{how="superseded"} +1
     webhooks_total{source="flagger",outcome="accepted"} +1

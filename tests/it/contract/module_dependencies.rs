@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hooks", &["config", "text"]),
     ("check", &["clock", "config", "gate", "hooks", "http", "jira", "kubernetes", "millis", "policy", "rollout", "secret", "store", "text", "ticket"]),
     ("cli", &["clock", "config", "jira", "millis", "server_url", "store", "text"]),
-    ("serve", &["clock", "config", "gatekeeper", "http", "jira", "kubernetes", "metrics", "millis", "pem", "store", "worker"]),
+    ("serve", &["clock", "config", "gatekeeper", "http", "jira", "kubernetes", "metrics", "millis", "pem", "store", "view", "worker"]),
     ("demo", &["cli", "clock", "config", "gate", "jira", "millis", "serve", "text", "view"]),
 ];
 

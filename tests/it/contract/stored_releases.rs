@@ -252,6 +252,8 @@ fn promised(answer: &Answer) -> Value {
     let mut gate = answer.json();
     let fields = gate.as_object_mut().unwrap();
     fields.remove("reason");
+    // Newer than the first release.
+    fields.remove("last_asked_at");
     if let Some(ticket) = fields.get_mut("ticket").and_then(Value::as_object_mut) {
         ticket.remove("url");
     }

@@ -1,4 +1,4 @@
-//! The Dockerfile matches the program. `.ci/image` builds it.
+//! The Dockerfile matches the program, and the release. `.ci/image` builds it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use flagger_jira_bridge::{
 };
 
 const DOCKERFILE: &str = include_str!("../../../Dockerfile");
+const RELEASE: &str = include_str!("../../../.ci/release");
 const IGNORED: &str = include_str!("../../../.dockerignore");
 
 /// The instructions of a stage, each on one line.
@@ -119,10 +120,29 @@ fn the_stages_fit_each_other() {
     let Facts { user: (user, group), volume, entry_point, .. } = Facts::read();
     assert!(made.contains(&format!("install -D target/release/flagger-jira-bridge /out{}", entry_point[0])));
     assert!(made.contains(&format!("mkdir /out{volume}")), "{made}");
+    let license = "install -D --mode=644 LICENSE /out/usr/share/doc/flagger-jira-bridge/LICENSE";
+    assert!(made.contains(license), "{made}");
     let volume = format!("--from=build --chown={user}:{group} /out{volume} {volume}");
     assert_eq!(last.all("COPY"), ["--from=build /out/usr /usr", &volume]);
     assert!(last.position("COPY") < last.position("USER"), "USER applies only to the running program");
     assert!(last.position("RUN").is_none(), "the last stage has no shell");
+}
+
+/// The image and the release contain the same completions and manual pages.
+#[test]
+fn the_release_installs_what_the_image_does() {
+    let runs: Vec<&str> =
+        DOCKERFILE.lines().filter_map(|line| line.strip_prefix(" && flagger-jira-bridge ")).collect();
+    let runs: Vec<&str> = runs.iter().map(|run| run.trim_end_matches(" \\")).collect();
+    let made: Vec<&str> =
+        RELEASE.lines().filter_map(|line| line.trim().strip_prefix("flagger-jira-bridge ")).collect();
+    assert_eq!(runs, made);
+    insta::assert_snapshot!(runs.join("\n"), @r"
+    completions bash >bash-completion/completions/flagger-jira-bridge
+    completions zsh >zsh/vendor-completions/_flagger-jira-bridge
+    completions fish >fish/vendor_completions.d/flagger-jira-bridge.fish
+    man man/man1
+    ");
 }
 
 /// The tag of an image that is pinned by its digest.
@@ -146,7 +166,7 @@ fn the_build_context_contains_only_sources() {
         assert!(![".git", "target", "deploy", "config.toml"].contains(name), "{name}");
     }
     // Cargo needs the files that the manifests name. `.ci/image` checks the compiled files with cargo's own list.
-    for needed in ["Cargo.toml", "Cargo.lock", "README.md", "crates", "src", "benches", "tests"] {
+    for needed in ["Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "crates", "src", "benches", "tests"] {
         assert!(names.contains(&needed), "{needed}");
     }
 }

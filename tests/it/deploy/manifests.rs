@@ -11,7 +11,7 @@ use flagger_jira_bridge::config::{self, EXAMPLE};
 use serde_json::Value;
 
 use crate::{
-    docs::readme::{path_of, sent},
+    docs::flagger::{path_of, sent},
     world::{World, yaml},
 };
 
@@ -89,6 +89,7 @@ fn the_chart_takes_every_setting() {
         "server.gate_listen",
         "server.webhook_listen",
         "server.admin_listen",
+        "server.page_listen",
         "server.tls",
         "store.url",
         "flagger.token_file",
@@ -127,9 +128,9 @@ fn the_schema_matches_the_values() {
             return;
         };
         assert_eq!(schema["additionalProperties"], false, "{path} takes anything");
-        // Helm's own key, for subcharts.
-        let known: BTreeSet<&String> =
-            known.keys().filter(|key| path != "values" || *key != "global").collect();
+        // Helm's own key, for subcharts, and the former name of replicaCount.
+        let hidden = |key: &str| path == "values" && ["global", "replicas"].contains(&key);
+        let known: BTreeSet<&String> = known.keys().filter(|key| !hidden(key)).collect();
         assert_eq!(known, shown.keys().collect(), "{path}");
         for key in known {
             compare(&format!("{path}.{key}"), &schema["properties"][key], &values[key]);

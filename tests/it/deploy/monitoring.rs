@@ -10,7 +10,8 @@ use crate::world::{World, yaml};
 
 const DASHBOARD: &str = include_str!("../../../deploy/helm/flagger-jira-bridge/files/dashboard.json");
 const ALERTS: &str = include_str!("../../../deploy/helm/flagger-jira-bridge/files/alerts.yaml");
-const PREFIX: &str = "flagger_jira_bridge_";
+/// The beginnings of the names: the bridge's own, and those of its process.
+const PREFIXES: [&str; 2] = ["flagger_jira_bridge_", "process_"];
 
 /// The series of `/metrics` with their labels and values. Escapes in labels are not decoded: the bridge's labels have
 /// none.
@@ -32,7 +33,7 @@ impl Exposed {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let series = line.rsplit_once(' ').unwrap().0;
             let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-            let name = name.strip_prefix(PREFIX).unwrap();
+            assert!(PREFIXES.iter().any(|prefix| name.starts_with(prefix)), "{name}");
             let known = found.0.entry(name.to_owned()).or_default();
             for label in labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty()) {
                 let (label, value) = label.split_once('=').unwrap();
@@ -41,7 +42,7 @@ impl Exposed {
         }
         // Jira has given only successful answers.
         for (name, labels) in &mut found.0 {
-            if name.starts_with("jira_request_seconds") {
+            if name.starts_with("flagger_jira_bridge_jira_request_seconds") {
                 let answers = [Some(200), Some(302), Some(404), Some(429), Some(500), None];
                 labels.get_mut("status").unwrap().extend(answers.map(status_class).map(str::to_owned));
             }
@@ -62,8 +63,9 @@ impl Exposed {
     /// Checks that every series in an expression exists with its labels and values. Returns the names.
     fn check<'a>(&self, expression: &'a str) -> BTreeSet<&'a str> {
         let mut named = BTreeSet::new();
-        let mut labels: BTreeSet<&str> = ["job", "namespace"].into();
-        for rest in expression.split(PREFIX).skip(1) {
+        let mut labels: BTreeSet<&str> = ["job", "namespace", "instance"].into();
+        let starts = PREFIXES.iter().flat_map(|prefix| expression.match_indices(prefix)).map(|(at, _)| at);
+        for rest in starts.map(|at| &expression[at..]) {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
             let (name, rest) = rest.split_at(end);
             let known = self.0.get(name).unwrap_or_else(|| panic!("there is no {name}: {expression}"));
@@ -120,10 +122,22 @@ async fn the_dashboard_shows_every_metric() {
     }
 }
 
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
 #[tokio::test]
 async fn the_alerts_name_real_metrics() {
     let exposed = Exposed::find().await;
     let alerts = &yaml::documents(ALERTS)[0];
+    let anchors = anchors(include_str!("../../../docs/operations.md"));
     let mut names = BTreeSet::new();
     for rule in alerts["groups"].as_array().unwrap().iter().flat_map(|it| it["rules"].as_array().unwrap()) {
         let name = rule["alert"].as_str().unwrap();
@@ -133,6 +147,10 @@ async fn the_alerts_name_real_metrics() {
         for words in ["summary", "description"] {
             assert!(rule["annotations"][words].is_string(), "{name} has no {words}");
         }
+        let runbook = rule["annotations"]["runbook_url"].as_str().unwrap();
+        let anchor = runbook.strip_prefix("https://example.com/flagger-jira-bridge/docs/operations.md#");
+        assert_eq!(anchor, Some(name.to_lowercase().as_str()), "{runbook}");
+        assert!(anchors.contains(anchor.unwrap()), "docs/operations.md has no heading for {name}");
     }
     let promised =
         ["ApprovalWaitsLong", "BudgetRefused", "Down", "JiraUnreachable", "OutboxParked", "StoreFails"];

@@ -18,7 +18,7 @@ use crate::{deploy::image::Facts, world::yaml};
 /// The expected renderings: name, replicas, and the kinds of objects with their numbers.
 #[rustfmt::skip]
 const RENDERED: [(&str, u64, &str); 8] = [
-    ("helm-everything", 3, "1 ClusterRole, 1 ClusterRoleBinding, 2 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 3 Service, 1 ServiceAccount, 1 ServiceMonitor"),
+    ("helm-everything", 3, "1 ClusterRole, 1 ClusterRoleBinding, 3 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 4 Service, 1 ServiceAccount, 1 ServiceMonitor"),
     ("helm-minimal", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 1 Secret, 2 Service, 1 ServiceAccount"),
     ("helm-openshift", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
     ("helm-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 2 Role, 2 RoleBinding, 1 Secret, 3 Service, 1 ServiceAccount"),
@@ -260,14 +260,21 @@ fn the_pod_matches_the_configuration() {
             ("gate", config.server.gate_listen),
             ("webhook", config.server.webhook_listen),
         ];
-        assert_eq!(it.ports(), listeners.map(|(name, at)| (name, u64::from(at.port()))).into());
+        let mut ports: BTreeMap<&str, u64> = listeners.map(|(name, at)| (name, u64::from(at.port()))).into();
+        ports.extend(config.server.page_listen.map(|at| ("page", u64::from(at.port()))));
+        assert_eq!(it.ports(), ports);
+        assert_eq!(config.server.page_listen.is_some(), it.name == "helm-everything");
         assert!(listeners.iter().all(|(_, at)| at.ip().is_unspecified()), "{listeners:?}");
 
         // The admin listener has no TLS, and its own connection slots.
-        for (probe, path) in
+        for (name, path) in
             [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
         {
-            let probe = &it.container()[probe]["httpGet"];
+            let probe = &it.container()[name]["httpGet"];
+            if it.name == "helm-everything" && name == "livenessProbe" {
+                assert!(probe.is_null(), "the values turn it off");
+                continue;
+            }
             assert_eq!((&probe["path"], &probe["port"]), (&json!(path), &json!("admin")));
             assert_eq!(probe["scheme"].as_str().unwrap_or("HTTP"), "HTTP");
         }
@@ -329,6 +336,55 @@ fn values_become_settings() {
         assert!(config.flagger.token.is_some(), "{}", it.name);
         assert_eq!(config.store.allow_network_volume, it.name == "helm-everything");
         assert_eq!(config.jira.webhook_secret.is_some(), it.name != "helm-minimal");
+    });
+}
+
+/// Values of Kubernetes' own settings arrive where they belong.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn values_reach_their_objects() {
+    each(|it| {
+        let probes = ["startupProbe", "livenessProbe", "readinessProbe"].map(|name| {
+            let mut probe = it.container()[name].clone();
+            if let Some(probe) = probe.as_object_mut() {
+                probe.remove("httpGet");
+            }
+            probe
+        });
+        if it.name != "helm-everything" {
+            let defaults = [
+                json!({ "periodSeconds": 2, "failureThreshold": 30 }),
+                json!({ "timeoutSeconds": 5 }),
+                json!({ "periodSeconds": 5, "timeoutSeconds": 5 }),
+            ];
+            assert_eq!(probes, defaults, "{}", it.name);
+            return;
+        }
+        let changed = [
+            json!({ "periodSeconds": 2, "failureThreshold": 60 }),
+            Value::Null,
+            json!({ "periodSeconds": 10, "timeoutSeconds": 5 }),
+        ];
+        assert_eq!(probes, changed);
+        let budget = it.all("PodDisruptionBudget").next().unwrap();
+        assert_eq!(budget["spec"]["minAvailable"], "50%");
+        assert!(budget["spec"].get("maxUnavailable").is_none(), "Kubernetes accepts only one of the two");
+        let annotation = |object: &Value, key: &str| object["metadata"]["annotations"][key].clone();
+        let name = json!("bridge");
+        assert_eq!(it.pod()["spec"]["serviceAccountName"], name);
+        let role = "arn:aws:iam::123456789012:role/bridge";
+        assert_eq!(annotation(it.named("ServiceAccount", &name), "eks.amazonaws.com/role-arn"), role);
+        assert_eq!(annotation(it.deployment(), "reloader.stakater.com/auto"), "true");
+        assert_eq!(annotation(it.pod(), "example.com/scrape"), "no");
+        let service = |name: &str| it.named("Service", &json!(name));
+        assert_eq!(annotation(service("flagger-jira-bridge"), "example.com/owner"), "platform");
+        assert_eq!(annotation(service("flagger-jira-bridge-admin"), "example.com/path"), "/metrics");
+        for object in [it.deployment(), it.pod(), service("flagger-jira-bridge-admin"), budget] {
+            assert_eq!(annotation(object, "example.com/contact"), "platform", "of all objects");
+        }
+        // An extra object, with the release's namespace.
+        let extra = it.named("ConfigMap", &it.volume("postgres-ca")["configMap"]["name"]);
+        assert_eq!(extra["data"]["ca.crt"], "not a certificate");
     });
 }
 
@@ -402,7 +458,8 @@ fn selectors_and_ports_match_the_pods() {
         assert!(offered.contains("gate"));
         let tls = it.config().server.tls.is_some();
         for port in it.all("Service").flat_map(|service| items(&service["spec"]["ports"])) {
-            let speaks = if tls && port["name"] != "admin" { "https" } else { "http" };
+            let is_plain = ["admin", "page"].contains(&text(&port["name"]));
+            let speaks = if tls && !is_plain { "https" } else { "http" };
             assert_eq!(port["appProtocol"], speaks, "{}: {port}", it.name);
         }
         if it.name == "helm-openshift" {
@@ -461,6 +518,8 @@ fn the_network_policy_allows_only_what_is_needed() {
         let webhook = visitors.get("webhook").cloned().unwrap_or_default();
         let ingress = if openshift { "openshift-ingress" } else { "ingress-nginx" };
         assert_eq!(webhook.first(), (it.name != "helm-minimal").then_some(&ingress));
+        let page = visitors.get("page").cloned().unwrap_or_default();
+        assert_eq!(page.first(), all.then_some(&ingress));
 
         let outside: Vec<u64> = items(&policy["spec"]["egress"])
             .flat_map(|rule| items(&rule["ports"]).map(|port| port["port"].as_u64().unwrap()))

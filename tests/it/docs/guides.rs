@@ -1,11 +1,11 @@
-//! The guides match the program: in docs/, deploy/README.md and README.md every configuration loads, every hook is
+//! The guides match the program: in docs/, in README.md and in those of deploy every configuration loads, every hook is
 //! accepted, every command exists, every call gets the stated answer, and every link has a target.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -18,7 +18,10 @@ use flagger_jira_bridge::{
 use serde_json::Value;
 
 use crate::{
-    docs::readme::{path_of, sent},
+    docs::{
+        flagger::{path_of, sent},
+        page::{Page, blocks, page, pages},
+    },
     world::{World, yaml},
 };
 
@@ -33,94 +36,6 @@ const HOOKS: [&str; 8] = [
     "rollback",
     "event",
 ];
-/// The allowed languages of code blocks: no test would check any other.
-const LANGUAGES: [&str; 6] = ["json", "mermaid", "sh", "text", "toml", "yaml"];
-
-/// A page.
-struct Page {
-    path: PathBuf,
-    text: String,
-}
-
-/// A code block, with the next one on its page.
-struct Block {
-    page: PathBuf,
-    code: String,
-    next: Option<(String, String)>,
-}
-
-fn page(path: &str) -> Page {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    Page { path: path.into(), text }
-}
-
-/// All pages for users.
-fn pages() -> Vec<Page> {
-    let guides = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path().display().to_string());
-    let mut all: Vec<Page> = guides.filter(|path| path.ends_with(".md")).map(|path| page(&path)).collect();
-    all.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(all.len() >= 9, "the guides are there");
-    all.extend(["README.md", "deploy/README.md"].map(page));
-    all
-}
-
-impl Page {
-    /// The lines outside of code blocks, and the code blocks.
-    fn parts(&self) -> (Vec<&str>, Vec<(String, String)>) {
-        let (mut prose, mut blocks) = (Vec::new(), Vec::new());
-        let mut open: Option<(String, String)> = None;
-        for line in self.text.lines() {
-            match (line.trim_start().strip_prefix("```"), &mut open) {
-                (Some(language), None) => open = Some((language.to_owned(), String::new())),
-                (Some(_), Some(_)) => blocks.extend(open.take()),
-                (None, Some((_, code))) => {
-                    code.push_str(line);
-                    code.push('\n');
-                }
-                (None, None) => prose.push(line),
-            }
-        }
-        assert!(open.is_none(), "{}: a code block has no end", self.path.display());
-        (prose, blocks)
-    }
-
-    /// The inline code spans; a line break in one becomes a space.
-    fn inline(&self) -> Vec<String> {
-        let prose = self.parts().0.join("\n");
-        let paragraphs = prose.split("\n\n").flat_map(|paragraph| {
-            // In a table a span ends with its row.
-            if paragraph.contains("\n|") { paragraph.lines().collect() } else { vec![paragraph] }
-        });
-        let spans = paragraphs.flat_map(|text| text.split('`').skip(1).step_by(2));
-        spans.map(|code| code.replace('\n', " ")).collect()
-    }
-
-    /// The anchors of the headings, in GitHub's form.
-    fn anchors(&self) -> BTreeSet<String> {
-        let anchor = |heading: &str| {
-            let kept = heading.trim_start_matches('#').trim().to_lowercase();
-            let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
-            kept.collect::<String>().replace(' ', "-")
-        };
-        self.parts().0.iter().filter(|line| line.starts_with('#')).map(|line| anchor(line)).collect()
-    }
-}
-
-fn blocks(language: &str) -> Vec<Block> {
-    let mut found = Vec::new();
-    for page in pages() {
-        let blocks = page.parts().1;
-        for (at, (its, code)) in blocks.iter().enumerate() {
-            assert!(LANGUAGES.contains(&its.as_str()), "{}: {its:?}", page.path.display());
-            if its == language {
-                let (page, code) = (page.path.clone(), code.clone());
-                found.push(Block { page, code, next: blocks.get(at + 1).cloned() });
-            }
-        }
-    }
-    assert!(!found.is_empty(), "{language}");
-    found
-}
 
 #[test]
 fn links_have_targets() {
@@ -143,6 +58,46 @@ fn links_have_targets() {
         }
     }
     assert!(followed > 40, "{followed}");
+}
+
+/// Each guide leads back to the list of all guides, which lists it.
+#[test]
+fn guides_lead_back_to_their_list() {
+    let list = page("docs/README.md").text;
+    for guide in pages() {
+        let path = guide.path.to_str().unwrap();
+        let (back, here) = match path {
+            "docs/README.md" | "README.md" | "deploy/helm/flagger-jira-bridge/README.md" => continue,
+            "deploy/README.md" => ("../docs/README.md", "../deploy/README.md"),
+            path => ("README.md", path.strip_prefix("docs/").unwrap()),
+        };
+        let top = guide.text.lines().nth(2).unwrap();
+        assert_eq!(top, format!("[All guides]({back})"), "{path}");
+        assert!(list.contains(&format!("]({here})")), "docs/README.md does not list {path}");
+    }
+}
+
+/// The list of contents of a page, if it has one, has its sections, in order.
+#[test]
+fn contents_are_complete() {
+    let mut with_contents = BTreeSet::new();
+    for guide in pages() {
+        let prose = guide.parts().0;
+        let listed = prose.iter().skip_while(|line| **line != "Contents:").skip(2);
+        let listed: Vec<&str> = listed.take_while(|line| !line.is_empty()).copied().collect();
+        if listed.is_empty() {
+            continue;
+        }
+        let headings = prose.iter().filter_map(|line| line.strip_prefix("## "));
+        let expected: Vec<String> =
+            headings.map(|heading| format!("- [{heading}](#{})", Page::anchor(heading))).collect();
+        let listed: Vec<String> = listed.into_iter().map(str::to_owned).collect();
+        assert_eq!(listed, expected, "{}", guide.path.display());
+        with_contents.insert(guide.path.display().to_string());
+    }
+    for long in ["docs/check.md", "docs/messages.md"] {
+        assert!(with_contents.contains(long), "{long} lists its contents");
+    }
 }
 
 /// Merges a part of a configuration into one with all required keys.
@@ -370,7 +325,7 @@ async fn calls_are_answered_as_promised() {
             said += &body;
         }
         if let Some((_, text)) = block.next.filter(|(language, _)| language == "text") {
-            assert_eq!(said, text, "{}", block.page.display());
+            assert_eq!(said.trim_end(), text.trim_end(), "{}", block.page.display());
             promised += 1;
         }
     }
@@ -432,7 +387,9 @@ fn defaults_are_quoted_right() {
             "trust_for",
             "10m",
         ),
-        ("docs/operations.md", "`server.shutdown_grace` (20\nseconds)", "server", "shutdown_grace", "20s"),
+        ("docs/operations.md", "`server.shutdown_grace` (20 seconds)", "server", "shutdown_grace", "20s"),
+        ("docs/approvers.md", "for 72 hours (`approval.valid_for`)", "approval", "valid_for", "72h"),
+        ("docs/approvers.md", "for 7 days (`rollout.abandon_after`)", "rollout", "abandon_after", "7d"),
     ] {
         assert!(page(file).text.contains(words), "{file}: {words}");
         assert_eq!(defaults[section][key].as_str(), Some(value), "{words}");
@@ -476,11 +433,13 @@ fn kinds_of_rows_are_real() {
     let source = fs::read_to_string("src/gatekeeper/audit.rs").unwrap();
     let arms = source.split_once("let (kind, mut detail) = match audit_event {").unwrap().1;
     let arms = arms.split_once("\n    };").unwrap().0;
-    let arms = [("PASSED", "passed"), ("UNASKED", "unasked"), ("BYPASSED", "bypassed")]
-        .into_iter()
-        .fold(arms.to_owned(), |arms, (name, kind)| {
-            arms.replace(&format!("({name},"), &format!("(\"{kind}\","))
-        });
+    let constants = source.split("const ").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once(": &str = \"")?;
+        Some((name, rest.split_once('"')?.0))
+    });
+    let arms = constants.fold(arms.to_owned(), |arms, (name, kind)| {
+        arms.replace(&format!("({name},"), &format!("(\"{kind}\","))
+    });
     let written: BTreeSet<String> = arms
         .split("(\"")
         .skip(1)

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 52] = [
+const SOURCES: [&str; 57] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -29,10 +29,12 @@ const SOURCES: [&str; 52] = [
     "http/plain.rs",
     "http/refused_calls/hint.rs",
     "http/status.rs",
+    "http/status/jira_health.rs",
     "jira/cause.rs",
     "jira/client.rs",
     "jira/denial.rs",
     "jira/error.rs",
+    "jira/field_value.rs",
     "jira/people.rs",
     "jira/authenticate.rs",
     "jira/send.rs",
@@ -55,6 +57,9 @@ const SOURCES: [&str; 52] = [
     "store/volume.rs",
     "ticket/bypass.rs",
     "ticket/comment.rs",
+    "ticket/comment/ending.rs",
+    "ticket/comment/rules.rs",
+    "ticket/comment/words.rs",
     "ticket/event_note.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
@@ -64,7 +69,7 @@ const SOURCES: [&str; 52] = [
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.
-const NOT_LISTED: [&str; 23] = [
+const NOT_LISTED: [&str; 27] = [
     // SQL, a header, and the text of an internal error.
     "SELECT ",
     "PRAGMA ",
@@ -73,6 +78,8 @@ const NOT_LISTED: [&str; 23] = [
     "… WHERE ",
     "default-src ",
     "a transaction was left behind",
+    // The format of a moment.
+    "%H:%M ",
     // Messages at level `debug`.
     "this attempt failed",
     "…; what became of a command is not applied",
@@ -90,6 +97,10 @@ const NOT_LISTED: [&str; 23] = [
     "is not a URL: ",
     "must not hold credentials",
     "must begin with https:// and a host",
+    // Examples of values.
+    "a number without",
+    "a day such as",
+    "a time such as",
     // Early errors of `check`.
     "exact until the year",
     "cannot set up TLS",
@@ -259,8 +270,8 @@ fn reasons_errors_and_comments_are_listed() {
         "## Errors of Jira",
         "## Errors of the database",
         "## What is parked",
-        "## What a ticket is told",
-        "## What commands say",
+        "## Comments on tickets",
+        "## What commands print",
     ] {
         for text in column(heading) {
             assert!(

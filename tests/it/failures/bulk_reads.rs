@@ -30,7 +30,8 @@ async fn opened(world: &World, canaries: usize) -> Vec<String> {
     cycle(world).await;
     let mut keys = vec![String::new(); canaries];
     for ticket in world.tickets() {
-        let canary = (0..canaries).find(|n| ticket.summary.contains(&format!("cart-{n} "))).unwrap();
+        let canary =
+            (0..canaries).find(|n| ticket.labels.contains(&format!("flagger-canary-cart-{n}"))).unwrap();
         keys[canary] = ticket.key;
     }
     keys
@@ -38,6 +39,8 @@ async fn opened(world: &World, canaries: usize) -> Vec<String> {
 
 /// Runs the next poll cycle. Returns the requests to Jira.
 async fn cycle(world: &World) -> Vec<Operation> {
+    // Comments that are due.
+    world.run_worker().await;
     world.jira.clear_requests();
     world.advance(20 * SECOND);
     world.run_worker().await;
@@ -184,7 +187,7 @@ async fn the_page_shows_that_bulk_requests_are_refused() {
         assert_eq!(jira().await["one_by_one"], shown, "the start time stays the same");
         let html = page().await;
         assert!(
-            html.contains("Tickets have been read one by one since 2026-09-21T14:14:00Z (20 min)"),
+            html.contains("Tickets have been read one by one since 2026-09-21 14:14:00 UTC (20 min ago)"),
             "{html}"
         );
         assert!(html.contains("The value is invalid."), "{html}");

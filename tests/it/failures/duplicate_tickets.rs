@@ -51,7 +51,7 @@ impl World {
     fn is_duplicate(&self, ticket: &IssueView, of: &str) {
         let said = self.comments(&ticket.key);
         assert_eq!(said.len(), 1, "{}: {said:?}", ticket.key);
-        assert!(said[0].contains(&format!("duplicate of {of}, and opens nothing")), "{said:?}");
+        assert!(said[0].contains(&format!("duplicate of {of} and controls nothing")), "{said:?}");
         assert!(ticket.labels.iter().any(|label| label == "flagger-ended"), "{:?}", ticket.labels);
         assert_eq!(ticket.status, "Cancelled");
     }
@@ -118,7 +118,7 @@ async fn a_decision_on_a_duplicate_opens_nothing() {
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
         let said = world.comments(&first.key);
         assert_eq!(said.len(), 2, "{said:?}");
-        assert!(said[1].contains(&format!("{live}; decide there")), "{said:?}");
+        assert!(said[1].contains(&format!("{live}. Decide there")), "{said:?}");
         world.finish().await;
     }
 }
@@ -162,7 +162,7 @@ async fn a_ticket_that_shows_up_after_the_end() {
         let [ticket] = world.tickets().try_into().unwrap();
         let said = world.comments(&ticket.key);
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].contains("opens nothing: Jira showed it only after"), "{said:?}");
+        assert!(said[0].contains("controls nothing: its rollout was over before"), "{said:?}");
         assert_eq!(ticket.status, "Cancelled");
         world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
         world.nudges(&ticket.key).await;

@@ -96,7 +96,7 @@ async fn a_404_that_is_not_about_the_ticket() {
             world.advance(HOUR);
             world.ticks().await;
             world.run_worker().await;
-            assert_eq!(world.says(&key, "opens nothing any more"), 1);
+            assert_eq!(world.says(&key, "no longer controls anything"), 1);
             assert!(world.jira.issue(&key).unwrap().labels.contains(&"flagger-ended".to_owned()));
             world.finish().await;
         }
@@ -119,7 +119,7 @@ async fn a_ticket_is_hidden_for_a_while() {
             world.run_worker().await;
             world.advance(MINUTE);
         }
-        assert_eq!(world.says(&key, "opens nothing any more"), 1);
+        assert_eq!(world.says(&key, "no longer controls anything"), 1);
         assert!(world.jira.issue(&key).unwrap().labels.contains(&"flagger-ended".to_owned()));
         world.finish().await;
     }
@@ -159,15 +159,17 @@ async fn link_types_with_other_names() {
         world.jira.set_relates(None);
         let newer = world.waiting_ticket("v4").await;
         world.run_worker().await;
-        let said =
-            format!("is {newer}. The bridge could not link the two: Jira has no link type \"Relates\"");
+        let said = format!(
+            "{newer} took the place of this ticket. The bridge could not link the two: Jira has no link type \"Relates\""
+        );
         assert_eq!(world.says(&new, &said), 1);
 
         world.jira.set_linking(false);
         let newest = world.waiting_ticket("v5").await;
         world.run_worker().await;
-        let said =
-            format!("is {newest}. The bridge could not link the two: links between issues are turned off");
+        let said = format!(
+            "{newest} took the place of this ticket. The bridge could not link the two: links between issues are turned off"
+        );
         assert_eq!(world.says(&newer, &said), 1);
         assert_eq!(world.count("outbox").await, 0);
         world.finish().await;

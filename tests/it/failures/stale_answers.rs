@@ -92,7 +92,13 @@ async fn tickets_of_a_jira_that_was_restored_cost_little() {
         world.jira.clear_requests();
         world.nudges(&key).await;
         world.run_worker().await;
-        assert_eq!(asked_alone(), 1, "a user moved it");
+        assert_eq!(
+            asked_alone(),
+            2,
+            "a user moved it; and the issue is read before a comment says what is wrong"
+        );
+        let told = world.jira.issue(&key).unwrap().comments.last().unwrap().text();
+        assert!(told.contains("Jira showed more of this ticket's history before"), "{told}");
         // A later decision counts at once, and from then on the ticket is read like others.
         for status in ["To Do", "Approved"] {
             world.advance(LATER);

@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use crate::world::{
     Answer, World,
     network::{Way, proxied},
-    program::{Serving, jira_and_config, program, run, store_url},
+    program::{Serving, jira_and_config, program, run, store_url, until},
     question,
 };
 
@@ -345,7 +345,15 @@ async fn a_full_disk() {
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
     let [ticket] = jira.issues().try_into().unwrap();
     jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
-    serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await; // Twice, because a failed commit must not affect the next transaction.
+    serving.asks_until("confirm-promotion", "Progressing", "new", "open: ").await;
+    // The comment about it is written: a commit that fails for lack of space costs the only connection.
+    let pending = "outbox_rows{state=\"pending\"} 0";
+    until("nothing is left to do", async || {
+        !jira.issue(&ticket.key).unwrap().comments.is_empty()
+            && serving.gets(2, "/metrics").await.1.contains(pending)
+    })
+    .await;
+    // Twice, because a failed commit must not affect the next transaction.
     for stage in ["confirm-traffic-increase", "confirm-traffic-increase?gate=qa"] {
         limit_files(serving.child.id(), "1");
         let (status, line) = serving.asks(stage, "Progressing", "new").await;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fake_jira::{AUTOMATION, BOB, BRIDGE, Fault, MIA, Operation, Times};
+use fake_jira::{AUTOMATION, BOB, BRIDGE, Fault, Field, Flavour, MIA, Operation, Shape, Times};
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World, question};
+use crate::world::{Answer, World, log::Log, question};
 
 // Without the tests that depend on the time of the next question, or count minutes.
 crate::world::crash::crash_tests!(
@@ -185,7 +185,10 @@ async fn only_an_approvers_rejection_rolls_back() {
             if rolls_back == 403 {
                 assert!(answer.body.contains("closes the gate but rolls nothing back"), "{}", answer.body);
                 let comments = world.jira.issue(&key).unwrap().comments;
-                assert!(comments.last().unwrap().text().contains("does not count as one"), "{comments:?}");
+                assert!(
+                    comments.last().unwrap().text().contains("because it does not count"),
+                    "{comments:?}"
+                );
             }
         }
         world.finish().await;
@@ -295,4 +298,133 @@ async fn rules_that_were_changed() {
             world.finish().await;
         }
     }
+}
+
+/// A ticket names its approvers as people know them, and mentions them, so that Jira notifies them.
+#[tokio::test]
+async fn a_ticket_names_its_approvers() {
+    let settings = format!(
+        "approval.approvers = [\"{MIA}\", \"mia\", \"group:cab\"]\napproval.deny = [\"{BOB}\", \"bob\"]"
+    );
+    for world in World::both(&settings).await {
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.run_worker().await;
+        let text = fake_jira::text(&world.tickets()[0].description);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("Who may approve:") || line.contains("Who may not:"))
+            .collect();
+        if world.is_cloud() {
+            insta::assert_snapshot!(lines.join("\n"), @r#"
+            • Who may approve: @Mia Change, "mia" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
+            • Who may not: Bob Builder or "bob".
+            "#);
+        } else {
+            insta::assert_snapshot!(lines.join("\n"), @r#"
+            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
+            * {*}Who may not:{*} "5b10ac8d82e05b22cc7d4e02" or Bob Builder.
+            "#);
+        }
+        world.finish().await;
+    }
+}
+
+/// A ticket does not wait for the names of people.
+#[tokio::test]
+async fn a_ticket_is_opened_without_names_if_jira_does_not_tell_them() {
+    let world = World::start_with(Flavour::Cloud, &format!("approval.approvers = [\"{MIA}\"]")).await;
+    let unavailable = Fault::Status { code: 503, retry_after: None, body: "{}".into() };
+    world.jira.fault(Operation::User, unavailable, Times::Always);
+    let asked = || world.jira.requests().into_iter().filter(|it| it.operation == Operation::User).count();
+    let mut once = 0;
+    for nth in 1..=3 {
+        let mut question = question("Progressing", "new");
+        question["name"] = format!("cart-{nth}").into();
+        world.posts("/gate/confirm-promotion", &question).await;
+        world.run_worker().await;
+        assert_eq!(world.tickets().len(), nth);
+        if nth == 1 {
+            once = asked();
+        }
+    }
+    let text = fake_jira::text(&world.tickets()[2].description);
+    assert!(text.contains(&format!("Who may approve: \"{MIA}\".")), "{text}");
+    assert_eq!((asked(), once > 0), (once, true), "it was tried for the first ticket, not for each");
+}
+
+/// A Jira with the field `assignee` on its create screen, and this setting.
+async fn with_assignee(flavour: Flavour, entry: &str) -> World {
+    let world = World::start_with(flavour, &format!("ticket.assignee = \"{entry}\"")).await;
+    world.jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
+    world.asks("confirm-promotion", "Progressing", "new").await;
+    world
+}
+
+#[tokio::test]
+async fn a_ticket_has_an_assignee() {
+    for (flavour, entry, by) in
+        [(Flavour::Cloud, MIA, "accountId"), (Flavour::DataCenter, "mia@example.com", "name")]
+    {
+        let world = with_assignee(flavour, entry).await;
+        world.run_worker().await;
+        let assignee = if by == "name" { "mia" } else { MIA };
+        assert_eq!(world.tickets()[0].fields["assignee"], json!({ by: assignee }));
+        world.finish().await;
+    }
+}
+
+/// The ticket matters more than its assignee: one that Jira does not know or does not take is left out.
+#[tokio::test]
+async fn an_assignee_that_jira_does_not_take_is_left_out() {
+    let (log, _guard) = Log::start();
+    for flavour in [Flavour::Cloud, Flavour::DataCenter] {
+        let world = with_assignee(flavour, "nobody").await;
+        world.run_worker().await;
+        assert_eq!(world.tickets().len(), 1);
+        world.finish().await;
+
+        let world = with_assignee(flavour, if flavour == Flavour::Cloud { MIA } else { "mia" }).await;
+        let body =
+            json!({ "errorMessages": [], "errors": { "assignee": "User 'mia' cannot be assigned issues." } });
+        let refusal = Fault::Status { code: 400, retry_after: None, body: body.to_string() };
+        world.jira.fault(Operation::CreateIssue, refusal, Times::Once);
+        world.run_worker().await;
+        assert_eq!(world.tickets().len(), 1);
+        assert!(world.tickets()[0].fields.get("assignee").is_none());
+        world.finish().await;
+    }
+    let log = log.text();
+    assert!(log.contains("cannot be assigned issues.; the ticket is opened without an assignee"), "{log}");
+    assert!(log.contains("Jira does not show the account that is to be the assignee of a ticket"), "{log}");
+}
+
+/// No two tickets have the same summary: neither two gates of a stage, nor two attempts to ship the same version.
+#[tokio::test]
+async fn no_two_tickets_read_the_same() {
+    let world = World::start_with(Flavour::Cloud, "").await;
+    for _ in 0..2 {
+        world.asks("confirm-rollout", "Succeeded", "old").await;
+        for gate in ["", "?gate=qa", "?gate=security"] {
+            world.posts(&format!("/gate/confirm-promotion{gate}"), &question("Progressing", "new")).await;
+        }
+        world.run_worker().await;
+        world.posts("/event", &question("Failed", "new")).await;
+        world.posts("/post-rollout", &question("Failed", "new")).await;
+        world.run_worker().await;
+    }
+    let mut summaries: Vec<String> = world.tickets().into_iter().map(|ticket| ticket.summary).collect();
+    insta::assert_snapshot!(summaries.join("\n"), @r"
+    Start the rollout of cart after old (default/shop) #1
+    Promote cart new (default/shop) #1
+    Promote cart new (default/shop) (qa) #1
+    Promote cart new (default/shop) (security) #1
+    Start the rollout of cart after old (default/shop) #2
+    Promote cart new (default/shop) #2
+    Promote cart new (default/shop) (qa) #2
+    Promote cart new (default/shop) (security) #2
+    ");
+    let all = summaries.len();
+    summaries.sort();
+    summaries.dedup();
+    assert_eq!(summaries.len(), all);
 }

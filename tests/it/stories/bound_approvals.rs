@@ -99,7 +99,7 @@ async fn an_approval_is_not_for_what_is_pushed_after_it() {
     assert_ne!(first, second);
     let said = comments(&world, &first);
     assert!(
-        said.contains("It showed: cart 6.4.0 → 6.5.0. What would start now: cart 6.4.0 → 6.6.0."),
+        said.contains("This ticket showed: cart 6.4.0 → 6.5.0. What would start now: cart 6.4.0 → 6.6.0."),
         "{said}"
     );
     world.decides(&second, "Approved").await;
@@ -114,7 +114,7 @@ async fn a_version_that_is_taken_back() {
     cluster.pushes("6.4.0");
     assert_eq!(asks(&world, "Waiting").await.status, 403);
     world.run_worker().await;
-    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: the pod template was changed back before it started. This ticket showed: cart 6.4.0 → 6.5.0. What would start now is what already runs, except perhaps for the content of ConfigMaps and Secrets. This ticket opens nothing any more. Flagger still waits, so there is another ticket: decide there.");
+    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: the pod template was changed back before it started. This ticket showed: cart 6.4.0 → 6.5.0. What would start now is what is already running, except perhaps for the content of ConfigMaps and Secrets. This ticket no longer controls anything. Flagger is still waiting, so there is another ticket. Decide there.");
     world.finish().await;
 }
 
@@ -129,7 +129,7 @@ async fn a_version_that_starts_unapproved_is_recorded() {
     let second = world.newest();
     assert!(
         fake_jira::text(&world.jira.issue(&second).unwrap().description)
-            .contains("Not approved: Flagger started")
+            .contains("Attention: Flagger started this version although")
     );
     let said = comments(&world, &first);
     assert!(said.contains("Deployed is: cart 6.4.0 → 6.6.0, which nobody approved"), "{said}");
@@ -190,7 +190,7 @@ async fn a_promotion_ticket_that_shows_an_earlier_version_opens_nothing() {
     let answer = world.asks("confirm-promotion", "Progressing", "two").await;
     assert_eq!(answer.status, 403, "{}", answer.body);
     world.run_worker().await;
-    insta::assert_snapshot!(comments(&world, &late), @r"The rollout was superseded: what is deployed while it runs is not what one of its tickets shows. That showed: cart 6.4.0 → 6.5.0. Deployed is: cart 6.4.0 → 6.6.0. This ticket opens nothing any more. If Flagger asks again, another one shows what is deployed: decide there.");
+    insta::assert_snapshot!(comments(&world, &late), @r"The rollout was superseded: what is deployed while it is running is not what one of its tickets shows. That ticket showed: cart 6.4.0 → 6.5.0. Deployed is: cart 6.4.0 → 6.6.0. This ticket no longer controls anything. If Flagger asks again, another ticket shows what is deployed. Decide there.");
     let true_one = world.newest();
     assert_ne!(late, true_one);
     world.decides(&true_one, "Approved").await;
@@ -275,7 +275,7 @@ async fn a_ticket_that_shows_nothing_is_replaced() {
         world.tickets().len() == 2
     })
     .await;
-    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: this ticket could not show what changes. The bridge can read it now: cart 6.4.0 → 6.5.0. This ticket opens nothing any more. Another one shows the change: decide there.");
+    insta::assert_snapshot!(comments(&world, &first), @r"The rollout was superseded: this ticket could not show what changes. The bridge can read it now: cart 6.4.0 → 6.5.0. This ticket no longer controls anything. Another ticket shows the change. Decide there.");
     let second = world.newest();
     world.decides(&second, "Approved").await;
     assert_eq!(asks(&world, "Waiting").await.status, 200);

@@ -103,7 +103,7 @@ async fn content_that_changes_after_the_answer_is_recorded() {
         "{said}"
     );
     let second = world.newest();
-    assert!(words(&world, &second).contains("Not approved: Flagger started"));
+    assert!(words(&world, &second).contains("Attention: Flagger started this version although"));
     let other = "with other content than approved: the content of ConfigMap cart-config";
     assert_eq!(world.count(&format!("audit WHERE kind = 'unapproved' AND detail LIKE '%{other}%'")).await, 1);
     world.decides(&second, "Approved").await;

@@ -1,5 +1,6 @@
 //! The status page, and the demo's Jira, in a real browser. `.ci/browser` installs one and runs this.
 
+mod demo_ticket;
 mod driver;
 mod page_checks;
 mod states;
@@ -71,7 +72,7 @@ async fn a_ticket_waits_and_a_person_approves() {
     let page = browser.opens_window().await;
     browser.goes(ticket.as_str().unwrap()).await;
     assert_eq!(browser.reads("#status").await, "TO DO");
-    assert!(browser.reads("h1").await.contains("confirm-promotion of shop/cart"));
+    assert!(browser.reads("h1").await.contains("Promote cart v2"));
     browser.saves_screenshot("jira-ticket").await;
     browser.clicks("#move-31").await;
     browser.waits_for("#status", "APPROVED").await;
@@ -83,11 +84,11 @@ async fn a_ticket_waits_and_a_person_approves() {
     browser.waits("the page shows it", async || row(&browser, "shop/cart").await.contains("approved")).await;
     assert_eq!(browser.runs("return window.mark").await, "the same page");
     assert_eq!(browser.title().await, "Flagger gates");
-    assert!(browser.reads("#passed-table").await.is_empty(), "Flagger has not asked since");
+    assert!(browser.reads("#history-table").await.is_empty(), "Flagger has not asked since");
     let mut asks = question("Progressing", "5594979469");
     asks["metadata"] = json!({ "revision": "v2" });
     assert_eq!(world.posts("/gate/confirm-promotion", &asks).await.status, 200);
-    browser.waits_for("#passed-table", "Mia Change").await;
+    browser.waits_for("#history-table", "Mia Change").await;
     browser.saves_screenshot("approved").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
@@ -107,7 +108,7 @@ async fn it_works_without_scripts() {
     browser.clicks("#find").await;
     browser.waits("one is found", async || browser.count("#gates tbody tr").await == 1).await;
     browser.clicks("#gates tbody a").await;
-    browser.waits_for("h1", "confirm-promotion").await;
+    browser.waits_for("h1", "Promote cart v2").await;
     assert!(browser.url().await.ends_with(&format!("/browse/{key}")));
     browser.clicks("#move-31").await;
     browser.waits_for("#status", "APPROVED").await;
@@ -200,6 +201,7 @@ async fn the_keyboard_is_enough() {
         "Canary, ticket, revision or reason",
         "Find",
         "Table of gates",
+        "What the states mean",
         &key,
         "as JSON",
         "refused",
@@ -217,7 +219,15 @@ async fn the_keyboard_is_enough() {
     browser.goes(&world.page()).await;
     browser.presses(TAB).await;
     browser.presses(ENTER).await;
-    for name in ["all 1", "waiting 1", "Canary, ticket, revision or reason", "Find", "Table of gates", &key] {
+    for name in [
+        "all 1",
+        "waiting 1",
+        "Canary, ticket, revision or reason",
+        "Find",
+        "Table of gates",
+        "What the states mean",
+        &key,
+    ] {
         browser.presses(TAB).await;
         assert_eq!(focus(&browser).await.0, name);
     }
@@ -227,7 +237,7 @@ async fn the_keyboard_is_enough() {
 
     browser.presses(ENTER).await;
     browser.waits_for("#status", "TO DO").await;
-    for name in ["Skip to the content", "All tickets", "Tickets", "Review", "Approve"] {
+    for name in ["Skip to the content", "All tickets", "Act as Bob Builder", "Tickets", "Review", "Approve"] {
         browser.presses(TAB).await;
         assert_eq!(focus(&browser).await, (name.to_owned(), true));
     }
@@ -306,7 +316,9 @@ async fn assistive_technology_gets_roles_and_names() {
         ("header nav", "navigation", "Jira"),
         ("main", "main", ""),
         ("aside", "complementary", "Details"),
-        ("[role=group]", "group", "Move this ticket"),
+        (".you", "group", "Your account"),
+        (".you button", "button", "Act as Bob Builder"),
+        (".moves [role=group]", "group", "Move this ticket"),
         ("#move-31", "button", "Approve"),
     ] {
         let (actual, label) = browser.role_and_name(css).await;
@@ -381,6 +393,41 @@ async fn hostile_words_are_text() {
     }
 }
 
+/// The address of a canary leads to its ticket in Jira; if there are several or none, a page says so. Also where the page
+/// is published.
+#[tokio::test]
+#[ignore = "run by .ci/browser"]
+async fn a_canary_s_address_leads_to_its_ticket() {
+    let world = World::start(Flavour::Cloud).await;
+    let browser = Browser::start(Scripts::Run).await;
+    let published = format!("http://{}", world.address(3));
+    let address = format!("{published}/go/shop/cart");
+    for (width, name) in [(1280, "go-none"), (390, "go-none-narrow")] {
+        browser.sized(width, 600).await;
+        browser.goes(&address).await;
+        assert!(browser.reads("main").await.starts_with("No ticket for shop/cart"));
+        browser.saves_screenshot(name).await;
+        fits(&browser).await;
+        is_in_order(&browser).await;
+    }
+    let key = world.opens("confirm-promotion", "cart", "v2").await;
+    browser.goes(&address).await;
+    assert!(browser.url().await.ends_with(&format!("/browse/{key}")));
+    let other = world.opens("confirm-promotion?gate=qa", "cart", "v2").await;
+    browser.goes(&address).await;
+    let text = browser.reads("main").await;
+    assert!(text.contains(&key) && text.contains(&other) && text.contains("Several tickets"), "{text}");
+    browser.saves_screenshot("go-several-narrow").await;
+    fits(&browser).await;
+    browser.clicks("main p a").await;
+    browser.waits_for("#gates caption", "2 gates").await;
+    assert!(browser.url().await.starts_with(&published));
+    assert!(!browser.reads("footer").await.contains("JSON"), "the API is not published");
+    let complaints = browser.complaints().await;
+    // Chromium complains about the status of the page without a ticket.
+    assert!(complaints.iter().all(|it| it.contains("/go/shop/cart") && it.contains("404")), "{complaints:?}");
+}
+
 /// Several canaries in ordinary states.
 async fn ordinary_day() -> World {
     let world =
@@ -407,6 +454,16 @@ async fn ordinary_day() -> World {
     asks["metadata"] = json!({ "revision": "2.14.0" });
     let answer = world.posts("/gate/confirm-rollout", &asks).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
+    // Nobody asks about the search any more.
+    for (stage, name, label) in [
+        ("confirm-promotion", "payments", "7.0.1"),
+        ("confirm-traffic-increase", "cart", "3.2.0"),
+        ("confirm-promotion", "mail", "0.8.0"),
+    ] {
+        asks["name"] = name.into();
+        asks["metadata"]["revision"] = label.into();
+        world.posts(&format!("/gate/{stage}"), &asks).await;
+    }
     world.advance(Duration::from_secs(35));
     world.run_worker().await;
     world

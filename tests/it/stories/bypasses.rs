@@ -83,7 +83,7 @@ async fn analysis_is_skipped() {
     assert_eq!(bypassed(&world).await, 1);
     assert_eq!(reasons(&cluster), ["ApprovalRequested", "Approved", "ShippedWithoutApproval"]);
     let ticket = world.tickets().pop().unwrap();
-    assert_eq!(ticket.summary, "Shipped WITHOUT approval: shop/cart on default");
+    assert_eq!(ticket.summary, "Shipped WITHOUT approval: shop/cart on default #2");
     assert_eq!(
         fake_jira::text(&ticket.description),
         "Flagger promoted a version of cart in namespace shop on cluster default, and nobody approved it: Flagger did not ask.

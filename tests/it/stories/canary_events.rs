@@ -46,7 +46,7 @@ async fn each_event_is_published_once() {
         described(&cluster),
         [
             format!(
-                "Normal ApprovalRequested confirm-promotion waits for the approval of {key}: {url}/browse/{key}"
+                "Normal ApprovalRequested confirm-promotion is waiting for the approval of {key}: {url}/browse/{key}"
             ),
             format!("Normal Approved Mia Change approved {key} for confirm-promotion: {url}/browse/{key}"),
         ]
@@ -112,7 +112,7 @@ async fn a_success_without_approval_is_published() {
     assert_eq!(
         events[1],
         format!(
-            "Warning ShippedWithoutApproval A version runs although {key} did not open confirm-promotion: {url}/browse/{key}"
+            "Warning ShippedWithoutApproval A version is running although {key} did not open confirm-promotion: {url}/browse/{key}"
         )
     );
     world.finish().await;

@@ -49,8 +49,18 @@ async fn a_success_is_not_reported() {
 async fn a_failure_is_not_reported() {
     let cluster = Cluster::start().await;
     let (world, key) = waits_for_promotion(&cluster).await;
-    cluster.is_in_phase("Failed");
-    assert!(ends(&world, &key).await.contains("failed"));
+    let status = json!({ "status": { "phase": "Progressing", "failedChecks": 2 } });
+    cluster.api.patch("Canary", "shop", "cart", &status).unwrap();
+    until("the failed checks are seen", async || {
+        world.run_worker().await;
+        world.count("canary WHERE state LIKE '%failed_checks%'").await == 1
+    })
+    .await;
+    let status = json!({ "status": { "phase": "Failed", "failedChecks": 0 } });
+    cluster.api.patch("Canary", "shop", "cart", &status).unwrap();
+    let said = ends(&world, &key).await;
+    assert!(said.contains("The rollout failed: "), "{said}");
+    assert!(said.contains("Failed checks when the Canary was last read: 2 of "), "{said}");
     world.finish().await;
 }
 
@@ -92,7 +102,7 @@ async fn a_canary_is_created_again() {
     canary["metadata"]["uid"] = json!("another");
     canary["status"]["phase"] = json!("Initializing");
     cluster.api.apply(canary);
-    assert!(ends(&world, &key).await.contains("deleted and recreated"));
+    assert!(ends(&world, &key).await.contains("deleted and created again"));
     world.finish().await;
 }
 

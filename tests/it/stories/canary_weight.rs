@@ -34,28 +34,18 @@ async fn a_ticket_says_at_which_weight_it_asks() {
         let ticket = world.tickets().pop().unwrap();
         assert_eq!(ticket.summary, "Promote cart at 50 %?");
         let text = fake_jira::text(&ticket.description);
-        let what = text.split("\nWhat\n").nth(1).or(text.split("\nh3. What\n").nth(1)).unwrap();
-        let what = what.split("What your decision does").next().unwrap();
-        let what = what.trim().trim_end_matches("h3.").trim();
+        let known = text.split("What is known so far\n").nth(1).unwrap();
+        let known = known.split("Technical details").next().unwrap();
+        let known = known.trim().trim_end_matches("h3.").trim();
         if world.is_cloud() {
-            insta::assert_snapshot!(what, @r"
-            • Canary: cart
-            • Namespace: shop
-            • Cluster: default
-            • Stage: confirm-promotion
+            insta::assert_snapshot!(known, @r"
             • Traffic to the new version: 50 %
-            • Failed checks: 2 of 5
-            • Revision: new
+            • Failed checks so far: 2 (Flagger rolls back after 5)
             ");
         } else {
-            insta::assert_snapshot!(what, @r"
-            * {*}Canary:{*} cart
-            * {*}Namespace:{*} shop
-            * {*}Cluster:{*} default
-            * {*}Stage:{*} confirm-promotion
+            insta::assert_snapshot!(known, @r"
             * {*}Traffic to the new version:{*} 50 %
-            * {*}Failed checks:{*} 2 of 5
-            * {*}Revision:{*} new
+            * {*}Failed checks so far:{*} 2 \(Flagger rolls back after 5\)
             ");
         }
         world.finish().await;
@@ -126,7 +116,8 @@ async fn a_comment_says_how_far_the_new_version_is() {
     cluster.api.clear_requests();
     world.advance(Duration::from_secs(61));
     world.run_worker().await;
-    assert_eq!(cluster.api.requests(), vec![], "the watch told it");
+    // The watch told it. Only a failed check is read again before it is kept for the comment on the end.
+    assert!(cluster.api.requests().len() <= 1, "{:?}", cluster.api.requests());
     let comments = world.jira.issue(&key).unwrap().comments;
     assert_eq!(comments.len(), 1, "both messages make one comment");
     insta::assert_snapshot!(fake_jira::text(&comments[0].body), @r"

@@ -62,8 +62,8 @@ async fn two_clusters_with_the_same_canary_have_nothing_in_common() {
             }
         }
         let [eu, us] = world.tickets().try_into().unwrap();
-        assert_eq!(eu.summary, "Approve confirm-promotion of shop/cart on eu");
-        assert_eq!(us.summary, "Approve confirm-promotion of shop/cart on us");
+        assert_eq!(eu.summary, "Promote cart new (eu/shop) #1");
+        assert_eq!(us.summary, "Promote cart new (us/shop) #1");
 
         world.decides(&eu.key, "Approved").await;
         for way in WAYS {
@@ -111,6 +111,7 @@ async fn no_cluster_speaks_for_another() {
         world.run_worker().await;
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks_with(EU, PROMOTION).await.status, 200);
+        world.run_worker().await;
         let (turns, tickets) = (world.turns().await, world.tickets().len());
 
         let claims = |cluster: &str| {
@@ -183,7 +184,7 @@ async fn no_cluster_speaks_for_another() {
         ] {
             assert_eq!(world.posts_with_token(TokenPlace::Bearer, GENERAL, path, body).await.status, 403);
             world.run_worker().await;
-            assert!(world.tickets().last().unwrap().summary.ends_with(&format!(" on {cluster}")));
+            assert!(world.tickets().last().unwrap().labels.contains(&format!("flagger-cluster-{cluster}")));
         }
         assert_eq!(world.tickets().len(), tickets + 2);
         world.finish().await;

@@ -64,8 +64,8 @@ impl World {
 
     /// The ticket of a canary.
     fn ticket_of(&self, canary: usize) -> Option<IssueView> {
-        let name = format!("shop/cart-{canary} ");
-        self.tickets().into_iter().find(|ticket| format!("{} ", ticket.summary).contains(&name))
+        let label = format!("flagger-canary-cart-{canary}");
+        self.tickets().into_iter().find(|ticket| ticket.labels.contains(&label))
     }
 
     /// The writing requests for a ticket, in order.

@@ -15,8 +15,8 @@ impl World {
     /// The number of comments that say that a late move opens nothing.
     fn late_comments(&self, key: &str) -> usize {
         let comments = self.jira.issue(key).unwrap().comments;
-        let late = "opens nothing any more. The rollout that waits now has";
-        let none = "opens nothing any more. No rollout of this canary waits";
+        let late = "no longer controls anything. The rollout that is waiting now has";
+        let none = "no longer controls anything. No rollout of this canary is waiting";
         comments
             .iter()
             .map(|comment| comment.text().replace('\n', " "))

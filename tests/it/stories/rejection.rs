@@ -224,7 +224,7 @@ async fn a_labelled_ticket_can_be_rejected() {
             }
             world.promotion_is_closed("rejected by Mia").await;
             let comments = world.jira.issue(&key).unwrap().comments;
-            let is_late = |said: &str| said.contains("nothing any more") && !said.contains("has the label");
+            let is_late = |said: &str| said.contains("no longer controls") && !said.contains("has the label");
             assert!(!comments.iter().any(|comment| is_late(&comment.text())), "{comments:?}");
             assert_eq!(world.count("audit WHERE kind = 'late_move'").await, 0);
             world.finish().await;

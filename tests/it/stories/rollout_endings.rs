@@ -55,7 +55,7 @@ impl World {
         let ticket = self.ticket(key);
         let texts = comments(&ticket);
         assert_eq!(
-            texts.iter().filter(|said| said.contains("opens nothing any more")).count(),
+            texts.iter().filter(|said| said.contains("no longer controls anything")).count(),
             1,
             "{key}: {texts:?}"
         );
@@ -256,13 +256,13 @@ async fn a_rejection_that_rolls_nothing_back_says_so() {
     for world in World::both("").await {
         let promotion = world.promotion("new", "Rejected").await;
         let texts = comments(&world.ticket(&promotion));
-        assert!(texts[0].contains("Flagger has not asked whether to roll back"), "{texts:?}");
+        assert!(texts[0].contains("Flagger has not asked yet whether to roll back"), "{texts:?}");
         world.asks("confirm-rollout", "Succeeded", "new").await;
         world.run_worker().await;
         let rollout = world.newest();
         world.decides(&rollout, "Rejected").await;
         let texts = comments(&world.ticket(&rollout));
-        assert!(texts[0].contains("nothing has begun that could be rolled back"), "{texts:?}");
+        assert!(texts[0].contains("there is nothing to roll back"), "{texts:?}");
         world.finish().await;
     }
 }
@@ -405,7 +405,7 @@ async fn a_late_rejection_at_the_first_gate() {
         world.decides(&key, "Rejected").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
         let texts = comments(&world.ticket(&key));
-        assert!(!texts.iter().any(|said| said.contains("nothing has begun")), "{texts:?}");
+        assert!(!texts.iter().any(|said| said.contains("there is nothing to roll back")), "{texts:?}");
         world.finish().await;
     }
 }
@@ -494,7 +494,7 @@ async fn a_user_labels_the_ticket_of_a_waiting_gate() {
             world.run_worker().await;
         }
         let texts = comments(&world.ticket(&old));
-        let late = texts.iter().filter(|said| said.contains(&format!("waits now has {new}"))).count();
+        let late = texts.iter().filter(|said| said.contains(&format!("is waiting now has {new}"))).count();
         assert_eq!(late, 1, "{texts:?}");
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert!(answer.status == 403 && answer.body.contains(&new), "{}", answer.body);

@@ -1,4 +1,4 @@
-//! Text from outside is data: a team's text appears in its own box of the ticket and is never interpreted, and
+//! Text from outside is data: a team's text appears in the tables of the ticket and is never interpreted, and
 //! Flagger's token appears nowhere.
 
 use fake_jira::{IssueView, Person};
@@ -36,36 +36,47 @@ fn asked(phase: &str) -> Value {
     question
 }
 
-/// The parts of the description inside and outside its box.
+/// The description, and what of it is outside of its tables.
 fn parts(description: &Value) -> (String, String) {
     if let Some(markup) = description.as_str() {
-        let (before, rest) = markup.split_once("\n{noformat}\n").unwrap();
-        let (inside, after) = rest.split_once("\n{noformat}").unwrap();
-        return (inside.to_owned(), format!("{before}{after}"));
+        let outside: Vec<&str> = markup.lines().filter(|line| !line.starts_with('|')).collect();
+        return (markup.to_owned(), outside.join("\n"));
     }
-    let (boxes, others): (Vec<_>, Vec<_>) =
-        description["content"].as_array().unwrap().iter().partition(|block| block["type"] == "codeBlock");
-    assert_eq!(boxes.len(), 1);
-    (boxes[0]["content"][0]["text"].as_str().unwrap().to_owned(), json!(others).to_string())
+    let blocks = description["content"].as_array().unwrap();
+    let outside: Vec<_> = blocks.iter().filter(|block| block["type"] != "table").collect();
+    (fake_jira::text(description), json!(outside).to_string())
 }
 
-fn assert_words_stay_in_the_box(ticket: &IssueView, cloud: bool) {
-    let (inside, outside) = parts(&ticket.description);
+fn assert_words_stay_in_the_tables(ticket: &IssueView, cloud: bool) {
+    let (all, outside) = parts(&ticket.description);
     assert!(!outside.contains(MARK), "{outside}");
-    for own in ["What your decision does", "Who may approve", "Replaces revision"] {
-        assert_eq!(outside.matches(own).count(), usize::from(own != "Replaces revision"), "{own}: {outside}");
+    for own in ["What your decision does", "Who decides", "Technical details"] {
+        assert_eq!(outside.matches(own).count(), 1, "{own}: {outside}");
     }
+    let plain = if cloud { all.clone() } else { all.replace('\\', "") };
     for shown in [
-        "html: <script>alert('from-outside')</script>",
+        "<script>alert('from-outside')</script>",
         "\"type\":\"mention\"",
         "from-outside\" OR project = PAY",
         "{{ metadata.token }} {{ 7 * 191 }} {% for",
-        "\n    h3. What your decision does\n    from-outside: yes",
+        "h3. What your decision does",
         "[~admin] !from-outside.png! ||from-outside||",
     ] {
-        assert!(inside.contains(shown), "{shown}: {inside}");
+        assert!(plain.contains(shown), "{shown}: {plain}");
     }
-    assert!(inside.chars().all(|c| !c.is_control() || c == '\n'), "{inside:?}");
+    assert!(all.chars().all(|c| !c.is_control() || c == '\n'), "{all:?}");
+    if cloud {
+        let adf = ticket.description.to_string();
+        assert!(!adf.contains("\"type\":\"mention\"") && !adf.contains("\"type\":\"codeBlock\""), "{adf}");
+    } else {
+        assert!(
+            !all.contains("\nh1.")
+                && !all.contains("[~")
+                && !all.contains("{noformat}")
+                && !all.contains("||from"),
+            "{all}"
+        );
+    }
     assert!(ticket.description.to_string().encode_utf16().count() <= 32_767);
     assert!(!ticket.summary.contains(MARK) && ticket.summary.chars().count() <= 255);
     // The label is shown unchanged, and escaped if it could be markup.
@@ -82,7 +93,7 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
         let mut answers: Vec<Answer> = Vec::new();
         answers.push(world.posts("/gate/confirm-promotion", &asked("Progressing")).await);
         world.run_worker().await;
-        assert_words_stay_in_the_box(&world.tickets()[0], world.is_cloud());
+        assert_words_stay_in_the_tables(&world.tickets()[0], world.is_cloud());
 
         let mut event = asked("Progressing");
         event["metadata"]["eventMessage"] = "Halt {noformat} [~admin] h1. <b>x</b>\n||a||".into();
@@ -170,9 +181,11 @@ async fn invisible_characters_are_removed() {
             said.push(format!("{} {} {}", ticket.summary, ticket.description, comments.join(" ")));
         }
         let said = said.join("\n");
-        for words in ["v2", "name: y", "x: value", "Halt", "Odd"] {
+        for words in ["v2", "name", "value", "Halt", "Odd"] {
             assert!(said.contains(words), "{words}: {said}");
         }
+        // The table for spreadsheets begins with a byte order mark.
+        let said = said.replace("\u{feff}id,at,", "id,at,");
         assert!(!said.contains(unseen), "{said:?}");
         world.finish().await;
     }

@@ -20,8 +20,9 @@ async fn a_ticket_says_what_changes() {
         let ticket = world.tickets().pop().unwrap();
         let text = fake_jira::text(&ticket.description);
         if world.is_cloud() {
-            insta::assert_snapshot!(until_section(&text, "What"), @r"
-            Flagger is about to start rolling out a new revision of cart in namespace shop on cluster default. It waits for this ticket.
+            insta::assert_snapshot!(until_section(&text, "Technical details"), @r"
+            Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster default. It waits for your decision on this ticket.
+            The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
             What changes
             Container
             Runs now
@@ -31,14 +32,25 @@ async fn a_ticket_says_what_changes() {
             registry.example.com/shop/cart:6.5.0
             Also changes:
             • Container cart: environment variable PAYMENT_PASSWORD changed
-            About this rollout:
-            • Target: Deployment cart
-            • kubernetes.io/change-cause: https://git.example.com/shop/cart/v6.5.0
-            • Strategy: Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metric request-success-rate.
+            The application team says about this rollout (nobody has checked it):
+            Name
+            Value
+            kubernetes.io/change-cause
+            https://git.example.com/shop/cart/v6.5.0
+            What your decision does
+            • Approved: Flagger starts 6.5.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
+            • Rejected: nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+            • Any other status: the rollout waits.
+            This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+            Who decides, and until when
+            • Who may approve: any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+            • Who may reject: any Jira user who can move this ticket to Rejected.
+            • Until when: there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+            • How long an approval counts: it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
             ");
         } else {
-            insta::assert_snapshot!(until_section(&text, "h3. What"), @r"
-            Flagger is about to start rolling out a new revision of cart in namespace shop on cluster default. It waits for this ticket.
+            insta::assert_snapshot!(until_section(&text, "h3. Technical details"), @r"
+            Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster default. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
             h3. What changes
 
@@ -49,11 +61,25 @@ async fn a_ticket_says_what_changes() {
 
             * Container cart: environment variable PAYMENT\_PASSWORD changed
 
-            About this rollout:
+            The application team says about this rollout \(nobody has checked it\):
 
-            * {*}Target:{*} Deployment cart
-            * {*}kubernetes.io/change-cause:{*} [https\://git.example.com/shop/cart/v6.5.0|https://git.example.com/shop/cart/v6.5.0]
-            * {*}Strategy:{*} Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metric request-success-rate.
+            || Name || Value ||
+            | kubernetes.io/change-cause | [https\://git.example.com/shop/cart/v6.5.0|https://git.example.com/shop/cart/v6.5.0] |
+
+            h3. What your decision does
+
+            * {*}Approved:{*} Flagger starts 6.5.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
+            * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+            * {*}Any other status:{*} the rollout waits.
+
+            This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+
+            h3. Who decides, and until when
+
+            * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+            * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
+            * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+            * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
             ");
         }
         assert!(!text.contains("hunter"), "{text}");
@@ -75,11 +101,22 @@ async fn a_ticket_says_why_it_does_not_say_what_changes() {
     world.asks("confirm-promotion", "Progressing", "new").await;
     world.run_worker().await;
     let text = fake_jira::text(&world.tickets().pop().unwrap().description);
-    insta::assert_snapshot!(until_section(&text, "What"), @r#"
-    Flagger is about to replace what is running with the new revision of cart in namespace shop on cluster default. It waits for this ticket.
+    insta::assert_snapshot!(until_section(&text, "Technical details"), @r#"
+    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
     What changes
     The bridge could not read what changes: deployments.apps cannot be read since 2026-09-21T14:13:20Z: the API server forbids it: deployments.apps is forbidden: User "system:serviceaccount:flagger:bridge" cannot list resource "deployments" in API group "apps" at the cluster scope.
-    You can decide all the same: ask the team what changes. And tell the team that runs the bridge.
+    You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
+    What your decision does
+    • Approved: all users get the new version. Flagger begins the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
+    • Rejected: the new version does not replace what runs. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    • Any other status: the rollout waits.
+    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    Who decides, and until when
+    • Who may approve: any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    • Who may reject: any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
+    • Until when: there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
+    • How long an approval counts: it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
     "#);
     let key = world.newest();
     world.decides(&key, "Approved").await;

@@ -25,8 +25,8 @@ type Job = Box<dyn FnOnce(Arc<Worker>) -> JobFuture + Send>;
 
 /// A running bridge. Its worker does nothing by itself: see [`Process::run_on_worker`].
 pub(crate) struct Process {
-    /// The addresses of its listeners: gate, webhook, admin.
-    pub(crate) addresses: [String; 3],
+    /// The addresses of its listeners: gate, webhook, admin, page.
+    pub(crate) addresses: [String; 4],
     jobs: mpsc::UnboundedSender<Job>,
     kill: CancellationToken,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -115,15 +115,16 @@ impl Drop for Process {
 async fn serve(
     config: Config,
     clock: Clock,
-    ready: oneshot::Sender<[String; 3]>,
+    ready: oneshot::Sender<[String; 4]>,
     mut todo: mpsc::UnboundedReceiver<Job>,
 ) {
     let bridge = Bridge::new(config, clock).unwrap();
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let listeners = Listeners { gate: bind().await, webhook: bind().await, admin: bind().await };
-    let addresses = [&listeners.gate, &listeners.webhook, &listeners.admin]
-        .map(|listener| listener.local_addr().unwrap().to_string());
+    let [gate, webhook, admin, page] = [bind().await, bind().await, bind().await, bind().await];
+    let addresses =
+        [&gate, &webhook, &admin, &page].map(|listener| listener.local_addr().unwrap().to_string());
+    let listeners = Listeners { gate, webhook, admin, page: Some(page) };
     bridge.listen(listeners, &stop, &mut tasks).unwrap();
     let worker = Arc::new(bridge.open(&stop).await.unwrap().unwrap());
     if ready.send(addresses).is_err() {

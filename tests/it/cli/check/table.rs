@@ -77,7 +77,7 @@ fn reaching() -> Vec<Case> {
         case("https:// for a server without TLS", "jira.url = \"https://HOST\""),
         case("A certificate of an unknown authority", "").at(Reach::Tls),
         case("The file with the authority holds no certificate", "jira.ca_file = \"a-letter\""),
-        case("The file with the authority is not there", "jira.ca_file = \"./ca.pem\""),
+        case("The file with the authority does not exist", "jira.ca_file = \"./ca.pem\""),
         case("A log-in page answers instead of Jira", "")
             .with(|jira| jira.fault(Operation::ServerInfo, Fault::Html, Times::Always)),
         case("Single sign-on redirects to its log-in page", "")
@@ -147,12 +147,12 @@ fn credentials() -> Vec<Case> {
         case("The user is missing, on Cloud", "-jira.user"),
         case("The user is missing, and the kind says Cloud", "-jira.user\njira.kind = \"cloud\""),
         case(
-            "A user beside a personal access token, where passwords are off",
+            "A user name with a personal access token, while passwords are off",
             "jira.user = \"flagger-bridge\"",
         )
         .data_center(),
         case(
-            "A user beside a personal access token, where passwords are on",
+            "A user name with a personal access token, while passwords are on",
             "jira.user = \"flagger-bridge\"",
         )
         .data_center()
@@ -179,10 +179,10 @@ fn credentials() -> Vec<Case> {
             let body = r#"{"message":"Your license has expired."}"#;
             jira.fault(Operation::Myself, says(403, "application/json", body), Times::Always);
         }),
-        case("A firewall forbids it", "").with(|jira| {
+        case("A firewall blocks the requests", "").with(|jira| {
             jira.fault(Operation::Myself, says(403, "text/html", "<html>"), Times::Always);
         }),
-        case("The file with the token is not there", "-jira.token\njira.token_file = \"./jira-token\""),
+        case("The file with the token does not exist", "-jira.token\njira.token_file = \"./jira-token\""),
     ]
 }
 
@@ -207,7 +207,7 @@ fn projects() -> Vec<Case> {
             "ticket.transitions.succeeded = \"Done\"",
         )
         .with(|jira| jira.revoke("OPS", &["TRANSITION_ISSUES"])),
-        case("The account may not move tickets, and need not", "")
+        case("The account may not move tickets, but does not need to", "")
             .with(|jira| jira.revoke("OPS", &["TRANSITION_ISSUES"])),
         case("The account may not create issues, in a team-managed project", "").with(|jira| {
             jira.set_team_managed("OPS", true);
@@ -233,7 +233,7 @@ fn projects() -> Vec<Case> {
         }),
         case("No issue of the type can be created", "")
             .with(|jira| jira.set_creatable("OPS", "Change", false)),
-        case("The issue type is one of sub-tasks", "").with(|jira| jira.set_subtask("OPS", "Change", true)),
+        case("The issue type is for sub-tasks", "").with(|jira| jira.set_subtask("OPS", "Change", true)),
         case(
             "The project of a route is misspelled",
             "[[routes]]\nmatch = { namespace = \"payments\" }\nticket = { project = \"PAYS\" }",
@@ -258,7 +258,24 @@ fn fields() -> Vec<Case> {
             "ticket.fields.customfield_10010 = { value = \"Lwo\" }",
         )
         .with(risk),
-        case("A string where a choice is wanted", "ticket.fields.customfield_10010 = \"Low\"").with(risk),
+        case("A string where a choice is needed", "ticket.fields.customfield_10010 = \"Low\"").with(risk),
+        case("A string where a priority is needed", "ticket.fields.priority = \"High\"").with(|jira| {
+            let levels = ["Highest", "High", "Medium", "Low", "Lowest"].map(str::to_owned).to_vec();
+            let field = Field::optional("priority", "Priority", Shape::Select(levels));
+            jira.add_create_field("OPS", "Change", field);
+        }),
+        case("A string where a list of components is needed", "ticket.fields.components = \"web\"").with(
+            |jira| {
+                let names = ["API", "Web"].map(str::to_owned).to_vec();
+                let field = Field::optional("components", "Components", Shape::MultiSelect(names));
+                jira.add_create_field("OPS", "Change", field);
+            },
+        ),
+        case("An object where a string is needed", "ticket.fields.customfield_10014 = { value = \"web\" }")
+            .with(|jira| {
+                let field = Field::optional("customfield_10014", "Service", Shape::Text);
+                jira.add_create_field("OPS", "Change", field);
+            }),
         case("A field is not on the screen", "ticket.fields.customfield_10020 = \"podinfo\""),
         case("A field by its name instead of its id", "ticket.fields.Service = \"podinfo\"").with(|jira| {
             jira.add_create_field(
@@ -267,18 +284,18 @@ fn fields() -> Vec<Case> {
                 Field::optional("customfield_10011", "Service", Shape::Text),
             );
         }),
-        case("A string where a number is wanted", "ticket.fields.customfield_10012 = \"3\"").with(|jira| {
+        case("A string where a number is needed", "ticket.fields.customfield_10012 = \"3\"").with(|jira| {
             jira.add_create_field(
                 "OPS",
                 "Change",
                 Field::optional("customfield_10012", "Pods", Shape::Number),
             );
         }),
-        case("A user name where Cloud wants an account id", "ticket.fields.assignee = { name = \"mia\" }")
+        case("A user name where Cloud needs an account id", "ticket.fields.assignee = { name = \"mia\" }")
             .with(|jira| {
                 jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
             }),
-        case("A string where Data Center wants a user", "ticket.fields.assignee = \"mia\"")
+        case("A string where Data Center needs a user", "ticket.fields.assignee = \"mia\"")
             .data_center()
             .with(|jira| {
                 jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
@@ -291,11 +308,15 @@ fn fields() -> Vec<Case> {
             let field = Field::optional("customfield_10013", "Test plan", Shape::Paragraph);
             jira.add_create_field("OPS", "Change", field);
         }),
+        case("An assignee whom Jira does not know", "ticket.assignee = \"mai\"").with(|jira| {
+            jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
+        }),
+        case("The screen has no Assignee", "ticket.assignee = \"5b10ac8d82e05b22cc7d4e01\""),
         case("The screen has no Labels", "").with(|jira| jira.remove_create_field("OPS", "Change", "labels")),
         case("A template is broken", "ticket.summary = \"Approve {{ canary\""),
         case("A template uses an unknown name", "ticket.summary = \"Approve {{ canry }}\""),
         case("A template cannot be rendered", "ticket.description = \"{{ 1 // (metadata.n|int) }}\""),
-        case("A summary may come out empty", "ticket.summary = \"{{ label }}\""),
+        case("A summary can be empty", "ticket.summary = \"{{ label }}\""),
     ]
 }
 
@@ -334,15 +355,15 @@ fn statuses() -> Vec<Case> {
     let case = |name, config| case("Statuses", name, config);
     vec![
         case("A status is misspelled", "ticket.statuses.approved = [\"Aproved\"]"),
-        case("A fresh team-managed project", "").with(|jira| {
+        case("A new team-managed project", "").with(|jira| {
             jira.set_team_managed("OPS", true);
             everywhere(jira, &fresh());
         }),
-        case("A fresh company-managed project of Cloud", "").with(|jira| everywhere(jira, &fresh())),
-        case("A fresh project of Data Center", "").data_center().with(|jira| everywhere(jira, &fresh())),
+        case("A new company-managed project of Cloud", "").with(|jira| everywhere(jira, &fresh())),
+        case("A new project of Data Center", "").data_center().with(|jira| everywhere(jira, &fresh())),
         case("The status is one of another issue type", "")
             .with(|jira| jira.set_workflow("OPS", "Change", without(&["Approved"]))),
-        case("Two statuses are called the same", "").with(|jira| {
+        case("Two statuses have the same name", "").with(|jira| {
             let mut workflow = Workflow::change();
             workflow.statuses.push(Status::new("10107", "Approved", Category::Done));
             jira.set_workflow("OPS", "Change", workflow);
@@ -359,7 +380,8 @@ fn statuses() -> Vec<Case> {
             });
             jira.set_workflow("OPS", "Change", workflow);
         }),
-        case("No status is left to wait in", "").with(|jira| {
+        case("Tickets begin in an approved status", "ticket.statuses.approved = [\"Approved\", \"To Do\"]"),
+        case("No status is left for waiting", "").with(|jira| {
             jira.set_workflow("OPS", "Change", without(&["To Do", "In Review", "Done", "Cancelled"]));
         }),
         case("The names are in the language of the account", "ticket.statuses.approved = [\"Genehmigt\"]")
@@ -396,6 +418,18 @@ fn moves() -> Vec<Case> {
             jira.set_workflow("OPS", "Change", workflow);
             jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
         }),
+        case(
+            "The transition does not take the value",
+            "ticket.transitions.succeeded = { to = \"Done\", fields = { resolution = \"Done\" } }",
+        )
+        .with(|jira| {
+            let mut workflow = Workflow::change();
+            let resolutions = vec!["Done".to_owned(), "Won't do".to_owned()];
+            workflow.transitions[4].fields =
+                vec![Field::required("resolution", "Resolution", Shape::Select(resolutions))];
+            jira.set_workflow("OPS", "Change", workflow);
+            jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
+        }),
         case("The bridge would approve by itself", "ticket.transitions.opened = \"Approved\""),
     ]
 }
@@ -408,7 +442,7 @@ fn people() -> Vec<Case> {
         case("An e-mail that Cloud does not show", "approval.approvers = [\"mia@example.com\"]"),
         case("A group entered as a person", "approval.approvers = [\"cab\"]").with(cab),
         case("A role entered as a person", "approval.approvers = [\"Developers\"]").data_center(),
-        case("A group that is not there", "approval.approvers = [\"group:cabb\"]").with(|jira| {
+        case("A group that does not exist", "approval.approvers = [\"group:cabb\"]").with(|jira| {
             jira.add_group("cabbage", &["mia"]);
         }),
         case("Groups cannot be read (Browse users and groups)", "approval.approvers = [\"group:cab\"]").with(
@@ -437,7 +471,7 @@ fn elsewhere() -> Vec<Case> {
     let case = |name, config| case("Routes, secrets, store and ports", name, config);
     vec![
         case(
-            "An earlier route catches all",
+            "An earlier route matches everything",
             "[[routes]]\nmatch = { namespace = \"*\" }\n[[routes]]\nmatch = { namespace = \"payments-*\", stage = \
              \"confirm-promotion\" }\nticket = { project = \"PAY\" }",
         ),
@@ -447,18 +481,18 @@ fn elsewhere() -> Vec<Case> {
             "flagger.namespaces = [\"shop-*\"]\n[[routes]]\nmatch = { namespace = \"payments\" }",
         ),
         case(
-            "The budget is too small",
+            "The rate limit is too low",
             "jira.requests_per_second = 1\njira.trust_for = \"1m\"\nlimits.open_tickets = 5000",
         ),
-        case("The share of a namespace is the whole limit", "limits.open_tickets = 100"),
+        case("The limit for a namespace is the whole limit", "limits.open_tickets = 100"),
         case("No webhook", "-jira.webhook_secret"),
         case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
         case("Flagger's token cannot be in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),
         case("Flagger needs no token", "-flagger.token"),
         case("The address of the status page is missing", "-server.public_url"),
-        case("The folder of the store is not there", "store.url = \"sqlite:///data/none/bridge.db\""),
-        case("The store is no database", "store.url = \"sqlite://a-letter\""),
-        case("A port is taken", "server.gate_listen = \"127.0.0.1:TAKEN\""),
+        case("The folder of the database does not exist", "store.url = \"sqlite:///data/none/bridge.db\""),
+        case("The file is not a database", "store.url = \"sqlite://a-letter\""),
+        case("A port is in use", "server.gate_listen = \"127.0.0.1:TAKEN\""),
         case("A port is not this machine's", "server.gate_listen = \"192.0.2.1:8080\""),
         case(
             "Two listeners on one port",

@@ -39,6 +39,7 @@ async fn serves(
         gate: bind("127.0.0.1:0").await,
         webhook: bind("127.0.0.1:0").await,
         admin: bind(admin).await,
+        page: None,
     };
     let address = listeners.admin.local_addr().unwrap().to_string();
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
@@ -114,7 +115,10 @@ async fn jira_is_away() {
     browser.goes(&world.page()).await;
     let facts = browser.reads(".facts .trouble").await;
     assert!(
-        facts.starts_with("Jira\nTrouble: no ticket can be read since") && facts.contains("502"),
+        facts.starts_with("Jira\nTrouble: no ticket can be read since")
+            && facts.contains("502")
+            && facts.contains("Last tried 2026-09-21 ")
+            && facts.contains(", next try 2026-09-21 "),
         "{facts}"
     );
     assert!(browser.reads("#gates tbody").await.contains("Jira has not confirmed that since"));
@@ -159,8 +163,8 @@ async fn something_is_parked() {
     browser.goes(&world.page()).await;
     assert!(browser.reads(".facts .trouble").await.contains("1 command was refused; fix the cause"));
     browser.clicks(".facts .trouble a").await;
-    assert!(browser.url().await.ends_with("#parked"));
-    let parked = browser.reads("#parked-table tbody").await;
+    assert!(browser.url().await.ends_with("#failed"));
+    let parked = browser.reads("#failed-table tbody").await;
     for words in ["comment how the rollout ended", "default/shop/cart", &key, "permission to comment"] {
         assert!(parked.contains(words), "{words}: {parked}");
     }

@@ -215,7 +215,8 @@ impl Bridge {
                 place: Place::ToDo,
                 moves: Vec::new(),
             });
-            let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket, statuses: None }, now);
+            let _: Vec<Command> =
+                self.apply(&Event::Opened { gate: &gate, ticket, statuses: None, shows: None }, now);
             self.reads_ticket(self.tickets.len() - 1, now);
         }
         let Some(gate) = self.canary.gate(name) else {

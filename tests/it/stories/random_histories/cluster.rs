@@ -60,7 +60,13 @@ pub(super) struct CanaryObject {
 impl CanaryObject {
     fn status(self) -> CanaryStatus {
         let applied = Some(self.applied.to_string());
-        CanaryStatus { uid: self.uid.to_string(), phase: self.phase, applied, promoted: None }
+        CanaryStatus {
+            uid: self.uid.to_string(),
+            phase: self.phase,
+            applied,
+            promoted: None,
+            failed_checks: None,
+        }
     }
 }
 
