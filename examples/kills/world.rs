@@ -204,7 +204,7 @@ open_tickets_per_namespace = 100000
 
 [ticket]
 project = "OPS"
-summary = "Approve {{ stage }} of {{ namespace }}/{{ canary }} on {{ cluster }}"
+summary = "Approve {{{{ stage }}}} of {{{{ namespace }}}}/{{{{ canary }}}} on {{{{ cluster }}}}"
 
 [ticket.transitions]
 succeeded = "Done"
