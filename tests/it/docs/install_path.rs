@@ -177,23 +177,29 @@ async fn the_chart_is_installed_as_the_guide_says() {
     Installed::new(&reader, &config).await.checks();
 }
 
-/// In both guides.
+/// In both guides, with SQLite and with PostgreSQL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_manifests_are_applied_as_the_guides_say() {
+    let token = |guide: &str| block(guide, "sh", "kubectl -n flagger get secret ");
     let guide = "docs/install.md";
-    let short = [block(guide, "sh", "umask 077\n"), block(guide, "sh", "docker build -t ")];
+    let short = [block(guide, "sh", "umask 077\n"), block(guide, "sh", "docker build -t "), token(guide)];
     let guide = "deploy/README.md";
-    let long = [
-        block(guide, "sh", "docker build -t "),
-        block(guide, "sh", "umask 077\n"),
-        block(guide, "sh", "kubectl apply -k ").lines().next().unwrap().to_owned(),
-        block(guide, "sh", "kubectl -n flagger rollout status "),
-    ];
-    for commands in [&short[..], &long[..]] {
+    let overlays = block(guide, "sh", "kubectl apply -k ");
+    let with = |overlay: &str| {
+        [
+            block(guide, "sh", "docker build -t "),
+            block(guide, "sh", "umask 077\n"),
+            block(guide, "sh", "printf %s 'postgres:"),
+            overlay.to_owned(),
+            block(guide, "sh", "kubectl -n flagger rollout status "),
+            token(guide),
+        ]
+    };
+    let [sqlite, postgres] = overlays.lines().collect::<Vec<_>>().try_into().unwrap();
+    for commands in [&short[..], &with(sqlite), &with(postgres)] {
         let reader = Reader::new();
-        for block in commands {
-            reader.runs(block);
-        }
+        let printed: Vec<String> = commands.iter().map(|block| reader.runs(block)).collect();
+        assert_eq!(*printed.last().unwrap(), fs::read_to_string(reader.path("work/flagger-token")).unwrap());
         let text = fs::read_to_string("deploy/kustomize/base/config.toml").unwrap();
         let folder = reader.path("state/flagger/flagger-jira-bridge");
         let text = text.replace("/secrets/", &format!("{}/", folder.display()));
