@@ -199,7 +199,7 @@ pub enum Notice {
     },
     /// The bridge could not judge its decision for some time.
     NotJudged {
-        /// Why not.
+        /// Why not. The comment does not say it.
         why: String,
     },
     /// The settings that its decision is judged by are not those that it shows.
@@ -341,7 +341,7 @@ impl Notice {
             Self::RolledBack { entry, .. } => format!("rolled-back-{entry}"),
             Self::NotJudged { why } => format!("{NOT_JUDGED}{:016x}", short_hash(why)),
             // Settings may be changed and changed back.
-            Self::RulesChanged { at, .. } => format!("rules-{}", at.0),
+            Self::RulesChanged { at, .. } => format!("{RULES}{}", at.0),
             Self::NoHistory { status } => format!("no-history-{status}"),
             Self::RejectedAtStart { entry }
             | Self::RejectedWithoutRollback { entry }
@@ -371,5 +371,7 @@ pub(super) const NOT_JUDGED: &str = "not-judged-";
 
 /// Identifies a text.
 fn short_hash(text: &str) -> u64 {
+/// How the tags of [`Notice::RulesChanged`] begin.
+pub(super) const RULES: &str = "rules-";
     Sha256::digest(text).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
