@@ -8,7 +8,7 @@ use crate::{
     gate::{GateId, IssueSnapshot, Move},
     jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome},
     millis::Millis,
-    policy::{Meaning, Milestone, Route, Status, Target},
+    policy::{Approval, Meaning, Milestone, Route, Status, Target, is_template},
     rollout::{Command, Notice},
     store::{OutboxRow, TicketRecord},
     ticket,
@@ -147,8 +147,17 @@ impl Update<'_> {
             CommentRepeat::Repeated => format!("{}-{}", notice.tag(), self.row.id),
             CommentRepeat::Once | CommentRepeat::Last => notice.tag(),
         };
-        self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route)).await?;
+        let people = self.people(notice).await;
+        self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route, &people)).await?;
         Ok(result)
+    }
+
+    /// The accounts that the comment names, and that the configuration names.
+    async fn people(&self, notice: &Notice) -> ticket::People {
+        let Notice::RulesChanged { .. } = notice else { return ticket::People::default() };
+        let Approval { approvers, deny, .. } = &self.route.approval;
+        let deny: Vec<String> = deny.iter().filter(|entry| !is_template(entry)).cloned().collect();
+        self.lookups.named(&[approvers, &deny]).await
     }
 
     async fn label(&self) -> Result<CommandResult, Failure> {

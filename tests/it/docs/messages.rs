@@ -59,7 +59,7 @@ const SOURCES: [&str; 57] = [
     "ticket/comment.rs",
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
-    "ticket/comment/words.rs",
+    "ticket/words.rs",
     "ticket/event_note.rs",
     "worker/judge.rs",
     "worker/outbox.rs",

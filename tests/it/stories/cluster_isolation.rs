@@ -62,8 +62,8 @@ async fn two_clusters_with_the_same_canary_have_nothing_in_common() {
             }
         }
         let [eu, us] = world.tickets().try_into().unwrap();
-        assert_eq!(eu.summary, "Promote cart new (eu/shop) #1");
-        assert_eq!(us.summary, "Promote cart new (us/shop) #1");
+        assert_eq!(eu.summary, "Promote cart revision new (eu/shop) #1");
+        assert_eq!(us.summary, "Promote cart revision new (us/shop) #1");
 
         world.decides(&eu.key, "Approved").await;
         for way in WAYS {
