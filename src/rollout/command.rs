@@ -13,7 +13,7 @@ use super::{
     subject::Subject,
 };
 use crate::{
-    gate::{GateId, GateName, Home},
+    gate::{GateId, GateName, Home, ShownRules},
     millis::Millis,
     policy::Milestone,
 };
@@ -32,6 +32,9 @@ pub enum Command {
         /// The projects and issue types it was sent to so far: a ticket found there was not moved.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sent_to: Vec<Home>,
+        /// The settings that the ticket shows, once it was sent: the replica that finds it may have others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shows: Option<ShownRules>,
     },
     /// Look whether the ticket of a gate was opened twice: a request to open it got no answer, and was sent again. Jira
     /// may show the first ticket late.
@@ -368,10 +371,10 @@ impl Notice {
 pub(super) const PASSED: &str = "passed-";
 /// How the tags of [`Notice::NotJudged`] begin.
 pub(super) const NOT_JUDGED: &str = "not-judged-";
+/// How the tags of [`Notice::RulesChanged`] begin.
+pub(super) const RULES: &str = "rules-";
 
 /// Identifies a text.
 fn short_hash(text: &str) -> u64 {
-/// How the tags of [`Notice::RulesChanged`] begin.
-pub(super) const RULES: &str = "rules-";
     Sha256::digest(text).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -61,7 +61,7 @@ impl Update<'_> {
             Ok(TicketPresence::Found) => match why {
                 Some(why) => CommandResult::Stuck { why },
                 // Jira shows the ticket again.
-                None => CommandResult::Later { at: later(), why: NOT_SHOWN.into() },
+                None => CommandResult::Retry { at: later(), why: NOT_SHOWN.into() },
             },
             Ok(TicketPresence::Unproven { why }) => CommandResult::Stuck { why },
             Ok(TicketPresence::Missing) => {
@@ -74,7 +74,7 @@ impl Update<'_> {
                     gate = %opened.name,
                     ticket = opened.ticket.key,
                     what = self.row.command.describe(),
-                    "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
+                    "Jira has not shown the ticket for jira.trust_for, so it counts as deleted; this is dropped"
                 );
                 CommandResult::Deleted
             }
@@ -329,7 +329,7 @@ impl CommentRepeat {
 }
 
 /// Why a command is postponed.
-const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";
+const NOT_SHOWN: &str = "Jira shows the ticket again";
 
 fn fields(target: &Target) -> Map<String, Value> {
     let fields = target

@@ -349,6 +349,57 @@ async fn a_ticket_is_opened_without_names_if_jira_does_not_tell_them() {
     assert_eq!((asked(), once > 0), (once, true), "it was tried for the first ticket, not for each");
 }
 
+impl World {
+    /// Asks about another canary, with this author in the metadata, and returns the ticket that is opened.
+    async fn opens_for(&self, canary: &str, author: &str) -> fake_jira::IssueView {
+        let mut question = question("Progressing", "new");
+        question["name"] = canary.into();
+        question["metadata"] = json!({ "author": author });
+        self.posts("/gate/confirm-promotion", &question).await;
+        self.run_worker().await;
+        self.tickets().pop().unwrap()
+    }
+
+    /// The words that Jira was asked for accounts, each request once.
+    fn asked_people(&self) -> Vec<String> {
+        let asked = self.jira.requests().into_iter().filter(|it| it.path.ends_with("/user"));
+        asked.flat_map(|it| it.query.into_iter().map(|(_, value)| value)).collect()
+    }
+}
+
+/// Metadata is anybody's: Jira is not asked for its words before a ticket is opened.
+#[tokio::test]
+async fn words_from_metadata_are_not_looked_up_for_a_ticket() {
+    let settings = format!(
+        "approval.approvers = [\"{MIA}\"]\napproval.deny = [\"{{{{ metadata.author }}}}\", \"{BOB}\"]"
+    );
+    let world = World::start_with(Flavour::Cloud, &settings).await;
+    let ticket = world.opens_for("cart", "evil-word").await;
+    let text = fake_jira::text(&ticket.description);
+    assert!(text.contains("@Mia Change") && text.contains("\"evil-word\" or Bob Builder"), "{text}");
+    assert_eq!(world.asked_people(), [MIA, BOB]);
+    world.finish().await;
+}
+
+/// A word that Jira refuses takes no other name from any ticket.
+#[tokio::test]
+async fn a_word_that_jira_refuses_is_skipped_alone() {
+    let settings = format!("approval.approvers = [\"{BOB}\", \"{MIA}\"]");
+    let world = World::start_with(Flavour::Cloud, &settings).await;
+    let body = r#"{"errorMessages":["The account id is not valid."],"errors":{}}"#.to_owned();
+    let refusal = Fault::Status { code: 400, retry_after: None, body };
+    world.jira.fault(Operation::User, refusal, Times::Once);
+    for canary in ["cart", "shop"] {
+        let text = fake_jira::text(&world.opens_for(canary, "").await.description);
+        assert!(text.contains(&format!("Who may approve: \"{BOB}\" or @Mia Change")), "{text}");
+    }
+    assert_eq!(world.asked_people(), [BOB, MIA], "it is not asked again at once");
+    world.advance(Duration::from_secs(61));
+    let text = fake_jira::text(&world.opens_for("later", "").await.description);
+    assert!(text.contains("Who may approve: @Bob Builder or @Mia Change"), "{text}");
+    world.finish().await;
+}
+
 /// A Jira with the field `assignee` on its create screen, and this setting.
 async fn with_assignee(flavour: Flavour, entry: &str) -> World {
     let world = World::start_with(flavour, &format!("ticket.assignee = \"{entry}\"")).await;
@@ -393,6 +444,56 @@ async fn an_assignee_that_jira_does_not_take_is_left_out() {
     let log = log.text();
     assert!(log.contains("cannot be assigned issues.; the ticket is opened without an assignee"), "{log}");
     assert!(log.contains("Jira does not show the account that is to be the assignee of a ticket"), "{log}");
+}
+
+/// Jira refuses a ticket without saying which field is wrong: it is tried without the assignee before it is parked.
+#[tokio::test]
+async fn a_refusal_without_a_field_may_mean_the_assignee() {
+    for flavour in [Flavour::Cloud, Flavour::DataCenter] {
+        let world = with_assignee(flavour, if flavour == Flavour::Cloud { MIA } else { "mia" }).await;
+        let body = json!({ "errorMessages": ["Mia cannot be assigned issues."], "errors": {} }).to_string();
+        let refusal = Fault::Status { code: 400, retry_after: None, body };
+        world.jira.fault(Operation::CreateIssue, refusal, Times::Once);
+        world.run_worker().await;
+        assert!(world.tickets()[0].fields.get("assignee").is_none());
+        // It may have been something in this ticket alone.
+        let next = world.opens_for("shop", "").await;
+        assert!(next.fields.get("assignee").is_some(), "{:?}", next.fields);
+        world.finish().await;
+    }
+}
+
+/// Jira's messages may repeat metadata: what they say of the assignee counts only if Jira names that field.
+#[tokio::test]
+async fn metadata_cannot_take_the_assignee_from_tickets() {
+    let world = with_assignee(Flavour::Cloud, MIA).await;
+    let body =
+        json!({ "errorMessages": [], "errors": { "summary": "too long: x; assignee: no" } }).to_string();
+    let refusal = Fault::Status { code: 400, retry_after: None, body };
+    world.jira.fault(Operation::CreateIssue, refusal, Times::Once);
+    world.run_worker().await;
+    assert_eq!(world.gates().await[0]["state"], "stuck");
+    let other = world.opens_for("shop", "").await;
+    assert!(other.fields.get("assignee").is_some(), "{:?}", other.fields);
+}
+
+/// However many tickets Jira refuses, the create screen is read once.
+#[tokio::test]
+async fn refused_tickets_share_one_reading_of_the_create_screen() {
+    let world = World::start_with(Flavour::Cloud, "ticket.fields.priority = \"High\"").await;
+    let body = json!({ "errorMessages": [], "errors": { "priority": "a string is expected" } }).to_string();
+    let refusal = Fault::Status { code: 400, retry_after: None, body };
+    world.jira.fault(Operation::CreateIssue, refusal, Times::Always);
+    for canary in ["cart", "shop", "till"] {
+        let mut question = question("Progressing", "new");
+        question["name"] = canary.into();
+        world.posts("/gate/confirm-promotion", &question).await;
+    }
+    world.run_worker().await;
+    let of = |operation: Operation| {
+        world.jira.requests().into_iter().filter(|request| request.operation == operation).count()
+    };
+    assert_eq!((of(Operation::CreateIssue), of(Operation::CreateMetaFields)), (3, 1));
 }
 
 /// No two tickets have the same summary: neither two gates of a stage, nor two attempts to ship the same version.
