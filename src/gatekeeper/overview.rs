@@ -1,8 +1,9 @@
 //! What the page shows beside the gates: commands that failed, and what happened last.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     answer::AnswerLinks,
@@ -22,23 +23,64 @@ const MAX_SHOWN: u32 = 20;
 const HISTORY: [(&str, &str); 5] =
     [(PASSED, ""), (SEEN, "\"shows\":\"rejected\""), (ROLLED_BACK, ""), (EXPIRED, ""), (ENDED, "")];
 
+/// After a reading that took this long, the next one waits twice as long as it took.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The last reading of the overview.
+pub(super) struct LastOverview {
+    asked: Instant,
+    took: Duration,
+    /// The last write transaction before it, if that could be read.
+    turn: Option<i64>,
+    /// What was read, or why the database failed.
+    found: Result<Arc<Overview>, String>,
+}
+
+impl LastOverview {
+    /// Whether this answers a caller who came at `came` and accepts readings of this age.
+    fn answers(&self, came: Instant, max_age: Duration, now: Instant) -> bool {
+        let rest = if self.took >= SLOW { self.took * 2 } else { Duration::ZERO };
+        let age = now.saturating_duration_since(self.asked + self.took);
+        self.asked >= came || age < max_age.max(rest)
+    }
+}
+
 impl Gatekeeper {
-    /// What the page shows beside the gates, from the database. Views without a write in between cost one row each,
-    /// however many people look.
+    /// What the page shows beside the gates, from the database; at most `max_age` old unless the database is slow. One
+    /// reading at a time, however many people look, and without a write since the last one it costs one row. It is
+    /// finished and kept even if the caller stops waiting.
     ///
     /// # Errors
-    /// If the database fails.
-    pub async fn overview(&self) -> Result<Arc<Overview>, store::Error> {
-        let mut last = self.overview.lock().await;
-        let turn = self.store.last_turn().await?;
-        if let Some((before, overview)) = &*last
-            && *before == turn
+    /// In words, if the database fails.
+    pub async fn overview(self: &Arc<Self>, max_age: Duration) -> Result<Arc<Overview>, String> {
+        let came = Instant::now();
+        let last = Arc::clone(&self.overview).lock_owned().await;
+        if let Some(last) = &*last
+            && last.answers(came, max_age, Instant::now())
         {
-            return Ok(Arc::clone(overview));
+            return last.found.clone();
         }
-        let overview = Arc::new(self.read_overview().await?);
-        *last = Some((turn, Arc::clone(&overview)));
-        Ok(overview)
+        let this = Arc::clone(self);
+        let reading = tokio::spawn(async move { this.update_overview(last).await });
+        reading.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    async fn update_overview(
+        &self,
+        mut last: OwnedMutexGuard<Option<LastOverview>>,
+    ) -> Result<Arc<Overview>, String> {
+        let asked = Instant::now();
+        let known = last.take().and_then(|last| Some((last.turn?, last.found.ok()?)));
+        let (turn, found) = match self.store.last_turn().await {
+            Ok(turn) => match known.filter(|(before, _)| *before == turn) {
+                Some((_, overview)) => (Some(turn), Ok(overview)),
+                None => (Some(turn), self.read_overview().await.map(Arc::new)),
+            },
+            Err(error) => (None, Err(error)),
+        };
+        let found = found.map_err(|error| error.to_string());
+        *last = Some(LastOverview { asked, took: asked.elapsed(), turn, found: found.clone() });
+        found
     }
 
     async fn read_overview(&self) -> Result<Overview, store::Error> {
@@ -154,5 +196,39 @@ impl AnswerLinks {
             Some(self.ticket_view(&key(gate)?, shows))
         });
         tickets.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_answers_those_who_waited_for_it_and_for_a_while_others() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        // How long a reading from second 10 took, the age that a caller accepts, when the caller came, and whether the reading
+        // answers then.
+        for (took, max_age, came, answers) in [
+            (0, 0, 9, true),
+            (0, 0, 10, true),
+            (0, 0, 11, false),
+            (0, 2, 11, true),
+            (0, 2, 12, false),
+            // After a slow one the database rests.
+            (5, 0, 12, true),
+            (5, 0, 24, true),
+            (5, 0, 25, false),
+            (5, 2, 24, true),
+        ] {
+            let reading = LastOverview {
+                asked: start + second * 10,
+                took: second * took,
+                turn: None,
+                found: Err("away".into()),
+            };
+            let came = start + second * came;
+            let now = came.max(reading.asked + reading.took);
+            assert_eq!(reading.answers(came, second * max_age, now), answers, "{took} {max_age} {came:?}");
+        }
     }
 }
