@@ -100,7 +100,7 @@ async fn a_certificate_is_renewed_while_it_serves() {
     ]) {
         assert!(line.contains(&words), "{words}\nis not in\n{line}");
     }
-    assert_eq!(log.matches("changed and is in use now").count(), 3, "{log}");
+    assert_eq!(log.matches("changed and is now in use").count(), 3, "{log}");
 }
 
 /// The complete answer to these bytes.

@@ -343,7 +343,7 @@ async fn a_changed_row_is_found() {
     let (code, out, errors) = run(&["audit", "--verify", "-c", &world.config()]);
     assert_eq!(
         (code, out.as_str(), errors.as_str()),
-        (Some(1), "row 2 was changed: its hash does not fit\n", "")
+        (Some(1), "row 2 was changed: its hash does not match\n", "")
     );
     world.sql("UPDATE audit SET kind = 'gate_asked' WHERE id = 2").await;
     world.run_worker().await;

@@ -159,7 +159,7 @@ async fn the_page_shows_when_flagger_last_asked() {
     world.run_worker().await;
     let shown = table(&world, "gates-table").await;
     assert!(
-        shown.contains("Last asked: 16 min ago · 2026-09-21 14:18:20 UTC · nobody asks any more"),
+        shown.contains("Last asked: 16 min ago · 2026-09-21 14:18:20 UTC · Flagger no longer asks"),
         "{shown}"
     );
 }

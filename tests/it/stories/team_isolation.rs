@@ -156,7 +156,7 @@ async fn no_team_speaks_for_another() {
         for way in [TokenPlace::Basic, TokenPlace::Bearer, TokenPlace::Metadata] {
             let question = world.posts_with_team_token(way, PAY, PROMOTION, about("shop", "cart")).await;
             let words =
-                "closed: the token is not good for namespace \"shop\", see flagger.tokens[1].namespaces\n";
+                "closed: the token does not allow namespace \"shop\", see flagger.tokens[1].namespaces\n";
             assert_eq!((question.status, question.body.as_str()), (403, words), "{way:?}");
             let rollback =
                 world.posts_with_team_token(way, PAY, "/gate/rollback", about("shop", "cart")).await;
