@@ -121,8 +121,9 @@ async fn flagger_is_told_to_roll_back() {
         for key in [&traffic, &promotion] {
             let said = world.told_once(key, "no longer controls anything");
             assert!(said.starts_with("Flagger was told to roll back at "), "{said}");
-            let why =
-                format!("because Mia Change rejected {promotion}, the ticket for the promotion. The rollout failed");
+            let why = format!(
+                "because Mia Change rejected {promotion}, the ticket for the promotion. The rollout failed"
+            );
             assert!(said.contains(&why), "{said}");
         }
         world.finish().await;
@@ -255,7 +256,9 @@ async fn rules_that_changed() {
             world.promotes().await;
         }
         let said = world.told_once(&key, "The rules for this ticket changed");
-        for words in ["Who may approve:", "Mia Change", "Who may not approve:", "Bob Builder", "within 2 hours"] {
+        for words in
+            ["Who may approve:", "Mia Change", "Who may not approve:", "Bob Builder", "within 2 hours"]
+        {
             assert!(said.contains(words), "{words}: {said}");
         }
         world.restarts().await;
