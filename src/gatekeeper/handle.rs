@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::{
     answer::{Answer, AnswerLinks, Doubts},
+    last_overview::LastOverview,
     last_readings::LastReadings,
-    overview::LastOverview,
     promotions::Promotions,
     recent_nudges::RecentNudges,
     refused_gates::RefusedGates,
