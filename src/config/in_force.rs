@@ -163,22 +163,27 @@ fn without_passwords(text: &str) -> String {
             Some((credentials, place)) => (Some(credentials), place),
             None => (None, address),
         };
-        if let Some(credentials) = credentials {
-            shown.push_str(&format!("{}@", without_password(before, credentials)));
+        match credentials {
+            // The `@` may be in the secret of a parameter: then the rest of it follows.
+            Some(credentials) if without_parameters(credentials) != credentials => shown.push_str(HIDDEN),
+            Some(credentials) => {
+                let credentials = without_password(before, credentials);
+                shown.push_str(&format!("{credentials}@{}", without_parameters(place)));
+            }
+            None => shown.push_str(&without_parameters(place)),
         }
-        shown.push_str(&without_parameters(place));
         rest = more;
     }
     shown + rest
 }
 
-/// What is shown before the `@` of an address. Only databases have users without a password; elsewhere such a user is
-/// a token.
+/// What is shown before the `@` of an address: the user of a database. Elsewhere a token may be in its place.
 fn without_password(scheme: &str, credentials: &str) -> String {
-    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '?', '#', '@', ' ']);
+    let is_database = scheme.starts_with("postgres");
+    let is_name = |name: &str| is_database && !name.is_empty() && !name.contains(['/', '?', '#', '@', ' ']);
     match credentials.split_once(':') {
         Some((user, _)) if is_name(user) => format!("{user}:{HIDDEN}"),
-        None if scheme.starts_with("postgres") && is_name(credentials) => credentials.to_owned(),
+        None if is_name(credentials) => credentials.to_owned(),
         Some(_) | None => HIDDEN.to_owned(),
     }
 }
@@ -254,12 +259,12 @@ mod tests {
             ("sqlite://bridge.db", "sqlite://bridge.db"),
             ("postgres://u:p%2Fw@h:5432/d?sslmode=require", "postgres://u:hidden@h:5432/d?sslmode=require"),
             ("postgres://u@h/d?password=p&host=/run", "postgres://u@h/d?password=hidden&host=/run"),
-            ("see https://a:b@x/y and http://c:d@z", "see https://a:hidden@x/y and http://c:hidden@z"),
+            ("see https://a:b@x/y and http://c:d@z", "see https://hidden@x/y and http://hidden@z"),
             ("postgres://u:p@q@h/d", "postgres://u:hidden@h/d"),
             ("mia@example.com", "mia@example.com"),
             ("https://example.com/?token=t#x", "https://example.com/?token=hidden"),
             ("a {{ b }} :// c", "a {{ b }} :// c"),
-            // A user without a password is a token, except at a database.
+            // A user may be a token, except at a database.
             ("https://s3cret@h/x", "https://hidden@h/x"),
             ("see https://s3cret@h/x, mia@example.com", "see https://hidden@h/x, mia@example.com"),
             ("postgres://:s3cret@h/d", "postgres://hidden@h/d"),
@@ -273,6 +278,7 @@ mod tests {
             ("https://h/a#access_token=t&x=%zz", "https://h/a#access_token=hidden&x=%zz"),
             // Rather too much than too little.
             ("https://h/a?to=mia@x", "https://hidden@x"),
+            ("https://h/a?token=s3@cret", "https://hidden"),
         ] {
             assert_eq!(without_passwords(text), shown, "{text}");
         }
