@@ -17,7 +17,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration (serve, check, config, audit). Environment variables set keys, too: BRIDGE__JIRA__TOKEN sets jira.token.
+    /// The configuration (serve, check, config, audit). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token.
     #[arg(
         short,
         long,

@@ -219,7 +219,7 @@ impl fmt::Display for TlsCause {
                  into jira.ca_file, or have the server send its whole chain"
             }
             Self::Expired => {
-                "its certificate has expired; have Jira's administrator renew it, and see whether this machine's clock is \
+                "its certificate has expired; have Jira's administrator renew it, and check whether this machine's clock is \
                  right"
             }
             Self::NotYetValid => {

@@ -44,7 +44,7 @@ fn of_the_program() {
 
     Options of every command:
       -c, --config <FILE>
-              The configuration (serve, check, config, audit). Keys are variables, too: BRIDGE__JIRA__TOKEN is jira.token
+              The configuration (serve, check, config, audit). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token
 
               [env: BRIDGE_CONFIG=]
               [default: config.toml]

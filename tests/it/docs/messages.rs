@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 57] = [
+const SOURCES: [&str; 58] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -63,6 +63,7 @@ const SOURCES: [&str; 57] = [
     "ticket/event_note.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
+    "worker/outbox/settle.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",

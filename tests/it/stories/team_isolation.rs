@@ -167,7 +167,7 @@ async fn no_team_speaks_for_another() {
                     report["phase"] = phase.into();
                     let report = world.posts_with_team_token(way, PAY, path, report).await;
                     assert_eq!(report.status, 200, "{way:?} {path}");
-                    assert!(report.body.starts_with("dropped: the token is not good for"), "{}", report.body);
+                    assert!(report.body.starts_with("dropped: the token does not allow"), "{}", report.body);
                 }
             }
             let good = world.posts_with_team_token(way, SHOP, PROMOTION, about("shop", "cart")).await;
