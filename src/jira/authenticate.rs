@@ -58,7 +58,7 @@ impl Sender {
         let sent = Instant::now();
         let token = self.token.newest();
         self.credentials.record_probe(token.clone(), sent);
-        let answer = match self.exchange(&request, throttled).await {
+        let answer = match Box::pin(self.exchange(&request, throttled)).await {
             Ok(answer) => answer,
             Err(error) => {
                 if !error.was_not_sent() {
@@ -106,7 +106,8 @@ impl Sender {
     /// Sends a request, and returns its answer only if it was for the bridge's account.
     pub(super) async fn judge_answer(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
         let began = Instant::now();
-        let answer = self.exchange(request, throttled).await?;
+        // Boxed: the stack of a thread must hold all that waits for it, in a debug build, too.
+        let answer = Box::pin(self.exchange(request, throttled)).await?;
         // After a 2xx for an anonymous caller, Jira may have carried out the request anonymously.
         let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {

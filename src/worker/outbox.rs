@@ -206,7 +206,9 @@ impl Outbox {
     /// Performs a command, and settles it.
     async fn carry_out(&self, mut row: OutboxRow) -> Result<StepOutcome, store::Error> {
         let queueing = Arc::clone(&self.queueing);
-        let result = match jira::one_at_a_time(queueing, self.perform(&mut row)).await {
+        // Boxed: the stack of a thread must hold it, its request and a TLS handshake, in a debug build, too.
+        let performed = Box::pin(self.perform(&mut row));
+        let result = match jira::one_at_a_time(queueing, performed).await {
             Ok(result) => result,
             Err(Failure::Aborted(outcome)) => return Ok(outcome),
             Err(Failure::Store(error)) => return Err(error),
