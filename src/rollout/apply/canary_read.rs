@@ -42,7 +42,13 @@ impl Step {
             || matches!((&ran, &runs), (Some(ran), Some(runs)) if ran != runs);
         rollout.canary_seen =
             Some(CanarySeen { uid: uid.clone(), under_way, applied: ran.or(runs), other_ran, failed_checks });
-        let Some(how) = End::by_phase(*phase) else { return };
+        let Some(how) = End::by_phase(*phase) else {
+            // It may be taken back before a message arrives.
+            if has_started {
+                self.supersede_analysed(*phase, observed);
+            }
+            return;
+        };
         match rollout.progress {
             // Flagger asks for the first time in the phase in which the previous rollout ended.
             Progress::Asked(_) => return,

@@ -145,14 +145,39 @@ impl Step {
     /// If something else runs than the ticket of confirm-rollout shows: ends the rollout, and another one runs in its
     /// place, which nobody approved. A rollout that was rejected stays, so that it is rolled back.
     pub(super) fn supersede_started(&mut self, signal: Signal, phase: Phase, observed: &Observed) {
-        let Some(other) = self.other_started(signal, phase, observed) else { return };
+        if let Some(other) = self.other_started(signal, phase, observed) {
+            self.supersede_unapproved(&other);
+        }
+    }
+
+    /// The same after the Canary was read during the analysis, which may be before any message.
+    pub(super) fn supersede_analysed(&mut self, phase: Phase, observed: &Observed) {
+        match phase {
+            Phase::Progressing | Phase::WaitingPromotion => {
+                if let Some(other) = self.other_deployed(phase, observed) {
+                    self.supersede_unapproved(&other);
+                }
+            }
+            // Nothing has started, or what is deployed may already be the next version.
+            Phase::Initializing
+            | Phase::Initialized
+            | Phase::Waiting
+            | Phase::Promoting
+            | Phase::Finalising
+            | Phase::Succeeded
+            | Phase::Failed
+            | Phase::Other => {}
+        }
+    }
+
+    fn supersede_unapproved(&mut self, other: &OtherTarget) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         rollout.start = Start::Unapproved;
         if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
             return;
         }
         let next = successor(rollout, self.now, rollout.progress.clone());
-        self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(&other));
+        self.end_with(End::Superseded, TicketOutcome::Ended(End::Superseded), Some(other));
         self.canary.rollout = Some(next);
     }
 

@@ -139,6 +139,24 @@ async fn a_version_that_starts_unapproved_is_recorded() {
     world.finish().await;
 }
 
+/// The same, and it is taken back before Flagger sends any message.
+#[tokio::test]
+async fn a_version_that_started_unapproved_and_is_taken_back_is_recorded() {
+    let (cluster, world, first) = approved().await;
+    assert_eq!(asks(&world, "Waiting").await.status, 200);
+    cluster.analyses("6.6.0");
+    until("it is on record", async || {
+        world.run_worker().await;
+        world.count("audit WHERE kind = 'unapproved'").await == 1
+    })
+    .await;
+    cluster.pushes("6.5.0");
+    let said = comments(&world, &first);
+    assert!(said.contains("Deployed is: cart 6.4.0 → 6.6.0, which nobody approved"), "{said}");
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+    world.finish().await;
+}
+
 /// While the API server cannot be asked, no ticket that shows a change opens anything. One that shows nothing is for the
 /// revision that Flagger's questions name.
 #[tokio::test]
