@@ -10,7 +10,7 @@ use crate::{
     gate::Stage,
     policy::{PersonEntry, Route},
     rollout::Subject,
-    workload::{RollbackHook, Shown},
+    workload::Shown,
 };
 
 /// Why no approval of a ticket counts.
@@ -60,22 +60,23 @@ pub(super) fn approvers_section(
             line("Who may approve", "nobody, because this ticket does not show what changes."),
             line(
                 "Until when",
-                "another ticket replaces this one once the bridge can read what changes. A comment here says so then.",
+                "another ticket replaces this one once the bridge can read what changes. A comment here will say so.",
             ),
         ],
         None => {
             let mut lines =
                 who_may_approve(route, deny, &people.mentioned(&route.approval.approvers), people);
-            lines.extend(who_may_reject(route, after_rejection(subject)));
+            lines.extend(who_may_reject(route, after_rejection(subject.gate.stage)));
             lines.push(line(
                 "Until when",
                 &format!(
-                    "there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another \
-                     way{}",
+                    "there is no deadline. Flagger waits until this ticket is approved or rejected, or until this rollout ends in \
+                     another way{}",
                     for_instance(subject)
                 ),
             ));
             lines.push(validity(route));
+            lines.push(withdrawal(subject.gate.stage, route));
             lines
         }
     };
@@ -86,26 +87,18 @@ pub(super) fn approvers_section(
 /// approval is bound to what the ticket shows.
 fn for_instance(subject: &Subject) -> &'static str {
     if subject.gate.stage == Stage::ConfirmRollout && !subject.bound {
-        ", for instance because the canary is deleted. A comment here says so then."
+        ", for instance because the team removes the canary. A comment here will say so."
     } else {
-        ", for instance because a newer version replaces it. A comment here says so then."
+        ", for instance because a newer version replaces it. A comment here will say so."
     }
 }
 
-/// What follows a rejection.
-fn after_rejection(subject: &Subject) -> &'static str {
-    let hook = subject.change.as_ref().and_then(Shown::change).map(|change| change.rollback_hook);
-    match (subject.gate.stage, hook) {
-        (Stage::ConfirmRollout, _) => "",
-        (
-            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate,
-            Some(RollbackHook::Missing),
-        ) => " That stops the rollout here.",
-        (
-            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate,
-            Some(RollbackHook::Asks | RollbackHook::Unknown) | None,
-        ) => {
-            " That stops the rollout here. Flagger takes the new version back only if that user may also approve."
+/// What follows a rejection. Whether it rolls back, the section before says.
+const fn after_rejection(stage: Stage) -> &'static str {
+    match stage {
+        Stage::ConfirmRollout => "",
+        Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
+            " That stops the rollout here."
         }
     }
 }
@@ -136,14 +129,14 @@ pub(super) fn who_may_approve(
     let mut lines = vec![if entries.is_empty() {
         line(
             "Who may approve",
-            "any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that \
-             Jira marks as an app.",
+            "any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.",
         )
     } else {
         let mut who = approvers.to_vec();
         who.push(text(&format!(
-            ". An app, an automation or the bridge's own account counts only if its account is named here{}.",
-            if has_groups { ": a group or role is not enough" } else { "" }
+            ". If anyone else approves, it does not count, and a comment says so. Approvals by apps, automations or the bridge \
+             itself are ignored unless that account is listed here by name{}.",
+            if has_groups { "; a listed group or role is not enough" } else { "" }
         )));
         labelled("Who may approve", who)
     }];
@@ -166,14 +159,29 @@ pub(super) fn who_may_reject(route: &Route, then: &str) -> Option<Vec<Span>> {
 
 /// Until when an approval can be used.
 pub(super) fn validity(route: &Route) -> Vec<Span> {
-    let approved = any_of(&route.ticket.approved);
     line(
-        "How long an approval counts",
+        "How long an approval is valid",
         &format!(
-            "it expires if Flagger does not use it within {}. To renew it, move this ticket out of {approved} and back. Once \
-             used, it no longer expires. Moving this ticket out of {approved} withdraws it, but undoes nothing that Flagger \
-             has already done.",
+            "if Flagger has not used it within {}, it expires, and the rollout waits. To renew it, move this ticket out of {} and \
+             back. Once used, it no longer expires.",
             duration_in_words(route.approval.valid_for.as_millis()),
+            any_of(&route.ticket.approved),
         ),
     )
+}
+
+/// What becomes of an approval that is taken back.
+fn withdrawal(stage: Stage, route: &Route) -> Vec<Span> {
+    let then = match stage {
+        Stage::ConfirmRollout => "before Flagger starts. Later, that does not stop the rollout.",
+        Stage::ConfirmPromotion => {
+            "before Flagger begins to give the new version to all users. Later, that undoes nothing."
+        }
+        Stage::ConfirmTrafficIncrease | Stage::Gate => {
+            ". From the next time it asks, Flagger takes no further step. Steps already taken stay."
+        }
+    };
+    let space = if then.starts_with('.') { "" } else { " " };
+    let approved = any_of(&route.ticket.approved);
+    line("To withdraw an approval", &format!("move this ticket out of {approved}{space}{then}"))
 }

@@ -58,7 +58,7 @@ fn named_version(subject: &Subject) -> Vec<Block> {
         }
         None => vec![paragraph(
             "This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no \
-             version. Ask the team.",
+             version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.",
         )],
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn technical_section(subject: &Subject) -> Vec<Block> {
         Some(Shown::Unreadable { why }) => lines.push(line("Reading the cluster", why)),
         None => {}
     }
-    section("Technical details", vec![Block::Bullets(lines)])
+    section("Technical details, for the application team", vec![Block::Bullets(lines)])
 }
 
 /// What is deployed, by what, and how Flagger rolls it out.
