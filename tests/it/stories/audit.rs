@@ -212,10 +212,31 @@ async fn since_then() {
     for (since, rows) in [(None, 6), (Some(HOUR), 6), (Some(HOUR - Duration::from_millis(1)), 2)] {
         for (format, headings) in [(AuditFormat::Jsonl, 0), (AuditFormat::Csv, 1)] {
             let wanted = Audit { since, format, ..Audit::default() };
-            let mut out = Vec::new();
-            assert!(cli::audit(&config.store.url, &wanted, world.clock.now(), &mut out).await.unwrap());
+            let (mut out, now) = (Vec::new(), world.clock.now());
+            assert!(cli::audit(&config.store.url, &wanted, now, &mut out, &mut io::sink()).await.unwrap());
             assert_eq!(String::from_utf8(out).unwrap().lines().count(), rows + headings, "{wanted:?}");
         }
+    }
+    world.finish().await;
+}
+
+/// If no row concerns a ticket, that is said, but not to the reader of the rows.
+#[tokio::test]
+async fn no_row_concerns_a_ticket() {
+    let world = World::start(Flavour::Cloud).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.run_worker().await;
+    let config = config::load(Path::new(&world.config()), []).unwrap();
+    for (ticket, format, rows, said) in [
+        ("OPS-1", AuditFormat::Jsonl, 1.., ""),
+        ("OPS-99", AuditFormat::Jsonl, 0.., "no rows concern ticket OPS-99\n"),
+        ("OPS-99", AuditFormat::Csv, 1.., "no rows concern ticket OPS-99\n"),
+    ] {
+        let wanted = Audit { ticket: Some(ticket.into()), format, ..Audit::default() };
+        let (mut out, mut notes, now) = (Vec::new(), Vec::new(), world.clock.now());
+        assert!(cli::audit(&config.store.url, &wanted, now, &mut out, &mut notes).await.unwrap());
+        assert!(rows.contains(&String::from_utf8(out).unwrap().lines().count()), "{wanted:?}");
+        assert_eq!(String::from_utf8(notes).unwrap(), said);
     }
     world.finish().await;
 }
@@ -239,8 +260,8 @@ async fn a_pipe_that_is_closed_early_is_no_error() {
         [(AuditFormat::Jsonl, false), (AuditFormat::Csv, false), (AuditFormat::Jsonl, true)]
     {
         let wanted = Audit { format, verify, ..Audit::default() };
-        let prints =
-            async |kind| cli::audit(&config.store.url, &wanted, world.clock.now(), &mut Broken(kind)).await;
+        let (url, now) = (&config.store.url, world.clock.now());
+        let prints = async |kind| cli::audit(url, &wanted, now, &mut Broken(kind), &mut io::sink()).await;
         assert!(prints(io::ErrorKind::BrokenPipe).await.unwrap());
         assert!(prints(io::ErrorKind::StorageFull).await.is_err());
     }
