@@ -194,7 +194,7 @@ async fn an_email_names_the_account_that_shows_it() {
     not accepted: Bob Builder is not among the approvers of this gate
     unknown: the bridge cannot tell whether Mia Change is an approver: approval.approvers: Jira shows no account for "left@example.com"; put account ids or user names there
     accepted
-    unknown: the bridge cannot tell whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    unknown: the bridge cannot tell whether Mia Change is excluded: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
     accepted
     "#);
     own.asked();
@@ -228,7 +228,12 @@ async fn deny_wins_and_each_entry_must_name_an_account() {
         let mia = site.person(MIA).id;
         for entry in [mia.as_str(), "group:cab"] {
             let said = site.says(MIA, &[&mia], &["group:nobody", entry]).await;
-            assert_eq!(said, format!("not accepted: Mia Change is ruled out by {entry:?} in approval.deny"));
+            assert_eq!(
+                said,
+                format!(
+                    "not accepted: Mia Change may not approve this rollout: {entry:?} is excluded by approval.deny"
+                )
+            );
             assert!(accepted(&site.says(BOB, &[], &[entry]).await), "{entry}");
         }
         let empty = site.says(BOB, &[], &["group:cab", ""]).await;
@@ -241,7 +246,7 @@ async fn deny_wins_and_each_entry_must_name_an_account() {
         let name = site.says(MIA, &[], &["Mia Change"]).await;
         assert_eq!(
             name,
-            "unknown: the bridge cannot tell whether Mia Change is ruled out: approval.deny: Jira shows no account for \
+            "unknown: the bridge cannot tell whether Mia Change is excluded: approval.deny: Jira shows no account for \
              \"Mia Change\"; put account ids or user names there"
         );
         site.asked();

@@ -95,7 +95,7 @@ async fn the_page_costs_no_search() {
     world.decides(&world.newest(), "Approved").await;
     assert_eq!(asks(&world, "confirm-promotion", "v2").await, 200);
     let before = table(&world, "history-table").await;
-    assert!(before.contains("opened"), "{before}");
+    assert!(before.contains("told Flagger to go on"), "{before}");
     world.sql("ALTER TABLE audit RENAME TO away").await;
     assert_eq!(table(&world, "history-table").await, before, "the record is not read again");
     world.sql("ALTER TABLE away RENAME TO audit").await;

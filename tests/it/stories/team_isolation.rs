@@ -54,12 +54,12 @@ async fn a_namespace_uses_up_its_own_tickets() {
         assert_ne!(world.series("tickets_refused_total{reason=\"open_tickets_per_namespace\"}").await, "0");
 
         let first = world.asks_for("quiet", "till").await;
-        assert_eq!(first.body, "closed: opening: the ticket is being opened\n");
+        assert_eq!(first.body, "closed: no ticket yet; the bridge is opening it\n");
         world.restarts().await;
         assert!(world.asks_for("loud", "made-up-9").await.body.contains("open_tickets_per_namespace"));
         assert_eq!(
             world.asks_for("calm", "till").await.body,
-            "closed: opening: the ticket is being opened\n"
+            "closed: no ticket yet; the bridge is opening it\n"
         );
         world.run_worker().await;
         assert_eq!(world.tickets().len(), 6);
@@ -84,8 +84,14 @@ async fn deleted_tickets_do_not_count() {
         world.advance(Duration::from_mins(4));
         world.run_worker().await;
         world.restarts().await;
-        assert_eq!(world.asks_for("calm", "c").await.body, "closed: opening: the ticket is being opened\n");
-        assert_eq!(world.asks_for("loud", "c").await.body, "closed: opening: the ticket is being opened\n");
+        assert_eq!(
+            world.asks_for("calm", "c").await.body,
+            "closed: no ticket yet; the bridge is opening it\n"
+        );
+        assert_eq!(
+            world.asks_for("loud", "c").await.body,
+            "closed: no ticket yet; the bridge is opening it\n"
+        );
         world.run_worker().await;
         world.finish().await;
     }
