@@ -105,6 +105,19 @@ mod tests {
     }
 
     #[test]
+    fn durations_in_words() {
+        for (millis, words) in [
+            (60_000, "1 minute"),
+            (600_000, "10 minutes"),
+            (90_000, "90 seconds"),
+            (604_800_000, "7 days"),
+            (1_500, "1500 milliseconds"),
+        ] {
+            assert_eq!(duration_in_words(Duration::from_millis(millis)), words);
+        }
+    }
+
+    #[test]
     fn durations_are_written_whole() {
         let cases = [
             (0, "0ms"),

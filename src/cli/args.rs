@@ -17,7 +17,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration (all but demo, completions, man). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token.
+    /// The configuration, if the command reads one. Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token.
     #[arg(
         short,
         long,

@@ -128,14 +128,15 @@ fn report(Verified { rows, newest, problems }: &Verified, out: &mut impl Write) 
     for problem in problems {
         writeln!(out, "FAIL: {problem}")?;
     }
+    let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
     match newest {
         Some((id, hash)) if problems.is_empty() && *id > 0 => {
             writeln!(
                 out,
-                "ok: {rows} rows verified, none changed, removed, inserted or moved; the newest is row {id}, hash {hash}"
+                "ok: {rows} verified, none changed, removed, inserted or moved; the newest is row {id}, hash {hash}"
             )?;
         }
-        Some(_) | None if problems.is_empty() => writeln!(out, "ok: {rows} rows")?,
+        Some(_) | None if problems.is_empty() => writeln!(out, "ok: {rows}")?,
         Some(_) | None => {}
     }
     out.flush()

@@ -223,6 +223,18 @@ mod tests {
     }
 
     #[test]
+    fn a_quotation_ends_with_a_word() {
+        let long = format!("{}, seven eight", "twelve lines ".repeat(8).trim());
+        for (text, said) in [
+            ("short\nand sweet", "short and sweet"),
+            (&long, &format!("{} …", long.strip_suffix(", seven eight").unwrap())),
+            (&"x".repeat(120), &format!("{}…", "x".repeat(110))),
+        ] {
+            assert_eq!(quoted(text), said);
+        }
+    }
+
+    #[test]
     fn what_is_news_is_said_once() {
         let said = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&said);

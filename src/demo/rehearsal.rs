@@ -134,6 +134,13 @@ mod tests {
         for kind in [Kind::Cloud, Kind::DataCenter] {
             let (jira, own) = start(kind, 0).await.unwrap();
             let text = introduction(kind, &own, &jira);
+            // A command stands alone on its line, so that it can be pasted.
+            let commands =
+                text.lines().filter(|line| line.contains("flagger-jira-bridge ") && !line.contains('"'));
+            let commands: Vec<&str> = commands.collect();
+            let each =
+                ["check", "serve", "gates"].map(|name| format!("flagger-jira-bridge {name} -c config.toml"));
+            assert_eq!(commands, each);
             let (from, to) = (text.find("[server]").unwrap(), text.find("\n2. ").unwrap());
             let with_approval =
                 text[from..to].replace("\n# [", "\n[").replace("\n# approvers", "\napprovers");
