@@ -46,7 +46,10 @@ async fn a_namespace_uses_up_its_own_tickets() {
                      limits.open_tickets_per_namespace allows\n";
         assert_eq!(refused.body, words);
         let page = world.sends(world.admin("GET", "/")).await.body;
-        assert!(page.contains("at most 4 per namespace, so no gate of default&#x2f;loud gets another"), "{page}");
+        assert!(
+            page.contains("at most 4 per namespace, so no gate of default&#x2f;loud gets another"),
+            "{page}"
+        );
         let gates = world.gates().await;
         let names_limit =
             |gate: &&Value| gate["reason"].as_str().unwrap().contains("open_tickets_per_namespace");
