@@ -16,21 +16,21 @@ use crate::{
     worker::lookups::{Lookups, MEMBERSHIP_TTL, PERSON_TTL},
 };
 
-const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
+pub(in crate::worker) const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
 /// A worker that never runs, and a Jira in which Mia is in the group `cab`.
-struct Site {
-    jira: FakeJira,
+pub(in crate::worker) struct Site {
+    pub(in crate::worker) jira: FakeJira,
     clock: Clock,
     flavour: Flavour,
-    context: Arc<Context>,
-    lookups: Lookups,
-    base: Route,
+    pub(in crate::worker) context: Arc<Context>,
+    pub(in crate::worker) lookups: Lookups,
+    pub(in crate::worker) base: Route,
     _home: (TempDir, Database),
 }
 
 impl Site {
-    async fn start(flavour: Flavour) -> Self {
+    pub(in crate::worker) async fn start(flavour: Flavour) -> Self {
         let clock = Clock::manual(Millis(1_800_000_000_000));
         let jira = FakeJira::new(Setup::new(flavour, clock.clone()));
         jira.add_group("cab", &[MIA]);
@@ -94,7 +94,7 @@ impl Site {
     }
 
     /// The requests that Jira received since the last call.
-    fn asked(&self) -> Vec<Operation> {
+    pub(in crate::worker) fn asked(&self) -> Vec<Operation> {
         let asked = self.jira.requests().iter().map(|request| request.operation).collect();
         self.jira.clear_requests();
         assert_eq!(self.jira.complaints(), [""; 0]);
@@ -102,7 +102,7 @@ impl Site {
     }
 
     /// Makes the bridge look up the kind of Jira and its own account.
-    async fn warm(&self) {
+    pub(in crate::worker) async fn warm(&self) {
         assert_eq!(self.judge(MIA, &[], &[]).await, Author::Accepted);
         self.asked();
     }
