@@ -9,33 +9,22 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{PersonEntry, Route},
-    rollout::Subject,
+    rollout::{Obstacle, Subject},
     workload::Shown,
 };
 
-/// Why no approval of a ticket counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// An entry of `approval.deny` came out empty.
-    EmptyDenial,
-    /// An approval is for what the ticket shows, and the ticket shows nothing.
-    NothingShown,
-}
-
-impl Obstacle {
-    /// The obstacle, if there is one; `deny` as rendered.
-    pub(super) fn of(subject: &Subject, deny: &[String]) -> Option<Self> {
-        let shows_nothing = match &subject.change {
-            Some(Shown::Change { .. }) => false,
-            Some(Shown::Unreadable { .. }) | None => true,
-        };
-        if has_empty_entry(deny) {
-            Some(Self::EmptyDenial)
-        } else if subject.gate.stage == Stage::ConfirmRollout && subject.bound && shows_nothing {
-            Some(Self::NothingShown)
-        } else {
-            None
-        }
+/// Why no approval of a new ticket counts, if that is so; `deny` as rendered.
+pub(super) fn obstacle(subject: &Subject, deny: &[String]) -> Option<Obstacle> {
+    let shows_nothing = match &subject.change {
+        Some(Shown::Change { .. }) => false,
+        Some(Shown::Unreadable { .. }) | None => true,
+    };
+    if has_empty_entry(deny) {
+        Some(Obstacle::EmptyDenial)
+    } else if subject.gate.stage == Stage::ConfirmRollout && subject.bound && shows_nothing {
+        Some(Obstacle::NothingShown)
+    } else {
+        None
     }
 }
 
@@ -51,13 +40,13 @@ pub(super) fn approvers_section(
     deny: &[String],
     people: &People,
 ) -> Vec<Block> {
-    let lines = match Obstacle::of(subject, deny) {
-        Some(Obstacle::EmptyDenial) => vec![
-            nobody(route),
+    let lines = match obstacle(subject, deny) {
+        Some(why @ (Obstacle::EmptyDenial | Obstacle::TooManyDenials)) => vec![
+            nobody(why, route),
             line("Until when", &format!("the rollout stays on hold until it ends{}", for_instance(subject))),
         ],
-        Some(Obstacle::NothingShown) => vec![
-            line("Who may approve", "nobody, because this ticket does not show what changes."),
+        Some(why @ Obstacle::NothingShown) => vec![
+            nobody(why, route),
             line(
                 "Until when",
                 "another ticket replaces this one once the bridge can read what changes. A comment here will say so.",
@@ -70,8 +59,7 @@ pub(super) fn approvers_section(
             lines.push(line(
                 "Until when",
                 &format!(
-                    "there is no deadline. Flagger waits until this ticket is approved or rejected, or until this rollout ends in \
-                     another way{}",
+                    "there is no deadline. The rollout waits for a decision here, unless it ends before that{}",
                     for_instance(subject)
                 ),
             ));
@@ -104,15 +92,20 @@ const fn after_rejection(stage: Stage) -> &'static str {
 }
 
 /// That nobody may approve, and whom to ask.
-pub(super) fn nobody(route: &Route) -> Vec<Span> {
-    line(
-        "Who may approve",
-        &format!(
-            "nobody. An entry of {} is empty for this rollout, so no approval counts. Ask the application team to correct \
-             the metadata that its hook sends, and to roll out again.",
-            route.approval_key("deny")
+pub(super) fn nobody(why: Obstacle, route: &Route) -> Vec<Span> {
+    let deny = route.approval_key("deny");
+    let why = match why {
+        Obstacle::EmptyDenial => format!(
+            "nobody. An entry of {deny} is empty for this rollout, so no approval counts. Ask the application team to correct \
+             the metadata that its hook sends, and to roll out again."
         ),
-    )
+        Obstacle::TooManyDenials => format!(
+            "nobody. The questions of this rollout excluded too many accounts by {deny}, so no approval counts. Ask the \
+             application team to find out what sends another name with each question, and to roll out again."
+        ),
+        Obstacle::NothingShown => "nobody, because this ticket does not show what changes.".to_owned(),
+    };
+    line("Who may approve", &why)
 }
 
 /// Who may approve and who may not. `approvers` are the names of `approval.approvers`.
@@ -134,8 +127,8 @@ pub(super) fn who_may_approve(
     } else {
         let mut who = approvers.to_vec();
         who.push(text(&format!(
-            ". If anyone else approves, it does not count, and a comment says so. Approvals by apps, automations or the bridge \
-             itself are ignored unless that account is listed here by name{}.",
+            ". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge \
+             itself are ignored unless their account is listed here by name{}.",
             if has_groups { "; a listed group or role is not enough" } else { "" }
         )));
         labelled("Who may approve", who)
@@ -178,7 +171,7 @@ fn withdrawal(stage: Stage, route: &Route) -> Vec<Span> {
             "before Flagger begins to give the new version to all users. Later, that undoes nothing."
         }
         Stage::ConfirmTrafficIncrease | Stage::Gate => {
-            ". From the next time it asks, Flagger takes no further step. Steps already taken stay."
+            ". From the next time it asks, Flagger takes no further step. That does not undo the steps already taken."
         }
     };
     let space = if then.starts_with('.') { "" } else { " " };

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{
-    approvers::Obstacle,
     doc::{Block, Span},
     sections::{line, paragraph, section, text},
     spans::{all_of, any_of, duration_in_words},
@@ -12,7 +11,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{Milestone, TicketSettings},
-    rollout::Subject,
+    rollout::{Obstacle, Subject},
     workload::{RollbackHook, Shown, Timing},
 };
 
@@ -44,7 +43,7 @@ pub(super) fn decision_section(
     obstacle: Option<Obstacle>,
 ) -> Vec<Block> {
     let words = match obstacle {
-        Some(Obstacle::EmptyDenial) => vec![paragraph(
+        Some(Obstacle::EmptyDenial | Obstacle::TooManyDenials) => vec![paragraph(
             "No move of this ticket releases this rollout or rolls it back, because nobody may approve it. The rollout stays \
              on hold.",
         )],
@@ -110,15 +109,20 @@ fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
 
 /// What a status does that neither approves nor rejects. The bridge's own transitions lead to some of them.
 pub(super) fn other_status(settings: &TicketSettings) -> String {
+    let waits = "the rollout waits.".to_owned();
+    let is_id = |status: &str| status.bytes().all(|byte| byte.is_ascii_digit());
+    // Which status an id names is not known here: perhaps one that a transition of the bridge leads to.
+    if settings.approved.iter().chain(&settings.rejected).any(|status| is_id(status.trim())) {
+        return waits;
+    }
     let decides = |status: &str| {
         let mut deciding = settings.approved.iter().chain(&settings.rejected);
         deciding.any(|name| name.to_lowercase() == status.to_lowercase())
     };
-    // An id tells people nothing.
-    let is_id = |status: &str| status.bytes().all(|byte| byte.is_ascii_digit());
     let mut at_the_end: Vec<String> = Vec::new();
     for milestone in ENDINGS {
         let target = settings.transitions.target(milestone).map(|target| target.to.trim());
+        // An id tells people nothing.
         if let Some(status) = target.filter(|status| !is_id(status) && !decides(status))
             && !at_the_end.iter().any(|known| known == status)
         {
@@ -126,7 +130,7 @@ pub(super) fn other_status(settings: &TicketSettings) -> String {
         }
     }
     if at_the_end.is_empty() {
-        return "the rollout waits.".to_owned();
+        return waits;
     }
     format!(
         "the rollout waits, and is not cancelled. That includes {}: the bridge moves this ticket there when the rollout has ended.",
@@ -155,8 +159,8 @@ fn started(subject: &Subject, timing: Option<&Timing>) -> String {
     let new = new_version(subject);
     let Some(timing) = timing else {
         return format!(
-            "Flagger starts {new} {}. It checks the new version beside the old one, and then gives it to all users, unless another \
-             approval is needed on the way.",
+            "Flagger starts {new} {}. It checks the new version beside the old one. If all checks pass, all users get it, unless \
+             another approval is needed on the way.",
             soon(None)
         );
     };
@@ -207,16 +211,18 @@ fn rolled_back(subject: &Subject, timing: Option<&Timing>) -> String {
         Some(RollbackHook::Asks) => {
             format!(
                 "If the person who rejects may also approve, Flagger rolls back {when}, and all users get {old} again. Otherwise \
-                 the traffic stays as it is."
+                 nothing changes, unless Flagger's checks fail."
             )
         }
         Some(RollbackHook::Missing) => {
-            "The traffic stays as it is: the team has not set up a rollback after a rejection.".to_owned()
+            "A rejection does not roll back, because the team had not set that up when this ticket was opened. Flagger still \
+             rolls back if its checks fail."
+                .to_owned()
         }
         Some(RollbackHook::Unknown) | None => format!(
-            "If the team has set up a rollback after a rejection, and the person who rejects may also approve, Flagger rolls back \
-             {when}, and all users get {old} again. Otherwise the traffic stays as it is. The bridge does not know whether the \
-             team has set that up."
+            "The bridge does not know whether the team has set up a rollback after a rejection. If so, and if the person who rejects \
+             may also approve, Flagger rolls back {when}, and all users get {old} again. Otherwise nothing changes, unless \
+             Flagger's checks fail."
         ),
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn evidence_section(
     let mut lines = Vec::new();
     if let Some(Analysis { weight, failed_checks, threshold }) = subject.analysis {
         lines.extend(weight.map(|weight| {
-            line("Traffic to the new version", &format!("{weight} %, as long as this ticket waits"))
+            line("Traffic to the new version", &format!("{weight} % when this ticket was opened"))
         }));
         let rolls_back = format!("{failed_checks} (Flagger rolls back after {threshold})");
         lines.push(line("Failed checks so far", &rolls_back));

@@ -317,12 +317,12 @@ async fn a_ticket_names_its_approvers() {
             .collect();
         if world.is_cloud() {
             insta::assert_snapshot!(lines.join("\n"), @r#"
-            • Who may approve: @Mia Change, "mia" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+            • Who may approve: @Mia Change, "mia" or members of the group "cab". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
             • Who may not approve: Bob Builder or "bob".
             "#);
         } else {
             insta::assert_snapshot!(lines.join("\n"), @r#"
-            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
             * {*}Who may not approve:{*} "5b10ac8d82e05b22cc7d4e02" or Bob Builder.
             "#);
         }
