@@ -35,6 +35,7 @@ const RULES: Rules = Rules {
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
     budget: Budget { per_hour: 12, headroom: Headroom::Available },
+    binds: false,
 };
 const SECRET: &str = "a secret of thirty-two characters";
 

@@ -15,7 +15,7 @@ mod template;
 mod tests;
 mod variables;
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 pub use self::{
     duration::parse as parse_duration,
@@ -60,6 +60,23 @@ pub fn in_force(path: &Path, env: impl IntoIterator<Item = (String, String)>) ->
     load(path, env.clone())?;
     let sink = problems::Sink::default();
     in_force::render(path, env, &sink).ok_or_else(|| sink.into_problems())
+}
+
+/// `server.admin_listen` alone, for programs that ask the bridge. Nothing else has to be right: secrets may be missing
+/// where the bridge does not run.
+///
+/// # Errors
+/// If the file cannot be read, or the value is wrong.
+pub fn admin_listen(
+    path: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+) -> Result<SocketAddr, Problems> {
+    let sink = problems::Sink::default();
+    let listen = layers::merge(path, env, &sink).and_then(|tree| {
+        let root = read::Section::new(String::new(), &tree, &sink);
+        root.section("server")?.address("admin_listen")
+    });
+    listen.ok_or_else(|| sink.into_problems())
 }
 
 fn config(root: &read::Section<'_>) -> Option<Config> {

@@ -6,7 +6,7 @@ mod tests;
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::{config::Flagger, text::one_line};
+use crate::{config::Flagger, text::one_line, workload::ROLLBACK_PATHS};
 
 /// A hook of a Canary that calls the bridge.
 struct Hook<'a> {
@@ -22,8 +22,8 @@ const HOOKS: [(&str, &str); 7] = [
     ("/gate/confirm-rollout", "confirm-rollout"),
     ("/gate/confirm-traffic-increase", "confirm-traffic-increase"),
     ("/gate/confirm-promotion", "confirm-promotion"),
-    ("/gate/rollback", "rollback"),
-    ("/rollback/check", "rollback"),
+    (ROLLBACK_PATHS[0], "rollback"),
+    (ROLLBACK_PATHS[1], "rollback"),
     ("/event", "event"),
     ("/post-rollout", "post-rollout"),
 ];

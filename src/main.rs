@@ -2,6 +2,8 @@
 
 use std::{
     io::{BufWriter, Write as _},
+    net::{Ipv4Addr, Ipv6Addr},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
@@ -11,7 +13,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use flagger_jira_bridge::{
     check::check,
-    cli::{self, Cli, Command, Completions, Demo, Gates, LogFormat, ManPages, OutputStyle},
+    cli::{self, Cli, Command, Completions, DEFAULT_CONFIG, Demo, Gates, LogFormat, ManPages, OutputStyle},
     clock::Clock,
     config::{self, Config, Problems},
     demo,
@@ -81,20 +83,15 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             let succeeded = demo::run(*auto, *port, stop_on_signal()?).await?;
             Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Gates(wanted @ Gates { watch: Some(seconds), .. }) => {
-            cli::watch(wanted, Duration::from_secs(*seconds), &Clock::System, stop_on_signal()?).await?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Gates(wanted) => {
-            let text = cli::gates(wanted, &OutputStyle::stdout(), Clock::System.now()).await?;
-            // The reader may have closed the pipe.
-            drop(writeln!(std::io::stdout(), "{text}"));
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Gates(wanted) => match with_admin(cli, wanted) {
+            Ok(wanted) => gates(&wanted).await.map(|()| ExitCode::SUCCESS),
+            Err(code) => Ok(code),
+        },
         Command::Audit(wanted) => match load(cli) {
             Ok(config) => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
-                let intact = cli::audit(&config.store.url, wanted, Clock::System.now(), &mut out).await?;
+                let (now, mut notes) = (Clock::System.now(), std::io::stderr());
+                let intact = cli::audit(&config.store.url, wanted, now, &mut out, &mut notes).await?;
                 Ok(if intact { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Err(code) => Ok(code),
@@ -118,6 +115,31 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.server).await?;
     Bridge::new(config, Clock::System)?.run(listeners, stop).await
+}
+
+async fn gates(wanted: &Gates) -> anyhow::Result<()> {
+    if let Some(seconds) = wanted.watch {
+        return cli::watch(wanted, Duration::from_secs(seconds), &Clock::System, stop_on_signal()?).await;
+    }
+    let text = cli::gates(wanted, &OutputStyle::stdout(), Clock::System.now()).await?;
+    // The reader may have closed the pipe.
+    drop(writeln!(std::io::stdout(), "{text}"));
+    Ok(())
+}
+
+/// The options with the address of the bridge: the given one, or else that of the configuration, if there is one.
+fn with_admin(cli: &Cli, wanted: &Gates) -> Result<Gates, ExitCode> {
+    let no_config = cli.config == Path::new(DEFAULT_CONFIG) && !cli.config.exists();
+    if wanted.admin.is_some() || no_config {
+        return Ok(wanted.clone());
+    }
+    let mut at =
+        config::admin_listen(&cli.config, environment()).map_err(|problems| unusable(cli, &problems))?;
+    if at.ip().is_unspecified() {
+        // It listens on every address, also on loopback.
+        at.set_ip(if at.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    Ok(Gates { admin: Some(format!("http://{at}")), ..wanted.clone() })
 }
 
 /// A token that the first SIGTERM or SIGINT cancels. The second one exits the program.
@@ -179,12 +201,13 @@ fn log_to_stderr(cli: &Cli) {
         Command::Serve | Command::Check | Command::Config | Command::Audit(_) => LevelFilter::INFO,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let for_developers = filter.max_level_hint().is_none_or(|level| level > LevelFilter::INFO);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never);
     match cli.log_format {
-        LogFormat::Text => log.init(),
+        LogFormat::Text => log.with_target(for_developers).init(),
         LogFormat::Json => log.json().init(),
     }
 }

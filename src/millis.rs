@@ -37,13 +37,26 @@ pub fn clock_time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
 }
 
-/// A duration as the configuration writes it: in hours, or the largest smaller unit of which it is a whole number.
+/// A duration as people write it in the configuration: in the largest unit of which it is a whole number; up to three
+/// days in hours, as in `72h`.
 #[must_use]
 pub fn config_notation(duration: Duration) -> String {
+    const THREE_DAYS: u128 = 259_200_000;
     let millis = duration.as_millis();
-    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let whole = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let units = units.iter().filter(|(_, name)| *name != "d" || millis > THREE_DAYS);
+    let whole = units.into_iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
+}
+
+/// A duration in words, in the largest unit of which it is a whole number: `1 minute`, `90 seconds`.
+#[must_use]
+pub fn duration_in_words(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second")];
+    let whole = units.iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
+    let (count, unit) = whole.map_or((millis, "millisecond"), |(unit, name)| (millis / unit, *name));
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A duration in its largest whole unit, such as `3 h`.
@@ -92,6 +105,19 @@ mod tests {
     }
 
     #[test]
+    fn durations_in_words() {
+        for (millis, words) in [
+            (60_000, "1 minute"),
+            (600_000, "10 minutes"),
+            (90_000, "90 seconds"),
+            (604_800_000, "7 days"),
+            (1_500, "1500 milliseconds"),
+        ] {
+            assert_eq!(duration_in_words(Duration::from_millis(millis)), words);
+        }
+    }
+
+    #[test]
     fn durations_are_written_whole() {
         let cases = [
             (0, "0ms"),
@@ -100,6 +126,8 @@ mod tests {
             (90_000, "90s"),
             (5_400_000, "90m"),
             (259_200_000, "72h"),
+            (604_800_000, "7d"),
+            (608_400_000, "169h"),
         ];
         for (millis, words) in cases {
             assert_eq!(config_notation(Duration::from_millis(millis)), words);

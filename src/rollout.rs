@@ -15,6 +15,7 @@ mod failure;
 mod limits;
 mod message;
 mod observed;
+mod obstacle;
 mod progress;
 mod promotion;
 mod publish;
@@ -36,6 +37,7 @@ pub use self::{
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
     observed::{Observed, Reading},
+    obstacle::Obstacle,
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
     promotion::{Bypass, Promotion},
     publish::publish,

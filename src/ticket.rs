@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use self::{approvers::Obstacle, writer::Writer};
+use self::{approvers::obstacle, writer::Writer};
 use crate::{policy::Route, rollout::Subject};
 
 pub use self::{
@@ -84,7 +84,7 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             let mut description = vec![Block::External(spans::blocks(&words))];
             description.extend(change::change_section(subject));
             let deny = denied(subject, &route.approval.deny);
-            description.extend(decision::decision_section(subject, settings, Obstacle::of(subject, &deny)));
+            description.extend(decision::decision_section(subject, settings, obstacle(subject, &deny)));
             description.extend(approvers::approvers_section(subject, route, &deny, around.people));
             description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
             description.extend(technical::technical_section(subject));

@@ -55,6 +55,9 @@ const WRITE_BACK: Duration = Duration::from_secs(60);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 /// How often parked commands are retried, and audit rows older than `store.keep_for` are deleted.
 const HOURLY: Duration = Duration::from_secs(3600);
+/// A process that takes the lease over does that work at once, but not more often than this: two replicas may take the
+/// lease from each other again and again.
+const TAKEOVER_PAUSE: Duration = Duration::from_secs(60);
 
 /// Performs commands and reads tickets.
 pub struct Worker {
@@ -72,8 +75,9 @@ struct Housekeeping {
     clocks_differ: bool,
     written_back: Millis,
     hourly: Millis,
-    /// Whether tickets that could not be opened are to be tried at once.
-    retry_openings: bool,
+    /// Whether the lease was taken over since the hourly work was done last: it is due again then, and tickets that could
+    /// not be opened are tried at once.
+    took_over: bool,
 }
 
 impl Worker {
@@ -224,10 +228,10 @@ impl Worker {
             if lead == LeaseOutcome::TookOver {
                 // If anything below fails, it is due again at the next tick. Not after each regained lease: it may be lost
                 // and regained often, and what keeps failing must not be retried as often.
-                last.hourly = Millis(0);
-                last.retry_openings = true;
+                last.took_over = true;
             }
-            let hourly = now.since(last.hourly) >= HOURLY;
+            let pause = if last.took_over { TAKEOVER_PAUSE } else { HOURLY };
+            let hourly = now.since(last.hourly) >= pause;
             (writes, hourly)
         };
         if writes {
@@ -241,15 +245,18 @@ impl Worker {
         }
         if lead != LeaseOutcome::Standby && hourly {
             store.unpark(now).await?;
-            if lock(&self.housekeeping).retry_openings {
+            let took_over = lock(&self.housekeeping).took_over;
+            if took_over {
                 // The reason why a ticket could not be opened may be gone since this process started.
                 store.retry_openings(now).await?;
-                lock(&self.housekeeping).retry_openings = false;
             }
             if let Some(keep_for) = gatekeeper.config().store.keep_for {
                 store.prune_audit(now - keep_for).await?;
             }
-            lock(&self.housekeeping).hourly = now;
+            {
+                let mut last = lock(&self.housekeeping);
+                (last.hourly, last.took_over) = (now, false);
+            }
             gatekeeper.retries().set_parked_retry(now + HOURLY);
         }
         if writes {
@@ -304,7 +311,7 @@ impl Worker {
             news.mark_unchanged();
             match step().await {
                 Ok(StepOutcome::Done | StepOutcome::Read { .. }) => continue,
-                Ok(StepOutcome::Parked { why } | StepOutcome::Postponed { why }) => {
+                Ok(StepOutcome::Parked { why } | StepOutcome::Later { why }) => {
                     tracing::debug!(why, "this attempt failed");
                     continue;
                 }

@@ -34,7 +34,7 @@ pub use self::{
     difference::{Difference, How, What},
     digest::{Digest, digest},
     origin::{Owner, Push},
-    rollback_hook::RollbackHook,
+    rollback_hook::{ROLLBACK_PATHS, RollbackHook},
     shown::{Divergence, Shown, Shows},
     strategy::{Limits, limits},
     target::{Target, TargetKind},

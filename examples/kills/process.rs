@@ -83,7 +83,7 @@ impl ProcessState {
             seen.gate = address();
         } else if line.contains("listening for webhook") {
             seen.webhook = address();
-        } else if line.ends_with(": ready") {
+        } else if line.ends_with(" ready") {
             seen.ready = true;
         } else if line.contains("panicked at") {
             seen.panicked.get_or_insert_with(|| line.to_owned());

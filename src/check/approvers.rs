@@ -44,18 +44,17 @@ pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Fin
 /// finding covers the routes, too.
 fn missing_lists(kind: Kind, policy: &Policy) -> Vec<Finding> {
     let finding = |route: &Route| {
-        let key = route.approval_key("approvers");
-        match kind {
-            Kind::Cloud => Finding::ok(
-                key,
-                "no approvers are listed, so any person whom Jira lets approve a ticket may approve",
+        let machines = match kind {
+            Kind::Cloud => "",
+            Kind::DataCenter => ", automations too: Data Center does not distinguish them from people",
+        };
+        let approved = route.ticket.approved.join(" or ");
+        Finding::warn(
+            route.approval_key("approvers"),
+            format!(
+                "is empty, so anyone who can move a ticket to {approved} may approve{machines}; list approvers"
             ),
-            Kind::DataCenter => Finding::warn(
-                key,
-                "no approvers are listed, so any account that can move a ticket may approve, automations too: Data Center \
-                 does not distinguish them from people; list the approvers",
-            ),
-        }
+        )
     };
     let is_empty = |route: &Route| route.approval.approvers.is_empty();
     if is_empty(&policy.base) {

@@ -98,7 +98,7 @@ fn reached(server: &ServerInfo, config: &Settings) -> Finding {
 fn right_kind(configured: Option<Kind>, reported: Kind) -> Finding {
     let word = reported.config_name();
     match configured {
-        None => Finding::ok("jira.kind", format!("auto found {word:?}")),
+        None => Finding::ok("jira.kind", format!("detected Jira {} (kind = \"auto\")", reported.name())),
         Some(configured) if configured == reported => Finding::ok("jira.kind", format!("it is {word:?}")),
         Some(configured) => {
             let (is, not) = (reported.name(), configured.name());

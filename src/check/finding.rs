@@ -92,7 +92,7 @@ impl Finding {
     }
 }
 
-/// All findings. Displays as one line each, in columns.
+/// All findings. Displays as one line each, in columns, and how many there are of each bad level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report(pub Vec<Finding>);
 
@@ -110,6 +110,10 @@ impl fmt::Display for Report {
         for Finding { level, key, what, affects_all_checks: _ } in &self.0 {
             writeln!(f, "{level:<4}  {key:<widest$}  {what}")?;
         }
-        Ok(())
+        let many = |level, what: &str| match self.0.iter().filter(|finding| finding.level == level).count() {
+            1 => format!("1 {what}"),
+            many => format!("{many} {what}s"),
+        };
+        writeln!(f, "{}, {}", many(Level::Fail, "failure"), many(Level::Warn, "warning"))
     }
 }

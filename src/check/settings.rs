@@ -49,7 +49,7 @@ fn budget(config: &Config) -> Finding {
         return Finding::ok(
             "jira.requests_per_second",
             format!(
-                "{rate} are enough to read limits.open_tickets = {tickets} tickets every {often} (a third of jira.trust_for)"
+                "{rate} a second is enough: it reads limits.open_tickets = {tickets} tickets every {often} (a third of jira.trust_for)"
             ),
         );
     }
@@ -57,7 +57,7 @@ fn budget(config: &Config) -> Finding {
     Finding::fail(
         "jira.requests_per_second",
         format!(
-            "{rate} are too few: {requests} requests read limits.open_tickets = {tickets} tickets, every {often} (a third \
+            "{rate} a second is too few: {requests} requests read limits.open_tickets = {tickets} tickets, every {often} (a third \
              of jira.trust_for), and may use half of them; put {needed} there, or jira.trust_for = \"{longer}s\""
         ),
     )

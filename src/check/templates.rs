@@ -57,7 +57,10 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
     }
     match shown {
         Some(summary) if findings.is_empty() => {
-            vec![Finding::ok(route.key_of("summary"), format!("a ticket would be called {summary:?}"))]
+            vec![Finding::ok(
+                route.key_of("summary"),
+                format!("example title, for a gate named \"qa\": {summary:?}"),
+            )]
         }
         Some(_) | None => findings,
     }

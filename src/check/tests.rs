@@ -123,16 +123,17 @@ approval = { valid_for = "90m" }
     ok    routes[0].ticket.statuses.rejected       "Rejected" (10008)
     ok    routes[0].ticket.transitions.succeeded   "done" exists; no existing ticket shows whether it can be reached
     ok    routes[0].ticket.transitions.superseded  "Cancelled" exists; no existing ticket shows whether it can be reached
-    warn  approval.approvers                       no approvers are listed, so any account that can move a ticket may approve, automations too: Data Center does not distinguish them from people; list the approvers
-    ok    ticket.summary                           a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
-    ok    routes[0].ticket.summary                 a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
-    ok    jira.requests_per_second                 5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
+    warn  approval.approvers                       is empty, so anyone who can move a ticket to Approved may approve, automations too: Data Center does not distinguish them from people; list approvers
+    ok    ticket.summary                           example title, for a gate named "qa": "Promote podinfo v1.2.3 (default/test) (qa) #1"
+    ok    routes[0].ticket.summary                 example title, for a gate named "qa": "Promote podinfo v1.2.3 (default/test) (qa) #1"
+    ok    jira.requests_per_second                 5 a second is enough: it reads limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for                       an approval that is not used within 72h expires
     ok    jira.webhook_secret                      is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url                        tickets link to the status page at https://bridge.example.com
     ok    flagger.token                            Flagger must send its token
     ok    server.gate_listen                       free: 127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0
     ok    store.url                                DIR/of-the-tests.db does not exist yet and can be created
+    0 failures, 1 warning
     "#);
     assert!(!failed);
 }
@@ -143,25 +144,27 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     cloud.set_token("another");
     insta::assert_snapshot!(fails(&cloud, &[]).await, @r#"
     ok    jira.url                  reached Jira Cloud "Jira" at http://HOST
-    ok    jira.kind                 auto found "cloud"
+    ok    jira.kind                 detected Jira Cloud (kind = "auto")
     FAIL  jira.token                Jira at HOST does not let the bridge in (it answered as if the bridge were not logged in): put a new token there: this one is wrong or expired, or jira.user is not the e-mail of its account; one with scopes needs jira.url = "https://api.atlassian.com/ex/jira/CLOUD-ID" (see /_edge/tenant_info of the site)
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
-    ok    ticket.summary            a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
-    ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
+    ok    ticket.summary            example title, for a gate named "qa": "Promote podinfo v1.2.3 (default/test) (qa) #1"
+    ok    jira.requests_per_second  5 a second is enough: it reads limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for        an approval that is not used within 72h expires
     ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url         tickets link to the status page at https://bridge.example.com
     ok    flagger.token             Flagger must send its token
     ok    server.gate_listen        free: 127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0
     ok    store.url                 DIR/of-the-tests.db does not exist yet and can be created
+    1 failure, 1 warning
     "#);
     let own = fake(Flavour::DataCenter);
     own.set_token("another");
     let (output, _) = run(&own, &data_center(CLOUD), &[]).await;
-    insta::assert_snapshot!(not_ok(&output), @r#"
+    insta::assert_snapshot!(not_ok(&output), @r"
     FAIL  jira.token                Jira at HOST does not let the bridge in (it answered 401): put a new token there: this one is wrong or expired; or jira.user is missing, which Cloud needs and a personal access token of Data Center does not
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
-    "#);
+    1 failure, 1 warning
+    ");
 }
 
 #[tokio::test]
@@ -179,10 +182,11 @@ async fn rejected_credentials_get_advice() {
     }
     let bare = CLOUD.replace("user = \"bridge@example.com\"\n", "");
     let (output, _) = run(&fake(Flavour::Cloud), &bare, &[]).await;
-    insta::assert_snapshot!(not_ok(&output), @r#"
+    insta::assert_snapshot!(not_ok(&output), @r"
     FAIL  jira.user                 Jira at HOST does not let the bridge in (it answered 403: Failed to parse Connect Session Auth Token): put the e-mail of the account that jira.token belongs to there
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
-    "#);
+    1 failure, 1 warning
+    ");
 }
 
 #[tokio::test]
@@ -260,14 +264,16 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
     let fake = FakeJira::new(Setup { token: "short".into(), ..Setup::new(Flavour::Cloud, clock()) });
     let (output, failed) = run(&fake, text, &[]).await;
     insta::assert_snapshot!(not_ok(&output), @r#"
+    warn  routes[0].approval.approvers  is empty, so anyone who can move a ticket to Approved may approve; list approvers
     FAIL  approval.approvers            Jira does not show which account has the e-mail "mia@example.com"; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
     FAIL  ticket.description            cannot be rendered for every question: invalid operation: unable to calculate 1 // 0; fix the template
-    FAIL  jira.requests_per_second      1 are too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"
+    FAIL  jira.requests_per_second      1 a second is too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"
     warn  server.public_url             is empty, so tickets do not link to the status page; put the address there at which people reach it
     warn  flagger.token                 is missing, so any client that reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger reach it
     warn  flagger.clusters[0].token     is missing, so any caller that may ask can claim to be "prod"
     warn  jira.token                    is shorter than 16 characters; put a longer one there
     warn  jira.webhook_secret           is shorter than 16 characters; put a longer one there
+    3 failures, 6 warnings
     "#);
     assert!(failed);
 }
@@ -283,6 +289,7 @@ fn a_finding_is_one_line() {
     ok    a             b c [31m
     warn  a.longer.key  d
     FAIL  a             e
+    1 failure, 1 warning
     ");
     assert!(report.failed());
 }

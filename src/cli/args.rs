@@ -17,7 +17,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration (serve, check, config, audit). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token.
+    /// The configuration, if the command reads one. Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token.
     #[arg(
         short,
         long,
@@ -25,7 +25,7 @@ pub struct Cli {
         help_heading = GLOBAL_OPTIONS,
         value_name = "FILE",
         env = "BRIDGE_CONFIG",
-        default_value = "config.toml"
+        default_value = DEFAULT_CONFIG
     )]
     pub config: PathBuf,
     /// The format of the log, which goes to standard error. RUST_LOG sets its level, such as warn or debug.
@@ -39,6 +39,12 @@ pub struct Cli {
     )]
     pub log_format: LogFormat,
 }
+
+/// The configuration that is used if no other is given.
+pub const DEFAULT_CONFIG: &str = "config.toml";
+
+/// The bridge that `gates` asks if neither an option nor a configuration names one.
+pub(super) const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
 
 /// The heading of the options that every command takes.
 const GLOBAL_OPTIONS: &str = "Options of every command";
@@ -75,10 +81,11 @@ pub enum Command {
     ///
     /// Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
     ///
-    /// Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
+    /// Asks the running bridge: the one that --admin names, else the one of server.admin_listen if there is a
+    /// configuration, else the one at http://127.0.0.1:9090. On a terminal it is coloured (unless NO_COLOR is set) and
     /// shows each ticket's address.
     ///
-    /// Exit code: 0 if the bridge answered, 1 otherwise.
+    /// Exit code: 0 if the bridge answered, 1 if not, 2 if the configuration cannot be read.
     #[command(verbatim_doc_comment)]
     Gates(Gates),
     /// Print the settings in force: the defaults, the file and the environment, with all secrets hidden
@@ -172,22 +179,21 @@ pub struct Gates {
     /// Only canaries with this name
     #[arg(long, value_name = "NAME")]
     pub canary: Option<String>,
-    /// The address of the bridge: its server.admin_listen
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "BRIDGE_ADMIN",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:9090"
-    )]
-    pub admin: String,
+    /// The address of the bridge, if the configuration does not say it
+    #[arg(long, value_name = "URL", env = "BRIDGE_ADMIN", hide_env_values = true)]
+    pub admin: Option<String>,
 }
 
 impl Gates {
     /// Prints all gates of the bridge at this admin address once, as a table.
     #[must_use]
     pub fn of(admin: &str) -> Self {
-        Self { admin: admin.to_owned(), ..Self::default() }
+        Self { admin: Some(admin.to_owned()), ..Self::default() }
+    }
+
+    /// The address of the bridge.
+    pub(super) fn admin(&self) -> &str {
+        self.admin.as_deref().unwrap_or(DEFAULT_ADMIN)
     }
 
     /// Whether the options select the gates of this canary.
@@ -292,7 +298,8 @@ mod tests {
             command("b demo --jira-only --kind data-center --port 8070").unwrap(),
             demo(false, true, Kind::DataCenter, Some(8070))
         );
-        let near = Gates::of("http://127.0.0.1:9090");
+        let near = Gates::default();
+        assert_eq!(near.admin(), "http://127.0.0.1:9090");
         assert_eq!(command("b gates").unwrap(), Command::Gates(near.clone()));
         let there = Gates { json: true, ..Gates::of("http://x:1") };
         assert_eq!(command("b gates --json --admin http://x:1").unwrap(), Command::Gates(there));

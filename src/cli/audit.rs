@@ -16,11 +16,12 @@ use crate::{
         self,
         audit::{AuditLog, AuditRow, Verified},
     },
-    text::escape_json,
+    text::{escape_json, single_line},
 };
 
 /// Writes the audit record in the database at `url` to `out`, or what is wrong with it. Returns whether all is well.
-/// `--since` counts back from `now`. It is not an error if the reader of `out` stops early.
+/// `--since` counts back from `now`. `notes` says if no row concerns the wanted ticket. It is not an error if the reader
+/// of `out` stops early.
 ///
 /// # Errors
 /// If the database cannot be read, or holds no record; one line.
@@ -29,13 +30,14 @@ pub async fn audit(
     wanted: &Audit,
     now: Millis,
     out: &mut impl Write,
+    notes: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let record = AuditLog::open(url).await.map_err(read_error)?;
     let (well, written) = if wanted.verify {
         let verified = record.verify().await.map_err(read_error)?;
         (verified.problems.is_empty(), report(&verified, out).map_err(Into::into))
     } else {
-        (true, export(&record, wanted, now, out).await)
+        (true, export(&record, wanted, now, out, notes).await)
     };
     match written.map_err(|error| error.downcast::<io::Error>()) {
         Err(Ok(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
@@ -49,14 +51,24 @@ fn read_error(error: store::Error) -> anyhow::Error {
     anyhow!("store.url: {error}")
 }
 
-async fn export(record: &AuditLog, wanted: &Audit, now: Millis, out: &mut impl Write) -> anyhow::Result<()> {
+async fn export(
+    record: &AuditLog,
+    wanted: &Audit,
+    now: Millis,
+    out: &mut impl Write,
+    notes: &mut impl Write,
+) -> anyhow::Result<()> {
     let mut pages = record.since(wanted.since.map(|since| now - since)).await.map_err(read_error)?;
     if wanted.format == AuditFormat::Csv {
         out.write_all(table::heading().as_bytes())?;
     }
+    let mut found = false;
     loop {
         let rows = pages.next_page().await.map_err(read_error)?;
         if rows.is_empty() {
+            if let Some(ticket) = wanted.ticket.as_ref().filter(|_| !found) {
+                writeln!(notes, "no rows concern ticket {}", single_line(ticket))?;
+            }
             return Ok(out.flush()?);
         }
         let rows = rows.iter().filter(|row| is_of_canary(row, wanted));
@@ -76,6 +88,7 @@ async fn export(record: &AuditLog, wanted: &Audit, now: Millis, out: &mut impl W
                 .map(|(row, fact)| table::line(row, &fact))
                 .collect(),
         };
+        found |= !text.is_empty();
         out.write_all(text.as_bytes())?;
     }
 }
@@ -113,16 +126,17 @@ fn is_about_ticket(fact: &Value, wanted: &Audit) -> bool {
 
 fn report(Verified { rows, newest, problems }: &Verified, out: &mut impl Write) -> io::Result<()> {
     for problem in problems {
-        writeln!(out, "{problem}")?;
+        writeln!(out, "FAIL: {problem}")?;
     }
+    let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
     match newest {
         Some((id, hash)) if problems.is_empty() && *id > 0 => {
             writeln!(
                 out,
-                "ok: {rows} rows, each follows the one before; the newest is {id} with hash {hash}"
+                "ok: {rows} verified, none changed, removed, inserted or moved; the newest is row {id}, hash {hash}"
             )?;
         }
-        Some(_) | None if problems.is_empty() => writeln!(out, "ok: {rows} rows")?,
+        Some(_) | None if problems.is_empty() => writeln!(out, "ok: {rows}")?,
         Some(_) | None => {}
     }
     out.flush()

@@ -20,7 +20,7 @@ use crate::{millis::Millis, text::escape_json};
 /// # Errors
 /// If the bridge cannot be reached, or another program answers; one line.
 pub async fn gates(wanted: &Gates, style: &OutputStyle, now: Millis) -> anyhow::Result<String> {
-    let client = AdminClient::new(&wanted.admin)?;
+    let client = AdminClient::new(wanted.admin())?;
     if wanted.unguarded {
         let (canaries, body) = client.unguarded().await?;
         let is_wanted = |nth: usize| wanted.selects(&canaries[nth].namespace, &canaries[nth].canary);
@@ -100,13 +100,13 @@ mod tests {
     async fn a_table_for_people() {
         let wanted = bridge(StatusCode::OK, THREE).await;
         insta::assert_snapshot!(shown(&wanted).await, @r#"
-        STATE    STAGE                   CANARY            TICKET  SINCE  REASON
-        waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
+        STATE    STAGE                   CANARY            TICKET  ASKED      REASON
+        waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s ago  OPS-12 is in "To Do"
           revision 5f
           https://jira.example.com/browse/OPS-12
-        opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
+        opening  confirm-rollout         eu/pay/api        -       3d4h ago   Jira [2J is down
           replaces revision 4e
-        stuck    any                     eu/pay/ui         -       -      its row cannot be read
+        stuck    any                     eu/pay/ui         -       -          its row cannot be read
         "#);
         assert_eq!(shown(&Gates { json: true, ..wanted }).await, THREE);
         let idle = bridge(StatusCode::OK, "[]").await;
@@ -226,13 +226,13 @@ mod tests {
         gates[2]["rollout"]["revision"] = "5f".into();
         let body = serde_json::to_string(&gates).unwrap();
         insta::assert_snapshot!(shown(&bridge_that_refused(body.leak(), "[]".into()).await).await, @r#"
-        STATE    STAGE                   CANARY            TICKET  SINCE  REASON
-        waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
+        STATE    STAGE                   CANARY            TICKET  ASKED      REASON
+        waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s ago  OPS-12 is in "To Do"
           cart 6.4.0 → 6.5.0; traffic to the new version: 50 %
           https://jira.example.com/browse/OPS-12
-        opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
+        opening  confirm-rollout         eu/pay/api        -       3d4h ago   Jira [2J is down
           version 2.15.0; traffic to the new version: 0 %
-        stuck    any                     eu/pay/ui         -       -      its row cannot be read
+        stuck    any                     eu/pay/ui         -       -          its row cannot be read
           revision 4e → 5f
         "#);
     }
@@ -242,10 +242,10 @@ mod tests {
         let all = bridge(StatusCode::OK, THREE).await;
         let pay = Gates { namespace: Some("pay".into()), ..all };
         insta::assert_snapshot!(shown(&pay).await, @r"
-        STATE    STAGE            CANARY      TICKET  SINCE  REASON
-        opening  confirm-rollout  eu/pay/api  -       3d4h   Jira [2J is down
+        STATE    STAGE            CANARY      TICKET  ASKED     REASON
+        opening  confirm-rollout  eu/pay/api  -       3d4h ago  Jira [2J is down
           replaces revision 4e
-        stuck    any              eu/pay/ui   -       -      its row cannot be read
+        stuck    any              eu/pay/ui   -       -         its row cannot be read
         ");
         let ui = Gates { canary: Some("ui".into()), json: true, ..pay };
         let (one, all): (Value, Value) =
@@ -302,7 +302,7 @@ mod tests {
         let error = async |wanted: &Gates| {
             let text = format!("{:#}", gates(wanted, &OutputStyle::default(), NOW).await.unwrap_err());
             assert!(!text.contains(char::is_control), "{text:?}");
-            text.replace(wanted.admin.trim_end_matches('/'), "ADMIN")
+            text.replace(wanted.admin().trim_end_matches('/'), "ADMIN")
         };
         // Bound, so that no other test gets the port, but not listening.
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -322,7 +322,7 @@ mod tests {
             told += "\n";
         }
         insta::assert_snapshot!(told, @r#"
-        cannot connect to ADMIN; is the bridge running? --admin sets the address
+        cannot reach the bridge at ADMIN. If its server.admin_listen differs, pass --admin http://HOST:PORT or set BRIDGE_ADMIN.
         ADMIN answers 404 Not Found; is it the bridge's server.admin_listen?
         the bridge at ADMIN is not ready: the store is not open yet; its log says more
         ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?

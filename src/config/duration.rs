@@ -10,7 +10,7 @@ const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// # Errors
 /// What is wrong, as the rest of a sentence that begins with the text.
 pub fn parse(text: &str) -> Result<Duration, &'static str> {
-    const SHAPE: &str = "is no duration; write a whole number with ms, s, m, h or d, for example \"20s\"";
+    const SHAPE: &str = "is not a duration; write a whole number with ms, s, m, h or d, for example \"20s\"";
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let millis: u64 = match unit {
@@ -58,7 +58,7 @@ mod tests {
         {
             assert_eq!(
                 parse(text),
-                Err("is no duration; write a whole number with ms, s, m, h or d, for example \"20s\""),
+                Err("is not a duration; write a whole number with ms, s, m, h or d, for example \"20s\""),
                 "{text}"
             );
         }

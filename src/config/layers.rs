@@ -133,7 +133,7 @@ fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
             text.trim().parse::<bool>().map(Into::into).map_err(|_| "expected true or false".to_owned())
         }
         ValueKind::List if text.trim_start().starts_with('[') => {
-            toml().ok_or_else(|| "is no TOML list; write for example [\"a\", \"b\"], or a,b".to_owned())
+            toml().ok_or_else(|| "is not a TOML list; write for example [\"a\", \"b\"], or a,b".to_owned())
         }
         ValueKind::List => {
             let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
@@ -141,10 +141,12 @@ fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
         }
         ValueKind::Table => toml()
             .filter(|value| matches!(value.kind, config::ValueKind::Table(_)))
-            .ok_or_else(|| "is no TOML table; write for example { name = \"value\" }".to_owned()),
-        ValueKind::Tables => toml()
-            .filter(|value| matches!(value.kind, config::ValueKind::Array(_)))
-            .ok_or_else(|| "is no TOML list of tables; write for example [{ name = \"value\" }]".to_owned()),
+            .ok_or_else(|| "is not a TOML table; write for example { name = \"value\" }".to_owned()),
+        ValueKind::Tables => {
+            toml().filter(|value| matches!(value.kind, config::ValueKind::Array(_))).ok_or_else(|| {
+                "is not a TOML list of tables; write for example [{ name = \"value\" }]".to_owned()
+            })
+        }
         // A template begins with {{ and is not TOML; it stays a string.
         ValueKind::Field if text.trim_start().starts_with(['{', '[']) => {
             Ok(toml().unwrap_or_else(|| text.into()))

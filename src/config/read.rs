@@ -128,7 +128,7 @@ impl<'a> Section<'a> {
             self.problem(
                 name,
                 format!(
-                    "{number} is no duration; write a whole number with ms, s, m, h or d, for example \"20s\""
+                    "{number} is not a duration; write a whole number with ms, s, m, h or d, for example \"20s\""
                 ),
             );
             return None;
@@ -164,7 +164,8 @@ impl<'a> Section<'a> {
             "page_listen" => 9091,
             _ => 8080,
         });
-        let what = |_| format!("{text:?} is no address to listen on; write for example \"{host}:{port}\"");
+        let what =
+            |_| format!("{text:?} is not an address to listen on; write for example \"{host}:{port}\"");
         text.trim().parse().map_err(|e| self.problem(name, what(e))).ok()
     }
 

@@ -110,13 +110,13 @@ fn variables_are_named_where_they_are_wrong() {
     ];
     insta::assert_snapshot!(with_env(&env).unwrap_err(), @r#"
     BRIDGE__: no such setting
-    flagger.clusters: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__CLUSTERS)
-    flagger.tokens: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__TOKENS)
+    flagger.clusters: is not a TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__CLUSTERS)
+    flagger.tokens: is not a TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__TOKENS)
     jira.burst: expected a whole number, at least 1 (set by BRIDGE__JIRA__BURST)
-    limits: is no TOML table; write for example { name = "value" } (set by BRIDGE__LIMITS)
-    ticket.labels: is no TOML list; write for example ["a", "b"], or a,b (set by BRIDGE__TICKET__LABELS)
-    ticket.transitions.failed: is no TOML table; write for example { name = "value" } (set by BRIDGE__TICKET__TRANSITIONS__FAILED)
-    server.gate_listen: "here" is no address to listen on; write for example "0.0.0.0:8080" (set by BRIDGE__SERVER__GATE_LISTEN)
+    limits: is not a TOML table; write for example { name = "value" } (set by BRIDGE__LIMITS)
+    ticket.labels: is not a TOML list; write for example ["a", "b"], or a,b (set by BRIDGE__TICKET__LABELS)
+    ticket.transitions.failed: is not a TOML table; write for example { name = "value" } (set by BRIDGE__TICKET__TRANSITIONS__FAILED)
+    server.gate_listen: "here" is not an address to listen on; write for example "0.0.0.0:8080" (set by BRIDGE__SERVER__GATE_LISTEN)
     flagger.token: is empty (set by BRIDGE__FLAGGER__TOKEN)
     BRIDGE__JIRA__TOKN: no such setting; did you mean BRIDGE__JIRA__TOKEN?
     ticket.statuses: "Approved" is both approved and rejected; remove it from one of the two

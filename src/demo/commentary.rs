@@ -144,6 +144,15 @@ fn news(before: Option<Phase>, tick: &Tick) -> Option<String> {
     Some(text)
 }
 
+/// The beginning of a comment, up to a whole word.
+fn quoted(text: &str) -> String {
+    let line = one_line(text, MAX_QUOTE_CHARS);
+    let cut = line.strip_suffix('…').filter(|_| text.trim().chars().count() > MAX_QUOTE_CHARS);
+    let words =
+        cut.and_then(|cut| cut.rsplit_once(' ')).map(|(words, _)| words.trim_end_matches([',', ';', ':']));
+    words.map_or(line.clone(), |words| format!("{words} …"))
+}
+
 /// Whether the status changed after the first `changes` changes.
 fn moved(issue: &IssueView, changes: usize) -> bool {
     issue.changelog.iter().skip(changes).any(|entry| entry.items.iter().any(|item| item.field == "status"))
@@ -165,7 +174,7 @@ fn done(jira: &FakeJira, issue: &IssueView, changes: usize, comments: usize) -> 
         }
     }
     for comment in issue.comments.iter().skip(comments) {
-        let quoted = one_line(&comment.text(), MAX_QUOTE_CHARS);
+        let quoted = quoted(&comment.text());
         lines.push(format!("{} comments on {}: {quoted}", named(jira, Some(&comment.author)), issue.key));
     }
     lines
@@ -211,6 +220,18 @@ mod tests {
         let calls =
             vec![rollback, call("/gate/confirm-rollout", status, line), call("/event", 200, "stored")];
         Tick { calls, phase, weight }
+    }
+
+    #[test]
+    fn a_quotation_ends_with_a_word() {
+        let long = format!("{}, seven eight", "twelve lines ".repeat(8).trim());
+        for (text, said) in [
+            ("short\nand sweet", "short and sweet"),
+            (&long, &format!("{} …", long.strip_suffix(", seven eight").unwrap())),
+            (&"x".repeat(120), &format!("{}…", "x".repeat(110))),
+        ] {
+            assert_eq!(quoted(text), said);
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub async fn jira_only(kind: Kind, port: Option<u16>, stop: CancellationToken) -
 /// What is said when the user stops it.
 fn goodbye(kind: Kind) -> String {
     format!(
-        "This Jira has ended. Its tickets were temporary and are gone. If serve has made {0}, delete {0} before the next run.",
+        "This Jira has ended, and its tickets are gone. You can reuse config.toml: delete {0}* before the next run.",
         database(kind)
     )
 }
@@ -119,7 +119,7 @@ These people can be named in approval.approvers and approval.deny, the groups as
 \"role:NAME\". At the top of Jira's page you choose who you are.
 
 {people}
-The configuration above is the same the next time. As this Jira forgets its tickets, delete {database} before that."
+You can reuse config.toml. Each run starts with an empty Jira, so delete {database}* first."
     )
 }
 
@@ -134,6 +134,13 @@ mod tests {
         for kind in [Kind::Cloud, Kind::DataCenter] {
             let (jira, own) = start(kind, 0).await.unwrap();
             let text = introduction(kind, &own, &jira);
+            // A command stands alone on its line, so that it can be pasted.
+            let commands =
+                text.lines().filter(|line| line.contains("flagger-jira-bridge ") && !line.contains('"'));
+            let commands: Vec<&str> = commands.collect();
+            let each =
+                ["check", "serve", "gates"].map(|name| format!("flagger-jira-bridge {name} -c config.toml"));
+            assert_eq!(commands, each);
             let (from, to) = (text.find("[server]").unwrap(), text.find("\n2. ").unwrap());
             let with_approval =
                 text[from..to].replace("\n# [", "\n[").replace("\n# approvers", "\napprovers");

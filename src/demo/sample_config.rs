@@ -25,12 +25,14 @@ impl SampleConfig {
         let (file, [gate, _, admin], url) = (self.config(), &self.addresses, &self.url);
         format!(
             "\
+With cargo, write \"cargo run --\" for \"flagger-jira-bridge\".
+
 1. Put this into config.toml:
 
 {file}
 2. In a second terminal, check it and start the bridge:
 
-flagger-jira-bridge check -c config.toml      (or: cargo run -- check -c config.toml)
+flagger-jira-bridge check -c config.toml
 flagger-jira-bridge serve -c config.toml
 
 3. In a third terminal, ask as Flagger does:
@@ -42,7 +44,12 @@ curl -i http://{gate}/gate/confirm-promotion -H 'Content-Type: application/json'
    The answer is 403, and there is a ticket in {url}.
 4. Approve the ticket and ask again: the answer is 200.
 
-What waits, and why: http://{admin}, or flagger-jira-bridge gates --admin http://{admin}
+To release another version, change \"checksum\" and \"revision\". To try a rollback, click Reject and ask /gate/rollback
+with the same body: 200 means roll back.
+
+What waits, and why: http://{admin}, or
+
+flagger-jira-bridge gates -c config.toml
 "
         )
     }
@@ -73,6 +80,7 @@ poll_every = "2s"
 project = "OPS"
 
 # Who may approve, and who never may. Without this, everybody may.
+# To try approvers: remove the # from the last lines and restart serve.
 # [approval]
 # approvers = ["group:{APPROVERS}"]
 # deny = ["{{{{ metadata.author }}}}"]

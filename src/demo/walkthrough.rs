@@ -95,9 +95,9 @@ is gone after Ctrl-C.
  3. The next version, {adas}, gets its own ticket. Click Reject: Flagger rolls back.
 
 Then try what opens nothing. A comment on the ticket, or a line below, says why:
-  - At the top of the page, act as Bob Builder, who is no change manager, and approve.
-  - Act as Ada Lovelace and approve {adas}, which she wrote. She is a change manager, but nobody approves their own
-    change.
+  - At the top of the page, act as Bob Builder and approve: he is not a change manager.
+  - Act as Ada Lovelace and approve {adas}: she is a change manager, but wrote that version, and nobody may approve
+    their own change.
   - Approve, and click Reopen before Flagger asks again.
   - Approve a ticket of a rollout that has ended.
 

@@ -56,6 +56,11 @@ pub struct ShownRules {
     pub valid_for: Duration,
 }
 
+impl ShownRules {
+    /// It is not known which settings it shows: these equal none that a configuration can have.
+    pub const UNCLEAR: Self = Self { judged_by: Fingerprint(0), valid_for: Duration::MAX };
+}
+
 /// The last answer to Flagger at a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,10 +4,10 @@ mod reason;
 
 use std::sync::Arc;
 
-use self::reason::{decision_words, reason, unread_suffix};
+use self::reason::{reason, rejection_words, unread_suffix};
 use super::unread_tickets::UnreadSince;
 use crate::{
-    gate::{Gate, GateName, GateState, Stage, Validity, Verdict},
+    gate::{Gate, GateName, GateState, Stage, TicketState, Validity, Verdict},
     millis::Millis,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
@@ -23,7 +23,7 @@ const UNTYPED: &str = "; it is asked while the new version runs, as by a hook wi
 
 /// The reason if a question belongs to no gate of the current rollout.
 const UNKNOWN_REVISION: &str =
-    "stale: this question names the revision that is being replaced; it belongs to no rollout that waits";
+    "this question names the revision that is being replaced; it belongs to no rollout that waits";
 
 /// The answer to a question, as text and as an object.
 #[derive(Clone, Debug)]
@@ -96,20 +96,16 @@ impl AnswerLinks {
     /// The answer to a rollback question.
     pub(super) fn answer_rollback(&self, canary: &Canary) -> Answer {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
-        let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
-        let Some((gate, (_, decision))) = rejected else {
+        let rejected = canary.rolls_back().and_then(|gate| rejection(gate).map(|no| (gate, no)));
+        let Some((gate, rejected)) = rejected else {
             let view = match canary
                 .rejection_without_rollback()
-                .and_then(|gate| gate.rejection().map(|no| (gate, no)))
+                .and_then(|gate| rejection(gate).map(|no| (gate, no)))
             {
                 None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
-                Some((gate, (_, decision))) => GateView {
+                Some((gate, rejected)) => GateView {
                     state: Verdict::Rejected,
-                    reason: format!(
-                        "{} was {}, which closes the gate but rolls nothing back",
-                        gate.name.stage,
-                        decision_words("rejected", decision)
-                    ),
+                    reason: format!("{} was {rejected}", gate.name.stage),
                     ticket: self.ticket(gate),
                     asked_at: Some(Rfc3339(gate.asked_at)),
                     ..blank
@@ -120,7 +116,7 @@ impl AnswerLinks {
         let view = GateView {
             gate: gate.name.approver.clone(),
             state: Verdict::Rejected,
-            reason: format!("{} was {}", gate.name.stage, decision_words("rejected", decision)),
+            reason: format!("{} was {rejected}", gate.name.stage),
             ticket: self.ticket(gate),
             asked_at: Some(Rfc3339(gate.asked_at)),
             ..blank
@@ -144,7 +140,7 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
     let view = GateView {
         gate: gate.map(str::to_owned),
         state: Verdict::Stuck,
-        reason: format!("stuck: {error}"),
+        reason: format!("{error}"),
         ..blank(id, stage, None)
     };
     let word = if stage == ROLLBACK { "do not roll back" } else { "closed" };
@@ -154,7 +150,7 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
 /// What is shown for a canary if its row cannot be read: one line for all its gates, because it is unknown which
 /// gates it has.
 pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
-    let reason = format!("stuck: {why}; every gate of it is closed until its row is repaired or deleted");
+    let reason = format!("{why}; every gate of it is closed until its row is repaired or deleted");
     GateView { state: Verdict::Stuck, reason, ..blank(id, "any", None) }
 }
 
@@ -185,7 +181,7 @@ pub(super) fn refused(
     let view = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
-        reason: format!("stuck: no ticket is opened: {reason}"),
+        reason: format!("no ticket is opened: {reason}"),
         ..blank(id, gate.stage.as_str(), None)
     };
     Answer { open: false, line: line("closed", &view), gate: view }
@@ -196,7 +192,7 @@ pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
     let view = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
-        reason: "stuck: this question has no checksum, although others about this canary had one; without one the bridge cannot \
+        reason: "this question has no checksum, although others about this canary had one; without one the bridge cannot \
                  know which revision it is about"
             .into(),
         ..blank(id, gate.stage.as_str(), None)
@@ -238,11 +234,30 @@ pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
     }
 }
 
+/// The rejection of a gate in words, if there is one.
+fn rejection(gate: &Gate) -> Option<String> {
+    let GateState::Watched { ticket_state: TicketState::Rejected { decision, author, .. }, .. } = &gate.state
+    else {
+        return None;
+    };
+    Some(rejection_words(decision, author))
+}
+
+/// The answer as text. It has no other place for the state.
 fn line(verdict: &str, view: &GateView) -> String {
+    let state = match view.state {
+        Verdict::Stuck => "stuck: ",
+        Verdict::NotAllowed => "not allowed: ",
+        Verdict::Expired => "expired: ",
+        Verdict::Stale => "stale: ",
+        Verdict::Gone => "gone: ",
+        // Their reasons say it.
+        Verdict::Opening | Verdict::Waiting | Verdict::Approved | Verdict::Rejected => "",
+    };
     let reason = &view.reason;
     let Some(TicketView { key, url, status }) = &view.ticket else {
-        return format!("{verdict}: {reason}");
+        return format!("{verdict}: {state}{reason}");
     };
     let status = status.as_deref().unwrap_or("status not read yet");
-    format!("{verdict}: {key} ({status}), {url}, {reason}")
+    format!("{verdict}: {key} ({status}), {url}, {state}{reason}")
 }

@@ -20,7 +20,7 @@ use super::{
     unsaved_readings::UnsavedReadings,
 };
 use crate::{
-    config::{Config, Limits, Rollout},
+    config::{Config, KubernetesMode, Limits, Rollout},
     gate::{GateName, TargetProof, Validity},
     kubernetes::Clusters,
     metrics::Metrics,
@@ -165,7 +165,10 @@ impl Gatekeeper {
             Headroom::Available
         };
         let budget = Budget { per_hour: tickets_per_canary_per_hour, headroom };
-        Rules { validity, idle_after, abandon_after, budget }
+        // Where the bridge does not watch, it cannot bind.
+        let binds =
+            self.config.kubernetes.mode == KubernetesMode::Bind && self.clusters.includes(&canary.cluster);
+        Rules { validity, idle_after, abandon_after, budget, binds }
     }
 
     /// The current answer at a gate, whatever the API server shows.

@@ -8,6 +8,9 @@ use crate::view::Overview;
 
 /// After a reading that took this long, the next one waits twice as long as it took.
 const SLOW: Duration = Duration::from_secs(1);
+/// After a reading that failed, the next one waits this long, however long it took: the page says that it was tried just
+/// now.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The last reading of the overview.
 pub(super) struct LastOverview {
@@ -22,7 +25,11 @@ pub(super) struct LastOverview {
 impl LastOverview {
     /// Whether this answers a caller who came at `came` and accepts readings of this age.
     pub(super) fn answers(&self, came: Instant, max_age: Duration, now: Instant) -> bool {
-        let rest = if self.took >= SLOW { self.took * 2 } else { Duration::ZERO };
+        let rest = match &self.found {
+            Ok(_) if self.took >= SLOW => self.took * 2,
+            Ok(_) => Duration::ZERO,
+            Err(_) => RETRY_AFTER,
+        };
         let age = now.saturating_duration_since(self.asked + self.took);
         self.asked >= came || age < max_age.max(rest)
     }
@@ -35,29 +42,41 @@ mod tests {
     #[test]
     fn a_reading_answers_those_who_waited_for_it_and_for_a_while_others() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        // How long a reading from second 10 took, the age that a caller accepts, when the caller came, and whether the reading
-        // answers then.
-        for (took, max_age, came, answers) in [
-            (0, 0, 9, true),
-            (0, 0, 10, true),
-            (0, 0, 11, false),
-            (0, 2, 11, true),
-            (0, 2, 12, false),
+        let (works, fails) = (Ok(Arc::default()), Err("away".to_owned()));
+        // What a reading from second 10 found, how long it took, the age that a caller accepts, when the caller came, and
+        // whether the reading answers then.
+        for (found, took, max_age, came, answers) in [
+            (&works, 0, 0, 9, true),
+            (&works, 0, 0, 10, true),
+            (&works, 0, 0, 11, false),
+            (&works, 0, 2, 11, true),
+            (&works, 0, 2, 12, false),
             // After a slow one the database rests.
-            (5, 0, 12, true),
-            (5, 0, 24, true),
-            (5, 0, 25, false),
-            (5, 2, 24, true),
+            (&works, 5, 0, 12, true),
+            (&works, 5, 0, 24, true),
+            (&works, 5, 0, 25, false),
+            (&works, 5, 2, 24, true),
+            // After one that failed it is asked again soon.
+            (&fails, 0, 0, 10, true),
+            (&fails, 0, 0, 11, false),
+            (&fails, 5, 0, 15, true),
+            (&fails, 5, 0, 16, false),
+            (&fails, 5, 2, 16, true),
+            (&fails, 5, 2, 17, false),
         ] {
             let reading = LastOverview {
                 asked: start + second * 10,
                 took: second * took,
                 turn: None,
-                found: Err("away".into()),
+                found: found.clone(),
             };
             let came = start + second * came;
             let now = came.max(reading.asked + reading.took);
-            assert_eq!(reading.answers(came, second * max_age, now), answers, "{took} {max_age} {came:?}");
+            assert_eq!(
+                reading.answers(came, second * max_age, now),
+                answers,
+                "{found:?} {took} {max_age} {came:?}"
+            );
         }
     }
 }

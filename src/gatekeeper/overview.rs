@@ -134,9 +134,9 @@ impl AnswerLinks {
         let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
         let word = |path: &str| detail.pointer(path).and_then(Value::as_str);
         let (tone, outcome) = match row.kind.as_str() {
-            PASSED => (Tone::Good, "opened".to_owned()),
+            PASSED => (Tone::Good, "told Flagger to go on".to_owned()),
             SEEN => (Tone::Bad, "rejected".to_owned()),
-            ROLLED_BACK => (Tone::Bad, "rolled back".to_owned()),
+            ROLLED_BACK => (Tone::Bad, "told Flagger to roll back".to_owned()),
             EXPIRED => (Tone::Plain, "approval expired".to_owned()),
             _ => {
                 let how = word("/how").unwrap_or_default();

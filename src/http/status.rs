@@ -26,6 +26,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
+    body::{Body, Bytes},
     extract::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
@@ -34,7 +35,10 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// Returns the health of the connection to Jira; called for each page.
 pub type ReadJiraHealth = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
@@ -43,15 +47,15 @@ pub type ReadJiraHealth = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// On the listener of the page, where anybody may ask, what comes from the database may be this old.
 const PUBLIC_MAX_AGE: Duration = Duration::from_secs(2);
-/// On that listener, so many views are made at a time.
-const PUBLIC_VIEWS: usize = 2;
+/// On that listener, so many views are made or sent at a time: a caller who reads slowly keeps one in memory.
+const PUBLIC_VIEWS: usize = 32;
 
 #[derive(Clone)]
 struct Admin {
     shared: Shared,
     jira: ReadJiraHealth,
     links: PageLinks,
-    /// Limits how many views are made at a time.
+    /// Limits how many views there are at a time.
     views: Arc<Semaphore>,
 }
 
@@ -158,8 +162,21 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
+/// A page with the permit for it, which is free again once the page was sent or the connection ended.
+struct Sending {
+    html: String,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Sending {
+    fn as_ref(&self) -> &[u8] {
+        self.html.as_bytes()
+    }
+}
+
 async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): State<Admin>) -> Response {
-    let now = admin.shared.clock.now();
+    // Nobody closes the semaphore. The caller's connection ends after a while, also if no permit gets free.
+    let permit = Arc::clone(&admin.views).acquire_owned().await.ok();
     let gatekeeper = admin.shared.gatekeeper();
     let overview = match gatekeeper {
         // The list of gates comes from memory, so it is shown even while the database hangs.
@@ -171,7 +188,8 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
         }
         None => None,
     };
-    let _one_of_few = admin.views.acquire().await;
+    // Read after the waits.
+    let now = admin.shared.clock.now();
     let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
     let known = PageInput {
         gates: gatekeeper.map(|gatekeeper| Gates {
@@ -192,7 +210,10 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
         jira: jira_health((admin.jira)(), gatekeeper.map(Arc::as_ref), &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
-        Ok(html) => ([HTML, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response(),
+        Ok(html) => {
+            let body = Body::from(Bytes::from_owner(Sending { html, _permit: permit }));
+            ([HTML, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], body).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "the status page cannot be rendered, which is a bug; the command gates shows the same");
             text_line(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be rendered, see the bridge's log")
@@ -216,10 +237,16 @@ fn finish(router: Router) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, extract::Request};
+    use axum::extract::Request;
 
     use super::*;
-    use crate::http::{app::answer, shared::not_open_yet};
+    use crate::{
+        http::{
+            app::{App, answer, call_app},
+            shared::not_open_yet,
+        },
+        view::Rfc3339,
+    };
 
     async fn get_page(path: &str) -> (u16, axum::http::HeaderMap, String) {
         get(path, admin_router).await
@@ -247,6 +274,30 @@ mod tests {
         assert!(headers.contains_key("content-security-policy"));
         assert!(!html.contains("href=\"api/") && !html.contains("href=\"metrics"), "{html}");
         assert!(get_page("/").await.2.contains("href=\"metrics\""));
+    }
+
+    /// A caller who does not read the answer keeps its place, so that many of them do not fill the memory. A page that waits
+    /// for a place shows the time at which it is made.
+    #[tokio::test]
+    async fn a_page_keeps_its_place_until_it_was_sent() {
+        let jira = || JiraHealthView::new(Trouble::None, String::new());
+        let shared = not_open_yet();
+        let app = App::new(page_router(shared.clone(), Arc::new(jira)));
+        let page = async || call_app(&app, Request::get("/").body(Body::empty()).unwrap()).await;
+        let mut unread = Vec::new();
+        for _ in 0..PUBLIC_VIEWS {
+            unread.push(page().await);
+        }
+        let mut next = Box::pin(page());
+        assert!(futures_util::poll!(&mut next).is_pending());
+        let read = axum::body::to_bytes(unread.pop().unwrap().into_body(), usize::MAX).await.unwrap();
+        assert!(futures_util::poll!(&mut next).is_pending(), "it is not on its way yet");
+        shared.clock.advance(Duration::from_secs(3600));
+        drop(read);
+        let html = axum::body::to_bytes(next.await.into_body(), usize::MAX).await.unwrap();
+        let html = String::from_utf8(html.to_vec()).unwrap();
+        let now = Rfc3339(shared.clock.now()).to_string();
+        assert!(html.contains(&now), "{now} {html}");
     }
 
     #[tokio::test]

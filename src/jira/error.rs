@@ -227,6 +227,13 @@ impl Error {
         matches!(self, Self::Refused { status: 404, by: Origin::Jira, .. })
     }
 
+    /// Whether Jira itself answered that it does not do this, or does not show it. Such an answer comes quickly, and says
+    /// nothing about other requests.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { by: Origin::Jira, .. } | Self::NotFound { .. })
+    }
+
     /// The ids of the fields whose values Jira refused, if it refused the content of a request: none if it did not say
     /// which.
     #[must_use]

@@ -22,7 +22,7 @@ pub(super) fn of_request(error: &Error) -> String {
     match error {
         Error::Api(status) => of_status(status),
         Error::ProxyProtocolUnsupported { .. } | Error::ProxyProtocolDisabled { .. } => {
-            "the proxy-url of the kubeconfig is no address of an HTTP proxy".into()
+            "the proxy-url of the kubeconfig is not the address of an HTTP proxy".into()
         }
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
             format!("the API server cannot be reached: {}", innermost(error))

@@ -110,10 +110,13 @@ pub fn judge(
         return not("Jira does not say who it was".into());
     }
     if let Some((entry, _)) = deny.iter().find(|(_, names)| *names == EntryMatch::Yes) {
-        return not(format!("{who} is ruled out by {} in approval.deny", quote_entry(entry)));
+        return not(format!(
+            "{who} may not approve this rollout: {} is excluded by approval.deny",
+            quote_entry(entry)
+        ));
     }
     if let Some(why) = unknown(deny) {
-        return Author::Unknown { why: format!("the bridge cannot tell whether {who} is ruled out: {why}") };
+        return Author::Unknown { why: format!("the bridge cannot tell whether {who} is excluded: {why}") };
     }
     if own_account || person.app {
         // A group or a role may include such an account by accident.
@@ -146,7 +149,7 @@ pub fn judge(
 }
 
 /// Why a decision is judged again.
-pub const DENY_LIST_GREW: &str = "approval.deny rules out other people now, so the decision is judged again";
+pub const DENY_LIST_GREW: &str = "approval.deny excludes other people now, so the decision is judged again";
 
 /// No move counts at this gate: one of the entries of `deny`, the setting `key`, came out empty for a question. If
 /// several entries are templates, it is not known which one.
@@ -167,12 +170,12 @@ pub fn empty_denial(key: &str, deny: &[String]) -> Author {
     }
 }
 
-/// No move counts: the questions of a rollout ruled out more than `most` accounts.
+/// No move counts: the questions of a rollout excluded more than `most` accounts.
 #[must_use]
 pub fn too_many_denials(most: usize) -> Author {
     Author::NotAccepted {
         why: format!(
-            "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so this gate stays closed \
+            "the questions of this rollout excluded more than {most} different accounts by approval.deny, so this gate stays closed \
              for this rollout; find out what sends another name with each question, and roll out again"
         ),
     }
@@ -279,9 +282,9 @@ mod tests {
         accepted
         unknown: the bridge cannot tell whether Mia Change is an approver: Jira is down
         accepted
-        not accepted: Mia Change is ruled out by "mia" in approval.deny
-        unknown: the bridge cannot tell whether Mia Change is ruled out: Jira is down
-        not accepted: Mia Change is ruled out by "mia" in approval.deny
+        not accepted: Mia Change may not approve this rollout: "mia" is excluded by approval.deny
+        unknown: the bridge cannot tell whether Mia Change is excluded: Jira is down
+        not accepted: Mia Change may not approve this rollout: "mia" is excluded by approval.deny
         not accepted: an entry of approval.deny was empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
         not accepted: an entry of approval.deny was empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
         "#);
@@ -346,7 +349,7 @@ mod tests {
                 prop_assert!(approvers.iter().filter(yes).any(|entry| !machine || account(entry))
                     || approvers.is_empty() && !machine);
             }
-            // A listed person who is not ruled out is accepted, whatever is unknown about the other approvers.
+            // A listed person who is not excluded is accepted, whatever is unknown about the other approvers.
             if deny.is_empty() && !app && !own && approvers.iter().any(|(_, names)| *names == EntryMatch::Yes) {
                 prop_assert_eq!(&judged, &Author::Accepted);
             }

@@ -85,7 +85,7 @@ impl Canary {
                     step.miss_history(gate);
                 }
             }
-            Event::NotJudged { gate, why } => step.not_judged(gate, why, rules),
+            Event::NotJudged { gate, why, entry } => step.not_judged(gate, why, entry, rules),
             Event::CanaryRead { was, status, observed } => step.canary_read(was, *status, observed),
             Event::Promoted { promotion, before, new_id, on_bypass } => {
                 step.promoted(promotion, *before, new_id, *on_bypass, rules);

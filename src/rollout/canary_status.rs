@@ -34,8 +34,9 @@ impl CanaryStatus {
         let (applied, promoted) = (hash("lastAppliedSpec"), hash("lastPromotedSpec"));
         let analysis = SeenAnalysis::of(canary, None).map(|seen| seen.analysis);
         let failed_checks = analysis
-            .filter(|analysis| analysis.failed_checks > 0 && analysis.failed_checks >= analysis.threshold)
-            .map(|analysis| FailedChecks { count: analysis.failed_checks, threshold: analysis.threshold });
+            .filter(|analysis| analysis.failed_checks > 0)
+            .map(|analysis| FailedChecks { count: analysis.failed_checks, threshold: analysis.threshold })
+            .filter(FailedChecks::is_full);
         Some(Self { uid, phase, applied, promoted, failed_checks })
     }
 }

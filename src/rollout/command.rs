@@ -9,6 +9,7 @@ use super::{
     canary_event::CanaryEvent,
     failure::{FailureCause, Rollback},
     message::{Label, Revision},
+    obstacle::Obstacle,
     progress::TicketOutcome,
     subject::Subject,
 };
@@ -204,6 +205,9 @@ pub enum Notice {
     NotJudged {
         /// Why not. The comment does not say it.
         why: String,
+        /// The changelog entry of its newest move. None: stored by an earlier version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<String>,
     },
     /// The settings that its decision is judged by are not those that it shows.
     RulesChanged {
@@ -211,6 +215,12 @@ pub enum Notice {
         at: Millis,
         /// Who may not approve it, as far as stored with its gate.
         deny: Vec<String>,
+        /// Why no approval counts, if that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        obstacle: Option<Obstacle>,
+        /// Whether no comment says so if they change again.
+        #[serde(default, skip_serializing_if = "is_default")]
+        is_last: bool,
     },
     /// It is in an approved status, and its history does not show how it got there.
     NoHistory {
@@ -342,7 +352,8 @@ impl Notice {
             Self::Passed { entry, .. } => format!("{PASSED}{entry}"),
             // Also recorded with gates whose tickets got no such comment from an earlier version.
             Self::RolledBack { entry, .. } => format!("rolled-back-{entry}"),
-            Self::NotJudged { why } => format!("{NOT_JUDGED}{:016x}", short_hash(why)),
+            Self::NotJudged { entry: Some(entry), .. } => format!("{NOT_JUDGED}{entry}"),
+            Self::NotJudged { why, entry: None } => format!("{NOT_JUDGED}{:016x}", short_hash(why)),
             // Settings may be changed and changed back.
             Self::RulesChanged { at, .. } => format!("{RULES}{}", at.0),
             Self::NoHistory { status } => format!("no-history-{status}"),

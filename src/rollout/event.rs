@@ -32,6 +32,8 @@ pub struct Rules {
     pub abandon_after: Duration,
     /// How many tickets may be opened.
     pub budget: Budget,
+    /// Whether an approval of the start is for what its ticket shows.
+    pub binds: bool,
 }
 
 impl Rules {
@@ -164,6 +166,8 @@ pub enum Event<'a> {
         gate: &'a GateId,
         /// Why not.
         why: &'a str,
+        /// The changelog entry of its newest move.
+        entry: &'a str,
     },
     /// The Canary was read from the API server.
     CanaryRead {

@@ -40,6 +40,13 @@ pub struct FailedChecks {
     pub threshold: u64,
 }
 
+impl FailedChecks {
+    /// Whether Flagger rolls back because of them.
+    pub(super) const fn is_full(&self) -> bool {
+        self.count >= self.threshold
+    }
+}
+
 /// Why a rollout failed, as far as the bridge knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -16,7 +16,9 @@ use crate::{
 };
 
 mod binding;
+mod canary_status;
 mod cells;
+mod obstacles;
 mod random;
 mod readings;
 mod traces;
@@ -31,6 +33,7 @@ const RULES: Rules = Rules {
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
     budget: Budget { per_hour: 1_000, headroom: Headroom::Available },
+    binds: false,
 };
 
 fn id() -> CanaryId {

@@ -26,7 +26,7 @@ pub(super) fn log_settings(config: &Config) {
 
 fn lines(config: &Config) -> [String; 8] {
     let Config { server, store: database, flagger, kubernetes, jira, rollout, limits, policy } = config;
-    let retention = database.keep_for.map_or_else(|| "for ever".to_owned(), config_notation);
+    let retention = database.keep_for.map_or_else(|| "forever".to_owned(), config_notation);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
         0 => "any person who may move the ticket in Jira".to_owned(),

@@ -47,8 +47,7 @@ impl Store {
         let mut failed = Vec::new();
         for (condition, order) in [
             ("outbox.parked_at IS NOT NULL", "outbox.parked_at, outbox.id"),
-            // A second search for a ticket is no failure.
-            ("outbox.parked_at IS NULL AND outbox.why IS NOT NULL AND outbox.kind <> 'recount'", "outbox.id"),
+            ("outbox.parked_at IS NULL AND outbox.why IS NOT NULL", "outbox.id"),
         ] {
             let sql = format!(
                 "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.created_at, outbox.due_at, outbox.parked_at,

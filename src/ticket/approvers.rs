@@ -9,33 +9,22 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{PersonEntry, Route},
-    rollout::Subject,
-    workload::{RollbackHook, Shown},
+    rollout::{Obstacle, Subject},
+    workload::Shown,
 };
 
-/// Why no approval of a ticket counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// An entry of `approval.deny` came out empty.
-    EmptyDenial,
-    /// An approval is for what the ticket shows, and the ticket shows nothing.
-    NothingShown,
-}
-
-impl Obstacle {
-    /// The obstacle, if there is one; `deny` as rendered.
-    pub(super) fn of(subject: &Subject, deny: &[String]) -> Option<Self> {
-        let shows_nothing = match &subject.change {
-            Some(Shown::Change { .. }) => false,
-            Some(Shown::Unreadable { .. }) | None => true,
-        };
-        if has_empty_entry(deny) {
-            Some(Self::EmptyDenial)
-        } else if subject.gate.stage == Stage::ConfirmRollout && subject.bound && shows_nothing {
-            Some(Self::NothingShown)
-        } else {
-            None
-        }
+/// Why no approval of a new ticket counts, if that is so; `deny` as rendered.
+pub(super) fn obstacle(subject: &Subject, deny: &[String]) -> Option<Obstacle> {
+    let shows_nothing = match &subject.change {
+        Some(Shown::Change { .. }) => false,
+        Some(Shown::Unreadable { .. }) | None => true,
+    };
+    if has_empty_entry(deny) {
+        Some(Obstacle::EmptyDenial)
+    } else if subject.gate.stage == Stage::ConfirmRollout && subject.bound && shows_nothing {
+        Some(Obstacle::NothingShown)
+    } else {
+        None
     }
 }
 
@@ -51,31 +40,31 @@ pub(super) fn approvers_section(
     deny: &[String],
     people: &People,
 ) -> Vec<Block> {
-    let lines = match Obstacle::of(subject, deny) {
-        Some(Obstacle::EmptyDenial) => vec![
-            nobody(route),
+    let lines = match obstacle(subject, deny) {
+        Some(why @ (Obstacle::EmptyDenial | Obstacle::TooManyDenials)) => vec![
+            nobody(why, route),
             line("Until when", &format!("the rollout stays on hold until it ends{}", for_instance(subject))),
         ],
-        Some(Obstacle::NothingShown) => vec![
-            line("Who may approve", "nobody, because this ticket does not show what changes."),
+        Some(why @ Obstacle::NothingShown) => vec![
+            nobody(why, route),
             line(
                 "Until when",
-                "another ticket replaces this one once the bridge can read what changes. A comment here says so then.",
+                "another ticket replaces this one once the bridge can read what changes. A comment here will say so.",
             ),
         ],
         None => {
             let mut lines =
                 who_may_approve(route, deny, &people.mentioned(&route.approval.approvers), people);
-            lines.extend(who_may_reject(route, after_rejection(subject)));
+            lines.extend(who_may_reject(route, after_rejection(subject.gate.stage)));
             lines.push(line(
                 "Until when",
                 &format!(
-                    "there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another \
-                     way{}",
+                    "there is no deadline. The rollout waits for a decision here, unless it ends before that{}",
                     for_instance(subject)
                 ),
             ));
             lines.push(validity(route));
+            lines.push(withdrawal(subject.gate.stage, route));
             lines
         }
     };
@@ -86,40 +75,37 @@ pub(super) fn approvers_section(
 /// approval is bound to what the ticket shows.
 fn for_instance(subject: &Subject) -> &'static str {
     if subject.gate.stage == Stage::ConfirmRollout && !subject.bound {
-        ", for instance because the canary is deleted. A comment here says so then."
+        ", for instance because the team removes the canary. A comment here will say so."
     } else {
-        ", for instance because a newer version replaces it. A comment here says so then."
+        ", for instance because a newer version replaces it. A comment here will say so."
     }
 }
 
-/// What follows a rejection.
-fn after_rejection(subject: &Subject) -> &'static str {
-    let hook = subject.change.as_ref().and_then(Shown::change).map(|change| change.rollback_hook);
-    match (subject.gate.stage, hook) {
-        (Stage::ConfirmRollout, _) => "",
-        (
-            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate,
-            Some(RollbackHook::Missing),
-        ) => " That stops the rollout here.",
-        (
-            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate,
-            Some(RollbackHook::Asks | RollbackHook::Unknown) | None,
-        ) => {
-            " That stops the rollout here. Flagger takes the new version back only if that user may also approve."
+/// What follows a rejection. Whether it rolls back, the section before says.
+const fn after_rejection(stage: Stage) -> &'static str {
+    match stage {
+        Stage::ConfirmRollout => "",
+        Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
+            " That stops the rollout here."
         }
     }
 }
 
 /// That nobody may approve, and whom to ask.
-pub(super) fn nobody(route: &Route) -> Vec<Span> {
-    line(
-        "Who may approve",
-        &format!(
-            "nobody. An entry of {} is empty for this rollout, so no approval counts. Ask the application team to correct \
-             the metadata that its hook sends, and to roll out again.",
-            route.approval_key("deny")
+pub(super) fn nobody(why: Obstacle, route: &Route) -> Vec<Span> {
+    let deny = route.approval_key("deny");
+    let why = match why {
+        Obstacle::EmptyDenial => format!(
+            "nobody. An entry of {deny} is empty for this rollout, so no approval counts. Ask the application team to correct \
+             the metadata that its hook sends, and to roll out again."
         ),
-    )
+        Obstacle::TooManyDenials => format!(
+            "nobody. The questions of this rollout excluded too many accounts by {deny}, so no approval counts. Ask the \
+             application team to find out what sends another name with each question, and to roll out again."
+        ),
+        Obstacle::NothingShown => "nobody, because this ticket does not show what changes.".to_owned(),
+    };
+    line("Who may approve", &why)
 }
 
 /// Who may approve and who may not. `approvers` are the names of `approval.approvers`.
@@ -136,14 +122,14 @@ pub(super) fn who_may_approve(
     let mut lines = vec![if entries.is_empty() {
         line(
             "Who may approve",
-            "any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that \
-             Jira marks as an app.",
+            "any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.",
         )
     } else {
         let mut who = approvers.to_vec();
         who.push(text(&format!(
-            ". An app, an automation or the bridge's own account counts only if its account is named here{}.",
-            if has_groups { ": a group or role is not enough" } else { "" }
+            ". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge \
+             itself are ignored unless their account is listed here by name{}.",
+            if has_groups { "; a listed group or role is not enough" } else { "" }
         )));
         labelled("Who may approve", who)
     }];
@@ -166,14 +152,29 @@ pub(super) fn who_may_reject(route: &Route, then: &str) -> Option<Vec<Span>> {
 
 /// Until when an approval can be used.
 pub(super) fn validity(route: &Route) -> Vec<Span> {
-    let approved = any_of(&route.ticket.approved);
     line(
-        "How long an approval counts",
+        "How long an approval is valid",
         &format!(
-            "it expires if Flagger does not use it within {}. To renew it, move this ticket out of {approved} and back. Once \
-             used, it no longer expires. Moving this ticket out of {approved} withdraws it, but undoes nothing that Flagger \
-             has already done.",
+            "if Flagger has not used it within {}, it expires, and the rollout waits. To renew it, move this ticket out of {} and \
+             back. Once used, it no longer expires.",
             duration_in_words(route.approval.valid_for.as_millis()),
+            any_of(&route.ticket.approved),
         ),
     )
+}
+
+/// What becomes of an approval that is taken back.
+fn withdrawal(stage: Stage, route: &Route) -> Vec<Span> {
+    let then = match stage {
+        Stage::ConfirmRollout => "before Flagger starts. Later, that does not stop the rollout.",
+        Stage::ConfirmPromotion => {
+            "before Flagger begins to give the new version to all users. Later, that undoes nothing."
+        }
+        Stage::ConfirmTrafficIncrease | Stage::Gate => {
+            ". From the next time it asks, Flagger takes no further step. That does not undo the steps already taken."
+        }
+    };
+    let space = if then.starts_with('.') { "" } else { " " };
+    let approved = any_of(&route.ticket.approved);
+    line("To withdraw an approval", &format!("move this ticket out of {approved}{space}{then}"))
 }

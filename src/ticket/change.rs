@@ -33,9 +33,7 @@ pub(super) fn change_section(subject: &Subject) -> Vec<Block> {
             }));
         }
         Some(Shown::Unreadable { .. }) => {
-            blocks.push(paragraph(
-                "The bridge could not read what changes. The technical details of this ticket say why.",
-            ));
+            blocks.push(paragraph("The bridge could not read what changes. Its log says why."));
             if !subject.bound {
                 blocks.push(paragraph(
                     "You can still decide: ask the team what changes. Please also tell the team that runs the bridge.",
@@ -58,7 +56,7 @@ fn named_version(subject: &Subject) -> Vec<Block> {
         }
         None => vec![paragraph(
             "This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no \
-             version. Ask the team.",
+             version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.",
         )],
     }
 }

@@ -32,7 +32,9 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
             return Doc(ending::ended(*outcome, name, other.as_ref(), cause.as_ref()));
         }
         Notice::Progress { lines, analysis } => return progress(lines, *analysis),
-        Notice::RulesChanged { deny, .. } => return Doc(rules::changed(deny, route, people)),
+        Notice::RulesChanged { deny, obstacle, is_last, at: _ } => {
+            return Doc(rules::changed(deny, *obstacle, *is_last, route, people));
+        }
         Notice::Passed { by, at, name: GateName { approver, .. }, .. } => {
             let told = format!(
                 "Flagger was told to go on at {} because {} approved this ticket.",
@@ -75,8 +77,8 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
         Notice::RejectedWithoutRollback { .. } => format!(
             "This rejection keeps the rollout on hold. Flagger has not asked yet whether to roll back. If it asks, and \
              whoever rejected this ticket may approve it, the bridge says yes. A canary without a rollback hook never \
-             asks: the new version then stays where it is until the team deploys another one or this ticket is moved \
-             to {approved}."
+             asks: the new version then stays where it is until the team deploys another one, this ticket is moved to \
+             {approved}, or Flagger's checks fail."
         ),
         Notice::NotAllowed { why, for_good: true, .. } => format!(
             "This approval does not count, and no approval counts here: {}. Ask the application team to do that. The rollout \

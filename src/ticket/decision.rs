@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    approvers::Obstacle,
     doc::{Block, Span},
     sections::{line, paragraph, section, text},
-    spans::{any_of, duration_in_words},
+    spans::{all_of, any_of, duration_in_words},
     versions::{new_version, old_version},
 };
 use crate::{
     gate::Stage,
     policy::{Milestone, TicketSettings},
-    rollout::Subject,
+    rollout::{Obstacle, Subject},
     workload::{RollbackHook, Shown, Timing},
 };
 
@@ -35,7 +34,7 @@ const ENDINGS: [Milestone; 5] = [
 ];
 /// How soon, if the bridge does not know how often Flagger asks.
 const NEXT_QUESTION: &str =
-    "the next time it asks, which it does once per analysis interval (a minute unless the team changed it)";
+    "the next time it asks, which it does about once a minute, unless the team changed that";
 
 /// What moving the ticket does, and what it does not.
 pub(super) fn decision_section(
@@ -44,7 +43,7 @@ pub(super) fn decision_section(
     obstacle: Option<Obstacle>,
 ) -> Vec<Block> {
     let words = match obstacle {
-        Some(Obstacle::EmptyDenial) => vec![paragraph(
+        Some(Obstacle::EmptyDenial | Obstacle::TooManyDenials) => vec![paragraph(
             "No move of this ticket releases this rollout or rolls it back, because nobody may approve it. The rollout stays \
              on hold.",
         )],
@@ -65,14 +64,15 @@ fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
     let (yes, no, limits) = match subject.gate.stage {
         Stage::ConfirmRollout => (
             started(subject, timing),
-            "nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.".to_owned(),
+            "nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later."
+                .to_owned(),
             start_limits(subject),
         ),
         Stage::ConfirmTrafficIncrease => (
             increased(subject, timing),
             format!("{} gets no more traffic. {}", new_version(subject), rolled_back(subject, timing)),
-            "This approves all further steps of traffic of this rollout. After the last one, all users get the new version. \
-             Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).",
+            "This approves all remaining traffic increases of this rollout. After the last one, all users get the new version, unless \
+             the team has set up another approval before that.",
         ),
         Stage::ConfirmPromotion => (
             promoted(subject, timing),
@@ -86,7 +86,7 @@ fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
         ),
         Stage::Gate => (
             format!("Flagger takes the next steps of this rollout {}.", soon(timing.map(Timing::next_look))),
-            format!("Flagger does not go on. {}", rolled_back(subject, timing)),
+            format!("the rollout does not continue. {}", rolled_back(subject, timing)),
             "Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks \
              in this way, and one of them may be whether all users get the new version.",
         ),
@@ -109,15 +109,20 @@ fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
 
 /// What a status does that neither approves nor rejects. The bridge's own transitions lead to some of them.
 pub(super) fn other_status(settings: &TicketSettings) -> String {
+    let waits = "the rollout waits.".to_owned();
+    let is_id = |status: &str| status.bytes().all(|byte| byte.is_ascii_digit());
+    // Which status an id names is not known here: perhaps one that a transition of the bridge leads to.
+    if settings.approved.iter().chain(&settings.rejected).any(|status| is_id(status.trim())) {
+        return waits;
+    }
     let decides = |status: &str| {
         let mut deciding = settings.approved.iter().chain(&settings.rejected);
         deciding.any(|name| name.to_lowercase() == status.to_lowercase())
     };
-    // An id tells people nothing.
-    let is_id = |status: &str| status.bytes().all(|byte| byte.is_ascii_digit());
     let mut at_the_end: Vec<String> = Vec::new();
     for milestone in ENDINGS {
         let target = settings.transitions.target(milestone).map(|target| target.to.trim());
+        // An id tells people nothing.
         if let Some(status) = target.filter(|status| !is_id(status) && !decides(status))
             && !at_the_end.iter().any(|known| known == status)
         {
@@ -125,11 +130,11 @@ pub(super) fn other_status(settings: &TicketSettings) -> String {
         }
     }
     if at_the_end.is_empty() {
-        return "the rollout waits.".to_owned();
+        return waits;
     }
     format!(
-        "the rollout waits, even in {}. The bridge itself moves this ticket there once the rollout has ended.",
-        any_of(&at_the_end)
+        "the rollout waits, and is not cancelled. That includes {}: the bridge moves this ticket there when the rollout has ended.",
+        all_of(&at_the_end)
     )
 }
 
@@ -144,8 +149,8 @@ const fn start_limits(subject: &Subject) -> &'static str {
             }
         }
         Some(Shown::Change { .. } | Shown::Unreadable { .. }) | None => {
-            "This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that \
-             one without asking again."
+            "If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it \
+             without asking again."
         }
     }
 }
@@ -153,7 +158,11 @@ const fn start_limits(subject: &Subject) -> &'static str {
 fn started(subject: &Subject, timing: Option<&Timing>) -> String {
     let new = new_version(subject);
     let Some(timing) = timing else {
-        return format!("Flagger starts {new} {}.", soon(None));
+        return format!(
+            "Flagger starts {new} {}. It checks the new version beside the old one. If all checks pass, all users get it, unless \
+             another approval is needed on the way.",
+            soon(None)
+        );
     };
     let (first, all) = (soon(Some(timing.next_look())), about(timing.after_start()));
     if !timing.is_checked() {
@@ -180,7 +189,7 @@ fn increased(subject: &Subject, timing: Option<&Timing>) -> String {
         Some(share) => format!(
             "{new} gets {share} % of the traffic {first}, and more step by step as long as its checks pass"
         ),
-        None => format!("Flagger goes on with the rollout of {new} {first}"),
+        None => format!("Flagger continues the rollout of {new} {first}"),
     };
     format!("{step}. All users get it within {all}, unless another approval is needed on the way.")
 }
@@ -200,16 +209,20 @@ fn rolled_back(subject: &Subject, timing: Option<&Timing>) -> String {
     let old = old_version(subject);
     match subject.change.as_ref().and_then(Shown::change).map(|change| change.rollback_hook) {
         Some(RollbackHook::Asks) => {
-            format!("Flagger also takes the new version back {when}, so that all users get {old}.")
+            format!(
+                "If the person who rejects may also approve, Flagger rolls back {when}, and all users get {old} again. Otherwise \
+                 nothing changes, unless Flagger's checks fail."
+            )
         }
         Some(RollbackHook::Missing) => {
-            "The traffic stays as it is: the team has set up no rollback hook, so Flagger does not \
-                                        take the new version back."
+            "A rejection does not roll back, because the team had not set that up when this ticket was opened. Flagger still \
+             rolls back if its checks fail."
                 .to_owned()
         }
         Some(RollbackHook::Unknown) | None => format!(
-            "If the team has set up a rollback hook, Flagger also takes the new version back {when}, so that all users get \
-             {old}. Without such a hook, the traffic stays as it is."
+            "The bridge does not know whether the team has set up a rollback after a rejection. If so, and if the person who rejects \
+             may also approve, Flagger rolls back {when}, and all users get {old} again. Otherwise nothing changes, unless \
+             Flagger's checks fail."
         ),
     }
 }

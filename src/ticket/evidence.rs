@@ -3,7 +3,7 @@
 use super::{
     doc::{Block, Span},
     people::MOST_NAMED,
-    sections::{bullets, line, section, status_page, text},
+    sections::{bullets, line, paragraph, section, status_page, text},
     team::dashboards,
     words::{moment, person, step},
 };
@@ -17,14 +17,21 @@ pub(super) fn evidence_section(
 ) -> Vec<Block> {
     let mut lines = Vec::new();
     if let Some(Analysis { weight, failed_checks, threshold }) = subject.analysis {
-        lines.extend(weight.map(|weight| line("Traffic to the new version", &format!("{weight} %"))));
+        lines.extend(weight.map(|weight| {
+            line("Traffic to the new version", &format!("{weight} % when this ticket was opened"))
+        }));
         let rolls_back = format!("{failed_checks} (Flagger rolls back after {threshold})");
         lines.push(line("Failed checks so far", &rolls_back));
     }
     lines.extend(subject.earlier_approvals.iter().take(MOST_NAMED).map(|earlier| approval(earlier, browse)));
     let mut blocks: Vec<Block> = bullets(lines).into_iter().collect();
     blocks.extend(bullets(dashboards(subject)).map(|dashboards| Block::External(vec![dashboards])));
-    blocks.extend(page.map(status_page));
+    if let Some(page) = page {
+        if blocks.is_empty() {
+            blocks.push(paragraph("Nothing about its traffic or checks."));
+        }
+        blocks.push(status_page(page));
+    }
     section("What is known so far", blocks)
 }
 

@@ -36,7 +36,7 @@ impl People {
         self.0.get(entry.trim())
     }
 
-    /// Approvers, for people to read: `A, B or members of group "C"`. Accounts that are known are mentioned.
+    /// Approvers, for people to read: `A, B or members of the group "C"`. Accounts that are known are mentioned.
     pub(super) fn mentioned(&self, entries: &[String]) -> Vec<Span> {
         let mention = |account: &NamedAccount| Span::Mention {
             id: account.id.clone(),
@@ -68,7 +68,7 @@ impl People {
                     text(&format!("members of the group {}", quote_entry(group)))
                 }
                 (PersonEntry::Role(role), _) => {
-                    text(&format!("people with the role {} in this project", quote_entry(role)))
+                    text(&format!("anyone with the role {} in this project", quote_entry(role)))
                 }
             });
         }

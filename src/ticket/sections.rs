@@ -4,7 +4,8 @@ use super::doc::{Block, Span};
 
 /// Where the bridge's page is.
 pub(super) fn status_page(url: &str) -> Block {
-    let link = Span::Link { text: "What waits now, and why".into(), url: url.to_owned() };
+    let link =
+        Span::Link { text: "The bridge's status page: what waits now, and why".into(), url: url.to_owned() };
     Block::Paragraph(vec![link])
 }
 

@@ -43,10 +43,19 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
 
 /// One of several names: `A`, `A or B`, `A, B or C`.
 pub(super) fn any_of(names: &[String]) -> String {
+    joined(names, "or")
+}
+
+/// All of several names: `A`, `A and B`, `A, B and C`.
+pub(super) fn all_of(names: &[String]) -> String {
+    joined(names, "and")
+}
+
+fn joined(names: &[String], word: &str) -> String {
     match names {
         [] => String::new(),
         [name] => name.clone(),
-        [names @ .., last] => format!("{} or {last}", names.join(", ")),
+        [names @ .., last] => format!("{} {word} {last}", names.join(", ")),
     }
 }
 

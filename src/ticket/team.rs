@@ -33,7 +33,7 @@ pub(super) fn team_table(subject: &Subject) -> Vec<Block> {
         return Vec::new();
     }
     let mut blocks = vec![
-        paragraph("The application team says about this rollout (nobody has checked it):"),
+        paragraph("The application team says about this rollout (not verified):"),
         table(rows.iter().take(MOST_SHORT).map(|entry| entry.row(entry.short())).collect()),
     ];
     if is_shortened(&entries) {
@@ -68,7 +68,7 @@ pub(super) fn everything(subject: &Subject) -> Vec<Block> {
             break;
         }
     }
-    section("Everything the application team sent (nobody has checked it)", vec![table(rows)])
+    section("Everything the application team sent (not verified)", vec![table(rows)])
 }
 
 /// A name and a value from the team.

@@ -39,10 +39,16 @@ pub(super) fn technical_section(subject: &Subject) -> Vec<Block> {
     }));
     match &subject.change {
         Some(Shown::Change { change, .. }) => lines.extend(deployment(change)),
-        Some(Shown::Unreadable { why }) => lines.push(line("Reading the cluster", why)),
+        // The reason may name hosts and accounts, which are not for every reader of the ticket.
+        Some(Shown::Unreadable { .. }) => {
+            lines.push(line(
+                "Reading the cluster",
+                "failed when this ticket was opened. The bridge's log says why.",
+            ));
+        }
         None => {}
     }
-    section("Technical details", vec![Block::Bullets(lines)])
+    section("Technical details, for the application team", vec![Block::Bullets(lines)])
 }
 
 /// What is deployed, by what, and how Flagger rolls it out.

@@ -38,7 +38,7 @@ pub enum StepOutcome {
     /// A command was performed, or there was nothing to do for it any more.
     Done,
     /// The step failed, or it was too early for it; it is repeated.
-    Postponed {
+    Later {
         /// Why.
         why: String,
     },
@@ -62,7 +62,7 @@ impl StepOutcome {
         match how {
             AttemptOutcome::Done => Self::Done,
             AttemptOutcome::Later { why, .. } | AttemptOutcome::Retry { why, .. } => {
-                Self::Postponed { why: why.clone() }
+                Self::Later { why: why.clone() }
             }
             AttemptOutcome::Parked { why, .. } => Self::Parked { why: why.clone() },
         }

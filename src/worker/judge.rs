@@ -197,4 +197,4 @@ fn same_group(one: &Group, other: &Group) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

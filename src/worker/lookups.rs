@@ -17,6 +17,8 @@ use crate::{
 
 mod names;
 mod single_flight;
+#[cfg(test)]
+mod tests;
 
 use single_flight::SingleFlight;
 
@@ -43,6 +45,8 @@ pub(super) struct Lookups {
     cached: Mutex<CachedLookups>,
     /// Lookups of the workflows that tickets about to be opened need.
     opening: SingleFlight<InProject>,
+    /// Lookups of create screens.
+    create_screens: SingleFlight<InProject>,
     /// Lets one lookup of a person for the texts of tickets run at a time.
     naming: tokio::sync::Mutex<()>,
     /// When such a lookup last failed, by the words of the configuration.
@@ -94,6 +98,7 @@ impl Lookups {
             context,
             cached: Mutex::default(),
             opening: SingleFlight::default(),
+            create_screens: SingleFlight::default(),
             naming: tokio::sync::Mutex::default(),
             names_failed: Mutex::default(),
             refused_assignees: Mutex::default(),
@@ -155,16 +160,25 @@ impl Lookups {
         self.opening.join(in_project(project, issue_type), asking).await
     }
 
-    /// The fields of the create screen of an issue type, given by id, if Jira shows them.
+    /// The fields of the create screen of an issue type, given by id, if Jira shows them. Refused tickets share one request.
     pub(super) async fn create_fields(&self, project: &str, issue_type: &str) -> Option<Arc<[Field]>> {
-        let (now, key) = (self.context.clock.now(), in_project(project, issue_type));
-        let known = lock(&self.cached).create_fields.get(&key, |_| CREATE_FIELDS_TTL, now);
-        if let Some(known) = known {
-            return known;
-        }
-        let found = self.context.jira.create_fields(project, issue_type).await.ok().map(Arc::from);
-        lock(&self.cached).create_fields.keep(key, &found, |_| CREATE_FIELDS_TTL, now);
-        found
+        let key = in_project(project, issue_type);
+        let asking = async {
+            let now = self.context.clock.now();
+            let known = lock(&self.cached).create_fields.get(&key, |_| CREATE_FIELDS_TTL, now);
+            if let Some(known) = known {
+                return Ok(known);
+            }
+            let found = match self.context.jira.create_fields(project, issue_type).await {
+                Ok(fields) => Some(Arc::from(fields)),
+                Err(error) if error.is_refusal() => None,
+                // Jira does not say whether it would show them, so this is not kept.
+                Err(error) => return Err(error),
+            };
+            lock(&self.cached).create_fields.keep(key.clone(), &found, |_| CREATE_FIELDS_TTL, now);
+            Ok(found)
+        };
+        self.create_screens.join(key.clone(), asking).await.ok().flatten()
     }
 }
 

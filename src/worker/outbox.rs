@@ -125,7 +125,7 @@ impl Outbox {
                     Step::Performed(gate, outcome) => {
                         in_flight.0.remove(&gate);
                         match self.ok_or_log(outcome) {
-                            Some(StepOutcome::Parked { why } | StepOutcome::Postponed { why }) => {
+                            Some(StepOutcome::Parked { why } | StepOutcome::Later { why }) => {
                                 tracing::debug!(why, "this attempt failed");
                                 due = true;
                             }

@@ -171,22 +171,23 @@ impl Poll {
                 .filter(|due| !self.is_superseded(started, &due.gate) && !backing_off.contains(&due.gate));
             let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.context.gatekeeper.unread_tickets().read(gates, started.at);
-            let not_judged = done.iter().filter(|due| not_judged.contains(&due.ticket.id));
-            self.comment_not_judged(not_judged.copied(), started).await?;
+            let not_judged =
+                done.iter().filter_map(|due| Some((*due, not_judged.get(&due.ticket.id)?.as_str())));
+            self.comment_not_judged(not_judged, started).await?;
         }
         Ok(StepOutcome::Read { tickets, changed })
     }
 
-    /// Comments on tickets that may be decided, and could not be judged for some time.
+    /// Comments on tickets that may be decided, each by this changelog entry, and could not be judged for some time.
     async fn comment_not_judged<'d>(
         &self,
-        due: impl Iterator<Item = &'d DueTicket>,
+        due: impl Iterator<Item = (&'d DueTicket, &'d str)>,
         started: RoundStart,
     ) -> Result<(), store::Error> {
         let gatekeeper = &self.context.gatekeeper;
-        for due in due {
+        for (due, entry) in due {
             let Some((since, why)) = gatekeeper.unread_tickets().since(&due.gate) else { continue };
-            let event = Event::NotJudged { gate: &due.gate, why: &why };
+            let event = Event::NotJudged { gate: &due.gate, why: &why, entry };
             let Some(canary) = self.context.store().canary(&due.canary.id) else { continue };
             let is_news = || gatekeeper.preview(&canary, &event, started.at) != Change::Unchanged;
             if started.at.since(since) < TOLD_AFTER || !is_news() {
@@ -210,7 +211,7 @@ impl Poll {
         let why = self.context.explain(error);
         let next = self.health.resumes_at(started.trigger);
         self.context.gatekeeper.unread_tickets().all_failed(&why, started.at, next);
-        StepOutcome::Postponed { why }
+        StepOutcome::Later { why }
     }
 
     /// Applies the readings of these tickets, and returns how many tickets had changed. A reading without a change

@@ -33,7 +33,7 @@ pub(super) async fn recognise(context: &Context) -> Result<StepOutcome, store::E
     let server = match context.jira.server().await {
         Ok(server) => server,
         // Not logged here: the requests that need Jira log the error.
-        Err(error) => return Ok(StepOutcome::Postponed { why: context.explain(&error) }),
+        Err(error) => return Ok(StepOutcome::Later { why: context.explain(&error) }),
     };
     let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {
         return Ok(StepOutcome::Done);

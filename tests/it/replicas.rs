@@ -429,7 +429,7 @@ async fn a_locked_database() {
     println!("24 questions were answered closed within {:?}", began.elapsed());
     holding.rollback().await.unwrap();
     let (_, words) = two.first.asks("canary-1", "new").await;
-    assert_eq!(words, "closed: opening: the ticket is being opened\n");
+    assert_eq!(words, "closed: no ticket yet; the bridge is opening it\n");
 }
 
 /// Questions to either replica count for the same intervals: a pause that ended at one is no longer interval for the

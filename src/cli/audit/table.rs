@@ -12,18 +12,21 @@ enum Source {
     Detail(&'static [&'static str]),
     /// The same, for a time in milliseconds.
     Duration(&'static str),
+    /// The row and its evidence.
+    Both(fn(&AuditRow, &Value) -> String),
 }
 
-use Source::{Detail, Duration, Row};
+use Source::{Both, Detail, Duration, Row};
 
 /// The columns, in their order. New ones are added before `hash`; none is renamed or moved.
-const COLUMNS: [(&str, Source); 32] = [
+const COLUMNS: [(&str, Source); 33] = [
     ("id", Row(|row| row.id.to_string())),
     ("at", Row(|row| time(row.at))),
     ("cluster", Row(|row| row.canary_names()[0].to_owned())),
     ("namespace", Row(|row| row.canary_names()[1].to_owned())),
     ("canary", Row(|row| row.canary_names()[2].to_owned())),
     ("kind", Row(|row| row.kind.clone())),
+    ("event", Both(event)),
     ("stage", Detail(&["/stage"])),
     ("gate", Detail(&["/gate"])),
     ("ticket", Detail(&["/ticket/key"])),
@@ -48,7 +51,7 @@ const COLUMNS: [(&str, Source); 32] = [
     ("route", Detail(&["/policy/route"])),
     ("approved_statuses", Detail(&["/policy/approved"])),
     ("rejected_statuses", Detail(&["/policy/rejected"])),
-    ("approvers", Detail(&["/policy/approvers"])),
+    ("approvers", Both(approvers)),
     ("denied", Detail(&["/policy/deny"])),
     ("valid_for", Duration("/policy/valid_for_ms")),
 ];
@@ -66,11 +69,55 @@ pub(super) fn line(row: &AuditRow, fact: &Value) -> String {
         Detail(places) => {
             places.iter().filter_map(|place| fact.pointer(place)).find_map(plain).unwrap_or_default()
         }
+        Both(read) => read(row, fact),
         Duration(place) => fact.pointer(place).and_then(Value::as_u64).map(duration).unwrap_or_default(),
     };
     let cells = COLUMNS.iter().map(|(_, source)| text(source)).chain([row.hash.clone()]);
     let cells: Vec<String> = cells.map(|text| cell(&text)).collect();
     format!("{}\r\n", cells.join(","))
+}
+
+/// What happened, in words.
+fn event(row: &AuditRow, fact: &Value) -> String {
+    let word = |place: &str| fact.pointer(place).and_then(Value::as_str).unwrap_or_default();
+    let words = match row.kind.as_str() {
+        "rollout_began" => "began",
+        "gate_asked" => "Flagger asked",
+        "ticket_opened" => "opened",
+        "ticket_stuck" => "ticket could not be opened",
+        "ticket_seen" => match word("/shows") {
+            "waiting" => "waiting for a decision",
+            "approved" => "approved",
+            "rejected" => "rejected",
+            "not_allowed" => "approval not counted",
+            "unjudged" => "approval not judged yet",
+            "missing" => "ticket not found",
+            _ => "ticket proves nothing",
+        },
+        "passed" => "told to go on",
+        "verdict_changed" if word("/state") == "approved" => "answer changed to open",
+        "verdict_changed" => "answer changed to closed",
+        "expired" => "approval expired",
+        "rolled_back" => "told to roll back",
+        "rollout_ended" => return format!("ended: {}", word("/how").replace('_', " ")),
+        "refused" => "no ticket because of a limit",
+        "late_move" => "moved after the end",
+        "bypassed" => "shipped without approval",
+        "unasked" => "shipped without a question",
+        "other_revision" => "started another revision than asked about",
+        "unapproved" => "started another version than approved",
+        "looks_untyped" => "hook without a type",
+        other => return other.replace('_', " "),
+    };
+    words.to_owned()
+}
+
+/// Who could approve.
+fn approvers(_: &AuditRow, fact: &Value) -> String {
+    match fact.pointer("/policy/approvers") {
+        Some(Value::Array(list)) if list.is_empty() => "anyone".to_owned(),
+        list => list.and_then(plain).unwrap_or_default(),
+    }
 }
 
 /// A value without JSON's notation; a list with semicolons. `None` if it says nothing.
@@ -169,24 +216,26 @@ mod tests {
                 json!({"stage": "confirm-promotion", "gate": null, "ticket": {"id": "1", "key": "OPS-1"}, "decision": decision, "policy": policy}),
             ),
             ("ticket_stuck", json!({"stage": "gate", "gate": "qa", "why": "no project"})),
-            ("verdict_changed", json!({"stage": "gate", "state": "stale", "reason": "stale: no answer"})),
+            ("verdict_changed", json!({"stage": "gate", "state": "stale", "reason": "no answer"})),
             ("unapproved", json!({"shown": "cart 1 → 2", "started": "cart 1 → 3", "ticket": null})),
             ("bypassed", json!({"before": "cart 1", "now": "cart 2", "how": "promoted"})),
             (
                 "rollout_ended",
                 json!({"how": "succeeded", "used_at": "2026-09-21T14:13:20.000Z", "shows": "approved", "rollout": {"base": "b", "revision": "r", "label": "v2", "began_at": "then"}}),
             ),
+            ("rolled_back", json!({"policy": {"approvers": []}})),
             ("odd", json!("no { JSON")),
         ];
         let shown: Vec<String> = rows.into_iter().map(|(kind, fact)| shown(kind, fact)).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
-        kind=passed stage=confirm-promotion ticket=OPS-1 ticket_id=1 status=Approved decided_by='=Mia decided_by_id=5b10 decided_by_app=false decided_at=2026-09-21T14:13:20.000Z changelog_id=10102 route=routes[0] approved_statuses="Approved; Go" rejected_statuses=Rejected approvers=group:cab valid_for=72h hash=h
-        kind=ticket_stuck stage=gate gate=qa reason=no project hash=h
-        kind=verdict_changed stage=gate state=stale reason=stale: no answer hash=h
-        kind=unapproved before=cart 1 → 2 after=cart 1 → 3 hash=h
-        kind=bypassed how=promoted before=cart 1 after=cart 2 hash=h
-        kind=rollout_ended label=v2 revision=r base=b rollout_began_at=then state=approved used_at=2026-09-21T14:13:20.000Z how=succeeded hash=h
-        kind=odd reason=no { JSON hash=h
+        kind=passed event=told to go on stage=confirm-promotion ticket=OPS-1 ticket_id=1 status=Approved decided_by='=Mia decided_by_id=5b10 decided_by_app=false decided_at=2026-09-21T14:13:20.000Z changelog_id=10102 route=routes[0] approved_statuses="Approved; Go" rejected_statuses=Rejected approvers=group:cab valid_for=72h hash=h
+        kind=ticket_stuck event=ticket could not be opened stage=gate gate=qa reason=no project hash=h
+        kind=verdict_changed event=answer changed to closed stage=gate state=stale reason=no answer hash=h
+        kind=unapproved event=started another version than approved before=cart 1 → 2 after=cart 1 → 3 hash=h
+        kind=bypassed event=shipped without approval how=promoted before=cart 1 after=cart 2 hash=h
+        kind=rollout_ended event=ended: succeeded label=v2 revision=r base=b rollout_began_at=then state=approved used_at=2026-09-21T14:13:20.000Z how=succeeded hash=h
+        kind=rolled_back event=told to roll back approvers=anyone hash=h
+        kind=odd event=odd reason=no { JSON hash=h
         "#);
     }
 

@@ -151,7 +151,10 @@ impl AdminClient {
         let answer = match client.execute(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
-                bail!("cannot connect to {admin}; is the bridge running? --admin sets the address")
+                bail!(
+                    "cannot reach the bridge at {admin}. If its server.admin_listen differs, pass --admin http://HOST:PORT or \
+                     set BRIDGE_ADMIN."
+                )
             }
             Err(error) if error.is_timeout() => bail!("{admin} does not answer"),
             Err(error) => {

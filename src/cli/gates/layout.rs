@@ -14,7 +14,7 @@ const GAP: usize = 2;
 const MARGIN: &str = "  ";
 /// In a narrower column, a reason would take too many lines.
 const MIN_REASON_WIDTH: usize = 24;
-const HEADER: [&str; 5] = ["STATE", "STAGE", "CANARY", "TICKET", "SINCE"];
+const HEADER: [&str; 5] = ["STATE", "STAGE", "CANARY", "TICKET", "ASKED"];
 const REASON: &str = "REASON";
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_file_gets_columns() {
         insta::assert_snapshot!(shown(&OutputStyle::default()), @r#"
-        STATE     STAGE                   CANARY            TICKET  SINCE  REASON
+        STATE     STAGE                   CANARY            TICKET  ASKED  REASON
         waiting   confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  waiting for a decision
           https://jira.example.com/browse/OPS-12
         rejected  confirm-promotion (qa)  eu/pay/api        決済-7  12m5s  in "却下されました": rejected by 田中 花子, who wants a smaller change first
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_wide_terminal_shows_addresses_and_breaks_reasons() {
         insta::assert_snapshot!(shown(&terminal(110)), @r#"
-        STATE     STAGE                   CANARY            TICKET  SINCE  REASON
+        STATE     STAGE                   CANARY            TICKET  ASKED  REASON
         waiting   confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  waiting for a decision
           https://jira.example.com/browse/OPS-12
         rejected  confirm-promotion (qa)  eu/pay/api        決済-7  12m5s  in "却下されました": rejected by 田中 花子,
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_narrower_one_has_reasons_below() {
         insta::assert_snapshot!(shown(&terminal(80)), @r#"
-        STATE     STAGE                   CANARY            TICKET  SINCE
+        STATE     STAGE                   CANARY            TICKET  ASKED
         waiting   confirm-promotion (qa)  default/shop/web  OPS-12  12m5s
           https://jira.example.com/browse/OPS-12
           waiting for a decision

@@ -46,7 +46,13 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
     let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
     let nothing = || "-".to_owned();
     let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
-    let cells = [gate.state.clone(), stage, canary, key, since.map_or_else(nothing, ago)];
+    let cells = [
+        gate.state.clone(),
+        stage,
+        canary,
+        key,
+        since.map_or_else(nothing, |since| format!("{} ago", ago(since))),
+    ];
     TableRow {
         cells: cells.map(|cell| one_line(&cell, MAX_CHARS)),
         reason: one_line(&gate.reason, MAX_CHARS),

@@ -40,7 +40,7 @@ pub async fn watch(
     clock: &Clock,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let client = AdminClient::new(&wanted.admin)?;
+    let client = AdminClient::new(wanted.admin())?;
     let mut watch = Watch { wanted, admin: &client.admin, every, seen: None };
     loop {
         let answer = select! {
@@ -91,7 +91,7 @@ impl Watch<'_> {
             Err(why) => {
                 let since = if let Some(LastSeen::Unreachable { since }) = self.seen { since } else { now };
                 let again = format!("since {}; asked again every {} s", time(since), every.as_secs());
-                (vec![format!("{why} ({again})")], LastSeen::Unreachable { since })
+                (vec![format!("{} ({again})", why.trim_end_matches('.'))], LastSeen::Unreachable { since })
             }
         };
         let before = self.seen.replace(seen);
@@ -172,13 +172,13 @@ mod tests {
             next(10, Err("cannot connect".into())),
             next(12, Ok(vec![])),
         ];
-        insta::assert_snapshot!(written.map(|text| format!("{text}--\n")).concat(), @"
+        insta::assert_snapshot!(written.map(|text| format!("{text}--\n")).concat(), @r"
         cannot connect (since 2026-09-21T14:13:20Z; asked again every 2 s)
         --
         --
         2026-09-21T14:13:24Z
-        STATE    STAGE              CANARY            TICKET  SINCE  REASON
-        waiting  confirm-promotion  default/shop/web  -       1m9s   waiting for a decision
+        STATE    STAGE              CANARY            TICKET  ASKED     REASON
+        waiting  confirm-promotion  default/shop/web  -       1m9s ago  waiting for a decision
 
         --
         --
@@ -213,19 +213,19 @@ mod tests {
         let style = OutputStyle { columns: Some(90), rows: Some(6), redraws: true, ..OutputStyle::default() };
         let mut next =
             |answer| watch.next(answer, &style, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");
-        insta::assert_snapshot!(next(Ok(gates(&["web", "api"]))), @"
+        insta::assert_snapshot!(next(Ok(gates(&["web", "api"]))), @r"
         ESC[2JESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
         ESC[K
-        STATE    STAGE              CANARY            TICKET  SINCE  REASONESC[K
-        waiting  confirm-promotion  default/shop/web  -       1m5s   waiting for a decisionESC[K
-        waiting  confirm-promotion  default/shop/api  -       1m5s   waiting for a decisionESC[K
+        STATE    STAGE              CANARY            TICKET  ASKED     REASONESC[K
+        waiting  confirm-promotion  default/shop/web  -       1m5s ago  waiting for a decisionESC[K
+        waiting  confirm-promotion  default/shop/api  -       1m5s ago  waiting for a decisionESC[K
         ESC[J
         ");
-        insta::assert_snapshot!(next(Ok(gates(&["web", "api", "ui"]))), @"
+        insta::assert_snapshot!(next(Ok(gates(&["web", "api", "ui"]))), @r"
         ESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
         ESC[K
-        STATE    STAGE              CANARY            TICKET  SINCE  REASONESC[K
-        waiting  confirm-promotion  default/shop/web  -       1m5s   waiting for a decisionESC[K
+        STATE    STAGE              CANARY            TICKET  ASKED     REASONESC[K
+        waiting  confirm-promotion  default/shop/web  -       1m5s ago  waiting for a decisionESC[K
         … there is no room for the rest; try --namespaceESC[K
         ESC[J
         ");

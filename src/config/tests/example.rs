@@ -149,19 +149,19 @@ fn the_default_description_reads_well_at_every_stage() {
         env.render_str(&config.policy.base.ticket.description, context).unwrap()
     };
     insta::assert_snapshot!(render("confirm-rollout"), @r"
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     ");
     insta::assert_snapshot!(render("confirm-promotion"), @r"
-    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to give all users the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     ");
     insta::assert_snapshot!(render("confirm-traffic-increase"), @r"
-    Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to send more traffic to the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     ");
     insta::assert_snapshot!(render("gate"), @r"
-    Flagger, which rolls out new versions in Kubernetes, is about to go on with the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to continue with the new version of web in namespace shop on cluster default. It waits for your decision on this ticket.
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     ");
 }

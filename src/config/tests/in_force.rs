@@ -108,16 +108,16 @@ fn each_value_with_where_it_comes_from() {
     issue_type = "Change" # default
     summary = 'Approve "{{ canary }}" # 1' # FILE
     description = """
-    Flagger, which rolls out new versions in Kubernetes, is about to {% if stage == "confirm-rollout" -%}
+    Flagger, which rolls out new versions in Kubernetes, is ready to {% if stage == "confirm-rollout" -%}
       start a new version
     {%- elif stage == "confirm-traffic-increase" -%}
       send more traffic to the new version
     {%- elif stage == "confirm-promotion" -%}
       give all users the new version
     {%- else -%}
-      go on with the new version
+      continue with the new version
     {%- endif %} of {{ canary }} in namespace {{ namespace }} on cluster {{ cluster }}. It waits for your decision on this ticket.
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     """ # default
     labels = ["flagger"] # default
     on_bypass = "record" # default

@@ -72,13 +72,13 @@ fn every_problem_is_reported_at_once() {
     let env =
         [("BRIDGE__JIRA__TRUSTFOR", "1m"), ("BRIDGE__NOPE__X", "1"), ("BRIDGE__ROLLOUT__IDLE_AFTER", "1")];
     insta::assert_snapshot!(read(text, &env).unwrap_err(), @r#"
-    server.gate_listen: "8080" is no address to listen on; write for example "0.0.0.0:8080"
+    server.gate_listen: "8080" is not an address to listen on; write for example "0.0.0.0:8080"
     server.admin_listen: is the same address as server.webhook_listen
     server.page_listen: is taken by server.webhook_listen (0.0.0.0:8081); put another port there
     server.public_url: has no scheme; put https:// in front
     server.shutdown_grace: "0s" must be above zero
     store.url: must be sqlite://FILE or postgres://user:password@host/database
-    store.keep_for: "for ever" is no duration; write a whole number with ms, s, m, h or d, for example "20s", or "forever"
+    store.keep_for: "for ever" is not a duration; write a whole number with ms, s, m, h or d, for example "20s", or "forever"
     store.allow_network_volume: expected true or false, got a string
     flagger.cluster: "Prod" is no cluster name; use up to 63 of a-z, 0-9 and -, with no - at either end
     flagger.namespaces[1]: "a[" is no glob: unclosed character class; missing ']'
@@ -97,11 +97,11 @@ fn every_problem_is_reported_at_once() {
     jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
     jira.requests_per_second: expected a whole number, such as 5, got a string
     jira.burst: must be a whole number from 1 to 4294967295, not 0
-    jira.timeout: 10 is no duration; write a whole number with ms, s, m, h or d, for example "20s"
-    jira.poll_every: "20" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
+    jira.timeout: 10 is not a duration; write a whole number with ms, s, m, h or d, for example "20s"
+    jira.poll_every: "20" is not a duration; write a whole number with ms, s, m, h or d, for example "20s"
     jira.pol_every: unknown key; did you mean jira.poll_every?
     BRIDGE__JIRA__TRUSTFOR: no such setting; did you mean BRIDGE__JIRA__TRUST_FOR?
-    rollout.idle_after: "1" is no duration; write a whole number with ms, s, m, h or d, for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
+    rollout.idle_after: "1" is not a duration; write a whole number with ms, s, m, h or d, for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
     limits.open_tickets: must be a whole number from 1 to 4294967295, not -1
     ticket.summary: the template knows no "nmespace"; there are images, old, new, changes, annotations, weight, action, versions, number, canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
     ticket.description: is not a template: unexpected end of input, expected end of block
@@ -117,7 +117,7 @@ fn every_problem_is_reported_at_once() {
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
     ticket.project: is missing; give the key of the project in which tickets are opened
     ticket.statuses: "done" is both approved and rejected; remove it from one of the two
-    approval.valid_for: "3 days" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
+    approval.valid_for: "3 days" is not a duration; write a whole number with ms, s, m, h or d, for example "20s"
     approval.approvers[0]: "group:" needs a name after it
     approval.approvers[1]: cannot be a template; only entries of deny can
     approval.deny[0]: the template knows no "metdata"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
@@ -306,11 +306,11 @@ fn likely_mistakes_get_advice() {
     insta::assert_snapshot!(read(text, &env).unwrap_err(), @r#"
     BRIDGE_JIRA__POLL_EVERY: sets nothing; did you mean BRIDGE__JIRA__POLL_EVERY?
     BRIDGE_JIRA_TOKEN: sets nothing; did you mean BRIDGE__JIRA__TOKEN?
-    server.admin_listen: ":9090" is no address to listen on; write for example "127.0.0.1:9090"
-    server.page_listen: "9091/" is no address to listen on; write for example "0.0.0.0:9091"
+    server.admin_listen: ":9090" is not an address to listen on; write for example "127.0.0.1:9090"
+    server.page_listen: "9091/" is not an address to listen on; write for example "0.0.0.0:9091"
     server.public_url: has no scheme; put https:// in front
     jira.url: has no scheme; put https:// in front (set by BRIDGE__JIRA__URL)
-    jira.timeout: "1.5s" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
+    jira.timeout: "1.5s" is not a duration; write a whole number with ms, s, m, h or d, for example "20s"
     jira.username: unknown key; did you mean jira.user?
     BRIDGE__JIRA_TOKEN: no such setting; did you mean BRIDGE__JIRA__TOKEN?
     "#);

@@ -4,6 +4,7 @@ use crate::{
     gate::{Decision, Gate, GateState, InvalidReason, TicketState, Validity, Verdict},
     gatekeeper::unread_tickets::UnreadSince,
     millis::{Millis, clock_time, config_notation},
+    policy::Author,
     rollout::Observed,
 };
 
@@ -13,7 +14,7 @@ const OTHER_SETTINGS: &str = "it was judged by other settings than this replica'
 const EARLIER_VERSION: &str =
     "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
 
-/// Why a gate has this verdict.
+/// Why a gate has this verdict, without the word for the verdict itself.
 pub(super) fn reason(
     gate: &Gate,
     verdict: Verdict,
@@ -22,17 +23,17 @@ pub(super) fn reason(
     now: Millis,
 ) -> String {
     let (seen, ticket_state) = match &gate.state {
-        GateState::Opening => return "opening: the ticket is being opened".into(),
+        GateState::Opening => return "no ticket yet; the bridge is opening it".into(),
         GateState::Stuck { why } => {
-            return format!("stuck: the ticket could not be opened, and the bridge retries: {why}");
+            return format!("the ticket could not be opened, and the bridge retries: {why}");
         }
         GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
     };
     match ticket_state {
         TicketState::Waiting { .. } => "waiting for a decision".into(),
-        TicketState::Rejected { decision, .. } => decision_words("rejected", decision),
+        TicketState::Rejected { decision, author, .. } => rejection_words(decision, author),
         TicketState::NotAllowed { decision, why, .. } => {
-            format!("not_allowed: {}, which does not count: {why}", decision_words("approved", decision))
+            format!("{}, which does not count: {why}", decision_words("approved", decision))
         }
         TicketState::JudgmentPending { decision, why, .. } => not_judged_words(decision, why),
         TicketState::Invalid { reason } => invalid_words(reason),
@@ -41,15 +42,15 @@ pub(super) fn reason(
             Verdict::Stuck if gate.judged_by.is_some() => not_judged_words(decision, OTHER_SETTINGS),
             Verdict::Stuck => not_judged_words(decision, EARLIER_VERSION),
             Verdict::Expired => format!(
-                "expired: {}, not used within {}; move the ticket back and approve it again",
+                "{}, not used within {}; move the ticket back and approve it again",
                 decision_words("approved", decision),
                 config_notation(validity.valid_for)
             ),
             Verdict::Stale if now.abs_diff(seen) <= validity.trust_for && gate.statuses.is_some() => {
-                format!("stale: {}, but {}", decision_words("approved", decision), target_doubt(target))
+                format!("{}, but {}", decision_words("approved", decision), target_doubt(target))
             }
             Verdict::Stale => format!(
-                "stale: approved, but Jira last confirmed that at {}, which is too long ago",
+                "approved, but Jira last confirmed that at {}, which is too long ago",
                 clock_time(seen)
             ),
             // An approved ticket has none of these verdicts.
@@ -74,7 +75,7 @@ fn target_doubt(target: &Observed) -> String {
 }
 
 fn not_judged_words(decision: &Decision, why: &str) -> String {
-    format!("stuck: {}; it is not known yet whether that counts: {why}", decision_words("approved", decision))
+    format!("{}; it is not known yet whether that counts: {why}", decision_words("approved", decision))
 }
 
 /// Added to a reason while the ticket cannot be read; its status may have changed since.
@@ -92,67 +93,81 @@ pub(super) fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &Unrea
 fn invalid_words(reason: &InvalidReason) -> String {
     match reason {
         InvalidReason::LabelledEnded { .. } => {
-            "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
+            "the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
                 .into()
         }
         InvalidReason::MovedElsewhere { project } => {
             format!(
-                "gone: the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"
+                "the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"
             )
         }
         InvalidReason::NoChangelogEntry { status } => {
             format!(
-                "gone: the ticket is in status \"{}\", but its history does not show who moved it there; move it out and back, or delete it, and after a while the bridge opens another",
+                "the ticket is in status \"{}\", but its history does not show who moved it there; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Relocated { status, .. } => {
             format!(
-                "gone: the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
+                "the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Mapped { status, .. } => {
             format!(
-                "gone: the ticket came to \"{}\" from a status that is not in its workflow, so Jira may have put it there when that status was removed from the workflow, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
+                "the ticket came to \"{}\" from a status that is not in its workflow, so Jira may have put it there when that status was removed from the workflow, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Renamed { status } => {
             format!(
-                "gone: the ticket is in status \"{}\", which did not mean approved when this ticket was opened, or no longer does; move it to a status that meant approved then and still does, or delete it, and after a while the bridge opens another",
+                "the ticket is in status \"{}\", which did not mean approved when this ticket was opened, or no longer does; move it to a status that meant approved then and still does, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Unmarked { gate } => {
             format!(
-                "gone: the issue with the ticket's number is not the one that was opened for this gate, because it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens its own ticket",
+                "the issue with the ticket's number is not the one that was opened for this gate, because it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens its own ticket",
                 gate.label()
             )
         }
         InvalidReason::Missing { confirmed: true, since: Some(since) } => {
             format!(
-                "gone: Jira has not shown the ticket since {}, although the bridge's account may browse its project, so it counts as \
+                "Jira has not shown the ticket since {}, although the bridge's account may browse its project, so it counts as \
                  deleted; the next question opens a new one",
                 clock_time(*since)
             )
         }
         InvalidReason::Missing { since: Some(since), .. } => {
             format!(
-                "gone: Jira has not shown the ticket since {}: it was deleted, or the bridge's account may not see it; if Jira \
+                "Jira has not shown the ticket since {}: it was deleted, or the bridge's account may not see it; if Jira \
                  shows it again, it counts as before",
                 clock_time(*since)
             )
         }
         InvalidReason::Missing { since: None, .. } => {
-            "gone: Jira does not show the ticket, and the bridge's account may not browse its project: give it the permission Browse \
+            "Jira does not show the ticket, and the bridge's account may not browse its project: give it the permission Browse \
              Projects; then the ticket counts as before"
                 .into()
         }
     }
 }
 
-pub(super) fn decision_words(what: &str, decision: &Decision) -> String {
+/// Who rejected, and why that rolls nothing back, if so.
+pub(super) fn rejection_words(decision: &Decision, author: &Author) -> String {
+    let rejected = decision_words("rejected", decision);
+    match author {
+        Author::Accepted | Author::NoDecision => rejected,
+        Author::NotAccepted { why } => {
+            format!("{rejected}; this holds the gate but does not roll back, because {why}")
+        }
+        Author::Unknown { why } => {
+            format!("{rejected}; this holds the gate, but it is not known yet whether it rolls back: {why}")
+        }
+    }
+}
+
+fn decision_words(what: &str, decision: &Decision) -> String {
     format!("{what} by {} at {}", decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at))
 }
 
@@ -207,7 +222,7 @@ mod tests {
             (None, "an earlier version of the bridge judged it"),
         ] {
             let expected = format!(
-                "stuck: {approval}; it is not known yet whether that counts: {why}; it is judged again as soon as Jira shows \
+                "{approval}; it is not known yet whether that counts: {why}; it is judged again as soon as Jira shows \
                  the ticket"
             );
             assert_eq!(reason_of(judged_by), expected);

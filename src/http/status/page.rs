@@ -21,7 +21,7 @@ use crate::{
     gate::Verdict,
     gatekeeper::{ListedGate, counts},
     http::refused_calls::RefusedView,
-    millis::{Millis, clock_time, config_notation, rough_duration},
+    millis::{Millis, clock_time, duration_in_words, rough_duration},
     view::{FailedView, GateView, HistoryView, Overview, Rfc3339, UnaskedView, UnguardedView},
 };
 
@@ -285,7 +285,7 @@ fn limits<'a>(gates: &'a Gates<'_>) -> LimitsView<'a> {
         per_namespace: limits.open_tickets_per_namespace,
         full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
         per_hour: limits.tickets_per_canary_per_hour,
-        trust_for: config_notation(*trust_for),
+        trust_for: duration_in_words(*trust_for),
     }
 }
 

@@ -105,27 +105,29 @@ fn at_confirm_rollout() {
     Start cart v2.3 (prod-eu/shop) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
     <b>New version, as the application team calls it: </b>v2.3
-    The application team says about this rollout (nobody has checked it):
+    The application team says about this rollout (not verified):
     | Name | Value |
     | revision | v2.3 |
     | team | checkout |
     <h3>What your decision does
-    <li><b>Approved: </b>Flagger starts v2.3 the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Approved: </b>Flagger starts v2.3 the next time it asks, which it does about once a minute, unless the team changed that. It checks the new version beside the old one. If all checks pass, all users get it, unless another approval is needed on the way.
+    <li><b>Rejected: </b>nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     <li><b>Any other status: </b>the rollout waits.
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>Until when: </b>there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because the team removes the canary. A comment here will say so.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    <li><b>To withdraw an approval: </b>move this ticket out of Approved before Flagger starts. Later, that does not stop the rollout.
     <h3>What is known so far
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    Nothing about its traffic or checks.
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -136,13 +138,13 @@ fn at_confirm_rollout() {
     <li><b>Replaces revision: </b>1829384756
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
     {*}New version, as the application team calls it:{*} v2.3
 
-    The application team says about this rollout \(nobody has checked it\):
+    The application team says about this rollout \(not verified\):
 
     || Name || Value ||
     | revision | v2.3 |
@@ -150,24 +152,27 @@ fn at_confirm_rollout() {
 
     h3. What your decision does
 
-    * {*}Approved:{*} Flagger starts v2.3 the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
-    * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    * {*}Approved:{*} Flagger starts v2.3 the next time it asks, which it does about once a minute, unless the team changed that. It checks the new version beside the old one. If all checks pass, all users get it, unless another approval is needed on the way.
+    * {*}Rejected:{*} nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     * {*}Any other status:{*} the rollout waits.
 
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may approve:{*} any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    * {*}Until when:{*} there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because the team removes the canary. A comment here will say so.
+    * {*}How long an approval is valid:{*} if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    * {*}To withdraw an approval:{*} move this ticket out of Approved before Flagger starts. Later, that does not stop the rollout.
 
     h3. What is known so far
 
-    [What waits now, and why|https://bridge.example/]
+    Nothing about its traffic or checks.
 
-    h3. Technical details
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
+
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -187,23 +192,25 @@ fn at_confirm_rollout_after_a_failure() {
     Start cart revision 1829384756 (prod-eu/shop) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
     <h3>What your decision does
-    <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does about once a minute, unless the team changed that. It checks the new version beside the old one. If all checks pass, all users get it, unless another approval is needed on the way.
+    <li><b>Rejected: </b>nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     <li><b>Any other status: </b>the rollout waits.
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>Until when: </b>there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because the team removes the canary. A comment here will say so.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 90 minutes, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    <li><b>To withdraw an approval: </b>move this ticket out of Approved before Flagger starts. Later, that does not stop the rollout.
     <h3>What is known so far
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    Nothing about its traffic or checks.
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -213,32 +220,35 @@ fn at_confirm_rollout_after_a_failure() {
     <li><b>Revision: </b>1829384756
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
 
     h3. What your decision does
 
-    * {*}Approved:{*} Flagger starts the new version the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
-    * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    * {*}Approved:{*} Flagger starts the new version the next time it asks, which it does about once a minute, unless the team changed that. It checks the new version beside the old one. If all checks pass, all users get it, unless another approval is needed on the way.
+    * {*}Rejected:{*} nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     * {*}Any other status:{*} the rollout waits.
 
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may approve:{*} any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    * {*}Until when:{*} there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because the team removes the canary. A comment here will say so.
+    * {*}How long an approval is valid:{*} if Flagger has not used it within 90 minutes, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    * {*}To withdraw an approval:{*} move this ticket out of Approved before Flagger starts. Later, that does not stop the rollout.
 
     h3. What is known so far
 
-    [What waits now, and why|https://bridge.example/]
+    Nothing about its traffic or checks.
 
-    h3. Technical details
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
+
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -259,27 +269,29 @@ fn at_confirm_traffic_increase() {
     Send traffic to cart revision 1829384756 (prod-eu/shop) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
-    The application team says about this rollout (nobody has checked it):
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
+    The application team says about this rollout (not verified):
     | Name | Value |
     | author | bob@example.com |
     <h3>What your decision does
-    <li><b>Approved: </b>Flagger sends more traffic to the new version, step by step, as long as its checks pass. It takes the first step the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    <li><b>Rejected: </b>the new version gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    <li><b>Approved: </b>Flagger sends more traffic to the new version, step by step, as long as its checks pass. It takes the first step the next time it asks, which it does about once a minute, unless the team changed that.
+    <li><b>Rejected: </b>the new version gets no more traffic. The bridge does not know whether the team has set up a rollback after a rejection. If so, and if the person who rejects may also approve, Flagger rolls back the next time it asks, and all users get the old version again. Otherwise nothing changes, unless Flagger's checks fail.
     <li><b>Any other status: </b>the rollout waits.
-    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
+    This approves all remaining traffic increases of this rollout. After the last one, all users get the new version, unless the team has set up another approval before that.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b><@Mia Change>, members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+    <li><b>Who may approve: </b><@Mia Change>, members of the group "cab" or anyone with the role "Approvers" in this project. Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
     <li><b>Who may not approve: </b>Bob Builder or members of the group "interns".
-    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here.
+    <li><b>Until when: </b>there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because a newer version replaces it. A comment here will say so.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    <li><b>To withdraw an approval: </b>move this ticket out of Approved. From the next time it asks, Flagger takes no further step. That does not undo the steps already taken.
     <h3>What is known so far
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    Nothing about its traffic or checks.
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -289,38 +301,41 @@ fn at_confirm_traffic_increase() {
     <li><b>Revision: </b>1829384756
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
 
-    The application team says about this rollout \(nobody has checked it\):
+    The application team says about this rollout \(not verified\):
 
     || Name || Value ||
     | author | bob\@example.com |
 
     h3. What your decision does
 
-    * {*}Approved:{*} Flagger sends more traffic to the new version, step by step, as long as its checks pass. It takes the first step the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
-    * {*}Rejected:{*} the new version gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    * {*}Approved:{*} Flagger sends more traffic to the new version, step by step, as long as its checks pass. It takes the first step the next time it asks, which it does about once a minute, unless the team changed that.
+    * {*}Rejected:{*} the new version gets no more traffic. The bridge does not know whether the team has set up a rollback after a rejection. If so, and if the person who rejects may also approve, Flagger rolls back the next time it asks, and all users get the old version again. Otherwise nothing changes, unless Flagger's checks fail.
     * {*}Any other status:{*} the rollout waits.
 
-    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval \(a confirm-promotion hook\).
+    This approves all remaining traffic increases of this rollout. After the last one, all users get the new version, unless the team has set up another approval before that.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} [~5b1], members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+    * {*}Who may approve:{*} [~5b1], members of the group "cab" or anyone with the role "Approvers" in this project. Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
     * {*}Who may not approve:{*} Bob Builder or members of the group "interns".
-    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here.
+    * {*}Until when:{*} there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because a newer version replaces it. A comment here will say so.
+    * {*}How long an approval is valid:{*} if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    * {*}To withdraw an approval:{*} move this ticket out of Approved. From the next time it asks, Flagger takes no further step. That does not undo the steps already taken.
 
     h3. What is known so far
 
-    [What waits now, and why|https://bridge.example/]
+    Nothing about its traffic or checks.
 
-    h3. Technical details
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
+
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -341,18 +356,19 @@ fn at_confirm_promotion() {
     Promote cart revision 1829384756 (prod-eu/shop) (qa) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
     <h3>What your decision does
     No move of this ticket releases this rollout or rolls it back, because nobody may approve it. The rollout stays on hold.
     <h3>Who decides, and until when
     <li><b>Who may approve: </b>nobody. An entry of approval.deny is empty for this rollout, so no approval counts. Ask the application team to correct the metadata that its hook sends, and to roll out again.
-    <li><b>Until when: </b>the rollout stays on hold until it ends, for instance because a newer version replaces it. A comment here says so then.
+    <li><b>Until when: </b>the rollout stays on hold until it ends, for instance because a newer version replaces it. A comment here will say so.
     <h3>What is known so far
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    Nothing about its traffic or checks.
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -362,11 +378,11 @@ fn at_confirm_promotion() {
     <li><b>Revision: </b>1829384756
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
 
     h3. What your decision does
 
@@ -375,13 +391,15 @@ fn at_confirm_promotion() {
     h3. Who decides, and until when
 
     * {*}Who may approve:{*} nobody. An entry of approval.deny is empty for this rollout, so no approval counts. Ask the application team to correct the metadata that its hook sends, and to roll out again.
-    * {*}Until when:{*} the rollout stays on hold until it ends, for instance because a newer version replaces it. A comment here says so then.
+    * {*}Until when:{*} the rollout stays on hold until it ends, for instance because a newer version replaces it. A comment here will say so.
 
     h3. What is known so far
 
-    [What waits now, and why|https://bridge.example/]
+    Nothing about its traffic or checks.
 
-    h3. Technical details
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
+
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -400,23 +418,25 @@ fn at_a_gate_without_checksums() {
     Continue the rollout of cart (prod-eu/shop) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to go on with the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to continue with the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
     <h3>What your decision does
-    <li><b>Approved: </b>Flagger takes the next steps of this rollout the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    <li><b>Rejected: </b>Flagger does not go on. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    <li><b>Approved: </b>Flagger takes the next steps of this rollout the next time it asks, which it does about once a minute, unless the team changed that.
+    <li><b>Rejected: </b>the rollout does not continue. The bridge does not know whether the team has set up a rollback after a rejection. If so, and if the person who rejects may also approve, Flagger rolls back the next time it asks, and all users get the old version again. Otherwise nothing changes, unless Flagger's checks fail.
     <li><b>Any other status: </b>the rollout waits.
     Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here.
+    <li><b>Until when: </b>there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because a newer version replaces it. A comment here will say so.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    <li><b>To withdraw an approval: </b>move this ticket out of Approved. From the next time it asks, Flagger takes no further step. That does not undo the steps already taken.
     <h3>What is known so far
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    Nothing about its traffic or checks.
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -426,32 +446,35 @@ fn at_a_gate_without_checksums() {
     <li><b>Revision: </b>not sent by this Flagger, so the bridge distinguishes rollouts less reliably
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to go on with the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to continue with the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
 
     h3. What your decision does
 
-    * {*}Approved:{*} Flagger takes the next steps of this rollout the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
-    * {*}Rejected:{*} Flagger does not go on. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    * {*}Approved:{*} Flagger takes the next steps of this rollout the next time it asks, which it does about once a minute, unless the team changed that.
+    * {*}Rejected:{*} the rollout does not continue. The bridge does not know whether the team has set up a rollback after a rejection. If so, and if the person who rejects may also approve, Flagger rolls back the next time it asks, and all users get the old version again. Otherwise nothing changes, unless Flagger's checks fail.
     * {*}Any other status:{*} the rollout waits.
 
     Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    * {*}Who may approve:{*} any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here.
+    * {*}Until when:{*} there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because a newer version replaces it. A comment here will say so.
+    * {*}How long an approval is valid:{*} if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    * {*}To withdraw an approval:{*} move this ticket out of Approved. From the next time it asks, Flagger takes no further step. That does not undo the steps already taken.
 
     h3. What is known so far
 
-    [What waits now, and why|https://bridge.example/]
+    Nothing about its traffic or checks.
 
-    h3. Technical details
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
+
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -495,7 +518,10 @@ fn with_what_kubernetes_shows() {
         ("latency_dashboard", "https://grafana.example/d/latency?var-app=cart"),
     ];
     let mut subject = asked(Stage::ConfirmPromotion, Phase::WaitingPromotion, &metadata);
-    subject.change = Some(shown(&json!([{ "type": "rollback", "url": "http://bridge/gate/rollback" }])));
+    subject.change = Some(shown(&json!([
+        { "type": "confirm-promotion", "url": "http://bridge/gate/confirm-promotion" },
+        { "type": "rollback", "url": "http://bridge/gate/rollback" },
+    ])));
     subject.analysis = Some(Analysis { weight: Some(50), failed_checks: 1, threshold: 5 });
     let gate = GateName { stage: Stage::ConfirmRollout, approver: None };
     let approval = EarlierApproval {
@@ -511,15 +537,15 @@ fn with_what_kubernetes_shows() {
     Promote cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
     | Container | Before this rollout | After the rollout |
     | cart | registry.example/shop/cart:2.13.2 | registry.example/shop/cart:2.15.0 |
     | proxy | registry.example/proxy:1.9 | registry.example/proxy:1.9 |
     Also changes:
     <li>Container cart: arguments changed
-    The application team says about this rollout (nobody has checked it):
+    The application team says about this rollout (not verified):
     | Name | Value |
     | diff | <a https://git.example/shop/cart/compare/2.13.2...2.15.0>https://git.example/shop/cart/compare/2.13.2...2.15.0</a> |
     | pipeline | <a https://ci.example/runs/99>https://ci.example/runs/99</a> |
@@ -530,22 +556,23 @@ fn with_what_kubernetes_shows() {
     | kubernetes.io/change-cause | <a https://git.example/shop/cart/pull/412>https://git.example/shop/cart/pull/412</a> |
     <h3>What your decision does
     <li><b>Approved: </b>all users get 2.15.0 within about 2 minutes.
-    <li><b>Rejected: </b>2.15.0 does not replace 2.13.2. Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2.
-    <li><b>Any other status: </b>the rollout waits, even in Done or Cancelled. The bridge itself moves this ticket there once the rollout has ended.
+    <li><b>Rejected: </b>2.15.0 does not replace 2.13.2. If the person who rejects may also approve, Flagger rolls back within about 1 minute, and all users get 2.13.2 again. Otherwise nothing changes, unless Flagger's checks fail.
+    <li><b>Any other status: </b>the rollout waits, and is not cancelled. That includes Done and Cancelled: the bridge moves this ticket there when the rollout has ended.
     This approves this rollout only: another one, even of the same version, gets its own ticket.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b><@Mia Change>, "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
-    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>Who may approve: </b><@Mia Change>, "5b9" or members of the group "cab". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here.
+    <li><b>Until when: </b>there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because a newer version replaces it. A comment here will say so.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    <li><b>To withdraw an approval: </b>move this ticket out of Approved before Flagger begins to give the new version to all users. Later, that undoes nothing.
     <h3>What is known so far
-    <li><b>Traffic to the new version: </b>50 %
+    <li><b>Traffic to the new version: </b>50 % when this ticket was opened
     <li><b>Failed checks so far: </b>1 (Flagger rolls back after 5)
     <li><b>Earlier approval of the start: </b><a https://jira.example/browse/OPS-3>OPS-3</a> by Mia Change at 22:13 UTC on 14 November 2023
     <li><b>latency_dashboard (from the team): </b><a https://grafana.example/d/latency?var-app=cart>https://grafana.example/d/latency?var-app=cart</a>
     <li><b>grafana-dashboard (from the team): </b><a https://grafana.example/d/cart>https://grafana.example/d/cart</a>
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -557,7 +584,7 @@ fn with_what_kubernetes_shows() {
     <li><b>Strategy: </b>Canary: traffic in steps of 10 % up to 50 %, every minute; rolled back after 5 failed checks; metric success.
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
@@ -569,7 +596,7 @@ fn with_what_kubernetes_shows() {
 
     * Container cart: arguments changed
 
-    The application team says about this rollout \(nobody has checked it\):
+    The application team says about this rollout \(not verified\):
 
     || Name || Value ||
     | diff | [https\://git.example/shop/cart/compare/2.13.2...2.15.0|https://git.example/shop/cart/compare/2.13.2...2.15.0] |
@@ -582,30 +609,31 @@ fn with_what_kubernetes_shows() {
     h3. What your decision does
 
     * {*}Approved:{*} all users get 2.15.0 within about 2 minutes.
-    * {*}Rejected:{*} 2.15.0 does not replace 2.13.2. Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2.
-    * {*}Any other status:{*} the rollout waits, even in Done or Cancelled. The bridge itself moves this ticket there once the rollout has ended.
+    * {*}Rejected:{*} 2.15.0 does not replace 2.13.2. If the person who rejects may also approve, Flagger rolls back within about 1 minute, and all users get 2.13.2 again. Otherwise nothing changes, unless Flagger's checks fail.
+    * {*}Any other status:{*} the rollout waits, and is not cancelled. That includes Done and Cancelled: the bridge moves this ticket there when the rollout has ended.
 
     This approves this rollout only: another one, even of the same version, gets its own ticket.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} [~5b1], "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
-    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    * {*}Who may approve:{*} [~5b1], "5b9" or members of the group "cab". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
+    * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here.
+    * {*}Until when:{*} there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because a newer version replaces it. A comment here will say so.
+    * {*}How long an approval is valid:{*} if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    * {*}To withdraw an approval:{*} move this ticket out of Approved before Flagger begins to give the new version to all users. Later, that undoes nothing.
 
     h3. What is known so far
 
-    * {*}Traffic to the new version:{*} 50 %
+    * {*}Traffic to the new version:{*} 50 % when this ticket was opened
     * {*}Failed checks so far:{*} 1 \(Flagger rolls back after 5\)
     * {*}Earlier approval of the start:{*} [OPS-3|https://jira.example/browse/OPS-3] by Mia Change at 22:13 UTC on 14 November 2023
 
     * {*}latency\_dashboard \(from the team\):{*} [https\://grafana.example/d/latency\?var-app=cart|https://grafana.example/d/latency?var-app=cart]
     * {*}grafana-dashboard \(from the team\):{*} [https\://grafana.example/d/cart|https://grafana.example/d/cart]
 
-    [What waits now, and why|https://bridge.example/]
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
 
-    h3. Technical details
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -655,31 +683,31 @@ fn with_what_kubernetes_shows_at_other_stages() {
     insta::assert_snapshot!(all.join("\n\n"), @r"
     Start cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>Flagger starts 2.15.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
-    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Rejected: </b>nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     <li><b>Any other status: </b>the rollout waits.
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
 
     Start cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>Flagger starts 2.15.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
-    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Rejected: </b>nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     <li><b>Any other status: </b>the rollout waits.
     This approves the images and pod settings shown above. If another version is pushed before Flagger starts this one, that version gets its own ticket. Not covered: the content of ConfigMaps and Secrets, the number of replicas, and the strategy.
 
     Send traffic to cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>2.15.0 gets 10 % of the traffic within about 1 minute, and more step by step as long as its checks pass. All users get it within about 7 minutes, unless another approval is needed on the way.
-    <li><b>Rejected: </b>2.15.0 gets no more traffic. The traffic stays as it is: the team has set up no rollback hook, so Flagger does not take the new version back.
+    <li><b>Rejected: </b>2.15.0 gets no more traffic. A rejection does not roll back, because the team had not set that up when this ticket was opened. Flagger still rolls back if its checks fail.
     <li><b>Any other status: </b>the rollout waits.
-    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
+    This approves all remaining traffic increases of this rollout. After the last one, all users get the new version, unless the team has set up another approval before that.
 
     Send traffic to cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
-    <li><b>Approved: </b>Flagger goes on with the rollout of 2.15.0 within about 1 minute. All users get it within about 2 minutes, unless another approval is needed on the way.
-    <li><b>Rejected: </b>2.15.0 gets no more traffic. The traffic stays as it is: the team has set up no rollback hook, so Flagger does not take the new version back.
+    <li><b>Approved: </b>Flagger continues the rollout of 2.15.0 within about 1 minute. All users get it within about 2 minutes, unless another approval is needed on the way.
+    <li><b>Rejected: </b>2.15.0 gets no more traffic. A rejection does not roll back, because the team had not set that up when this ticket was opened. Flagger still rolls back if its checks fail.
     <li><b>Any other status: </b>the rollout waits.
-    This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
+    This approves all remaining traffic increases of this rollout. After the last one, all users get the new version, unless the team has set up another approval before that.
 
     Continue the rollout of cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>Flagger takes the next steps of this rollout within about 1 minute.
-    <li><b>Rejected: </b>Flagger does not go on. The traffic stays as it is: the team has set up no rollback hook, so Flagger does not take the new version back.
+    <li><b>Rejected: </b>the rollout does not continue. A rejection does not roll back, because the team had not set that up when this ticket was opened. Flagger still rolls back if its checks fail.
     <li><b>Any other status: </b>the rollout waits.
     Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
     ");
@@ -697,24 +725,26 @@ fn with_nothing_known() {
     Start the rollout of cart (prod-eu/shop) #17
 
     === Cloud
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
-    The bridge could not read what changes. The technical details of this ticket say why.
+    The bridge could not read what changes. Its log says why.
     You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
     <h3>What your decision does
-    <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does about once a minute, unless the team changed that. It checks the new version beside the old one. If all checks pass, all users get it, unless another approval is needed on the way.
+    <li><b>Rejected: </b>nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     <li><b>Any other status: </b>the rollout waits.
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>Until when: </b>there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because the team removes the canary. A comment here will say so.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    <li><b>To withdraw an approval: </b>move this ticket out of Approved before Flagger starts. Later, that does not stop the rollout.
     <h3>What is known so far
-    <a https://bridge.example/>What waits now, and why</a>
-    <h3>Technical details
+    Nothing about its traffic or checks.
+    <a https://bridge.example/>The bridge's status page: what waits now, and why</a>
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -723,37 +753,40 @@ fn with_nothing_known() {
     <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>Flagger names it once the rollout has started
     <li><b>Checksum sent: </b>1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
-    <li><b>Reading the cluster: </b>the API server refuses to list Deployments
+    <li><b>Reading the cluster: </b>failed when this ticket was opened. The bridge's log says why.
 
     === Data Center
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
 
     h3. What changes
 
-    The bridge could not read what changes. The technical details of this ticket say why.
+    The bridge could not read what changes. Its log says why.
 
     You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
 
     h3. What your decision does
 
-    * {*}Approved:{*} Flagger starts the new version the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
-    * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
+    * {*}Approved:{*} Flagger starts the new version the next time it asks, which it does about once a minute, unless the team changed that. It checks the new version beside the old one. If all checks pass, all users get it, unless another approval is needed on the way.
+    * {*}Rejected:{*} nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later.
     * {*}Any other status:{*} the rollout waits.
 
-    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
+    If the team deploys a newer version before Flagger starts, this approval covers that one instead: Flagger may start it without asking again.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}Who may approve:{*} any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    * {*}Until when:{*} there is no deadline. The rollout waits for a decision here, unless it ends before that, for instance because the team removes the canary. A comment here will say so.
+    * {*}How long an approval is valid:{*} if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
+    * {*}To withdraw an approval:{*} move this ticket out of Approved before Flagger starts. Later, that does not stop the rollout.
 
     h3. What is known so far
 
-    [What waits now, and why|https://bridge.example/]
+    Nothing about its traffic or checks.
 
-    h3. Technical details
+    [The bridge's status page: what waits now, and why|https://bridge.example/]
+
+    h3. Technical details, for the application team
 
     * {*}Canary:{*} cart
     * {*}Namespace:{*} shop
@@ -763,19 +796,19 @@ fn with_nothing_known() {
     * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} Flagger names it once the rollout has started
     * {*}Checksum sent:{*} 1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
-    * {*}Reading the cluster:{*} the API server refuses to list Deployments
+    * {*}Reading the cluster:{*} failed when this ticket was opened. The bridge's log says why.
 
     === An approval is for what the ticket shows
-    Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
-    The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
+    Flagger, which rolls out new versions in Kubernetes, is ready to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
+    The bridge between Flagger and Jira opened this ticket, and passes your decision on to Flagger.
     <h3>What changes
-    The bridge could not read what changes. The technical details of this ticket say why.
+    The bridge could not read what changes. Its log says why.
     <h3>What your decision does
     Do not decide here: no move of this ticket starts anything, because the ticket does not show what changes. Once the bridge can read that, another ticket shows it. If that does not happen, tell the team that runs the bridge.
     <h3>Who decides, and until when
     <li><b>Who may approve: </b>nobody, because this ticket does not show what changes.
-    <li><b>Until when: </b>another ticket replaces this one once the bridge can read what changes. A comment here says so then.
-    <h3>Technical details
+    <li><b>Until when: </b>another ticket replaces this one once the bridge can read what changes. A comment here will say so.
+    <h3>Technical details, for the application team
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
@@ -784,7 +817,7 @@ fn with_nothing_known() {
     <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>Flagger names it once the rollout has started
     <li><b>Checksum sent: </b>1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
-    <li><b>Reading the cluster: </b>the API server refuses to list Deployments
+    <li><b>Reading the cluster: </b>failed when this ticket was opened. The bridge's log says why.
     ");
 }
 
@@ -809,8 +842,8 @@ fn with_links_and_hostile_metadata() {
     See <a https://git.example/pull/7>https://git.example/pull/7</a>.
     <li>and <a https://wiki.example/cart>https://wiki.example/cart</a>
     <h3>What changes
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
-    The application team says about this rollout (nobody has checked it):
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
+    The application team says about this rollout (not verified):
     | Name | Value |
     | a|b {color:red} | [~admin] *bold* | h1. {noformat} <b>x</b> |
     | dashboard | not an address |
@@ -825,8 +858,8 @@ fn with_links_and_hostile_metadata() {
     <h3>What your decision does
     This approves this rollout only: another one, even of the same version, gets its own ticket.
     <h3>Who decides, and until when
-    <h3>Technical details
-    <h3>Everything the application team sent (nobody has checked it)
+    <h3>Technical details, for the application team
+    <h3>Everything the application team sent (not verified)
     | Name | Value |
     | a|b {color:red} | [~admin] *bold* | h1. {noformat} <b>x</b> |
     | dashboard | not an address |
@@ -845,9 +878,9 @@ fn with_links_and_hostile_metadata() {
 
     h3. What changes
 
-    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
+    This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team. If you cannot tell what changes, leave this ticket open: the rollout waits until it is approved.
 
-    The application team says about this rollout \(nobody has checked it\):
+    The application team says about this rollout \(not verified\):
 
     || Name || Value ||
     | a\|b \{color\:red\} | \[\~admin\] \*bold\* \| h1. \{noformat\} <b>x</b> |
@@ -865,9 +898,9 @@ fn with_links_and_hostile_metadata() {
 
     h3. Who decides, and until when
 
-    h3. Technical details
+    h3. Technical details, for the application team
 
-    h3. Everything the application team sent \(nobody has checked it\)
+    h3. Everything the application team sent \(not verified\)
 
     || Name || Value ||
     | a\|b \{color\:red\} | \[\~admin\] \*bold\* \| h1. \{noformat\} <b>x</b> |

@@ -7,7 +7,7 @@ use crate::{
     rollout::{
         change::AuditEvent,
         command::{Command, Notice, OtherTarget},
-        failure::FailureCause,
+        failure::{FailedChecks, FailureCause},
         progress::{End, TicketOutcome},
         revisions::SupersededRevision,
     },
@@ -33,6 +33,8 @@ impl Step {
         let cause = match how {
             End::Failed => {
                 let checks = rollout.canary_seen.as_ref().and_then(|seen| seen.failed_checks);
+                // Earlier versions stored lower counts, too, from any time of the analysis.
+                let checks = checks.filter(FailedChecks::is_full);
                 FailureCause::of(rollout.rolled_back.as_ref(), &rollout.reports, checks)
             }
             End::Succeeded | End::Superseded | End::Abandoned | End::Recreated => None,

@@ -9,12 +9,16 @@ use crate::{
         change::AuditEvent,
         command::{Command, NOT_JUDGED, Notice, RULES},
         event::{Rules, TOLD_AFTER},
+        obstacle::Obstacle,
         progress::Progress,
     },
 };
 
-/// So many comments say that the rules for a ticket changed: replicas with different settings may take turns.
+/// So many comments say that the rules for a ticket changed: replicas with different settings may take turns. The last one
+/// says that it is the last.
 const MOST_RULES_TOLD: usize = 5;
+/// So many comments say that a decision cannot be judged, each about another decision.
+const MOST_NOT_JUDGED: usize = 5;
 
 impl Step {
     pub(super) fn opened(
@@ -91,14 +95,18 @@ impl Step {
         let (now, today) = (self.now, ShownRules::from(rules.validity));
         let deny = self.canary.gate_by_id(id).map(|gate| self.canary.ruled_out(gate)).unwrap_or_default();
         let Some(rollout) = &mut self.canary.rollout else { return };
-        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
+        let Some(at) = rollout.gates.iter().position(|gate| gate.id == *id) else { return };
+        let obstacle = Obstacle::of(rollout, &rollout.gates[at], &deny, rules.binds);
+        let gate = &mut rollout.gates[at];
         let is_shown = gate.rules.is_none_or(|shown| shown == today);
         if is_shown || gate.ticket().is_none() || !gate.is_open_ticket() || gate.is_unmarked() {
             return;
         }
-        if gate.notified.iter().filter(|tag| tag.starts_with(RULES)).count() < MOST_RULES_TOLD {
+        let told = count_told(gate, RULES);
+        if told < MOST_RULES_TOLD {
             gate.rules = Some(today);
-            notify_once(&mut self.commands, gate, Notice::RulesChanged { at: now, deny });
+            let is_last = told + 1 == MOST_RULES_TOLD;
+            notify_once(&mut self.commands, gate, Notice::RulesChanged { at: now, deny, obstacle, is_last });
         }
     }
 
@@ -121,8 +129,9 @@ impl Step {
         }
     }
 
-    /// Comments on a ticket that is decided, as far as is known, and cannot be judged: once, whatever the reason.
-    pub(super) fn not_judged(&mut self, id: &GateId, why: &str, rules: &Rules) {
+    /// Comments on a ticket that is decided, as far as is known, and cannot be judged: once for each decision, whatever the
+    /// reason. `entry` is the changelog entry of its newest move.
+    pub(super) fn not_judged(&mut self, id: &GateId, why: &str, entry: &str, rules: &Rules) {
         let now = self.now;
         let Some(rollout) = &mut self.canary.rollout else { return };
         let nothing_started = matches!(rollout.progress, Progress::Asked(_) | Progress::Waiting(_));
@@ -135,11 +144,16 @@ impl Step {
                 false
             }
         };
-        let is_told = gate.notified.iter().any(|tag| tag.starts_with(NOT_JUDGED));
-        if matters && gate.ticket().is_some() && !is_told {
-            notify_once(&mut self.commands, gate, Notice::NotJudged { why: why.to_owned() });
+        if matters && gate.ticket().is_some() && count_told(gate, NOT_JUDGED) < MOST_NOT_JUDGED {
+            let notice = Notice::NotJudged { why: why.to_owned(), entry: Some(entry.to_owned()) };
+            notify_once(&mut self.commands, gate, notice);
         }
     }
+}
+
+/// How many comments of a kind were written to the ticket of a gate, or are queued.
+fn count_told(gate: &Gate, prefix: &str) -> usize {
+    gate.notified.iter().filter(|tag| tag.starts_with(prefix)).count()
 }
 
 /// The comment that explains this state of a gate's ticket, if it needs one.

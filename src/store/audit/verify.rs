@@ -69,9 +69,9 @@ pub enum ChainProblem {
 
 impl fmt::Display for ChainProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = |from: &i64, to: &i64| match from == to {
-            true => format!("row {from} is"),
-            false => format!("rows {from} to {to} are"),
+        let rows = |from: &i64, to: &i64, which: &str| match from == to {
+            true => format!("row {from}{which} is missing"),
+            false => format!("rows {from} to {to}{which} are missing"),
         };
         match self {
             Self::MissingEnds => f.write_str(
@@ -84,11 +84,11 @@ impl fmt::Display for ChainProblem {
                     "row {id} does not follow the row before it: one of the two was inserted, moved or rewritten"
                 )
             }
-            Self::Missing { from, to } => write!(f, "{} missing", rows(from, to)),
+            Self::Missing { from, to } => f.write_str(&rows(from, to, "")),
             Self::CutAtOldEnd { from, to } => {
-                write!(f, "{} missing at the old end, and nothing was pruned up to there", rows(from, to))
+                write!(f, "{}, and nothing was pruned up to there", rows(from, to, ", the oldest,"))
             }
-            Self::CutAtNewEnd { from, to } => write!(f, "{} missing at the new end", rows(from, to)),
+            Self::CutAtNewEnd { from, to } => f.write_str(&rows(from, to, ", the newest,")),
             Self::Inserted { id } => {
                 write!(f, "row {id} was inserted: its number is outside the record")
             }

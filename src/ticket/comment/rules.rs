@@ -2,6 +2,7 @@
 
 use crate::{
     policy::{Route, is_template},
+    rollout::Obstacle,
     ticket::{
         approvers::{has_empty_entry, nobody, validity, who_may_approve, who_may_reject},
         decision::other_status,
@@ -13,15 +14,27 @@ use crate::{
 };
 
 /// The rules of today. `deny` is who may not approve, as far as stored with the gate: an entry that was added since is a
-/// template until Flagger's next question.
-pub(super) fn changed(deny: &[String], route: &Route, people: &People) -> Vec<Block> {
+/// template until Flagger's next question. With an obstacle no approval counts.
+pub(super) fn changed(
+    deny: &[String],
+    obstacle: Option<Obstacle>,
+    is_last: bool,
+    route: &Route,
+    people: &People,
+) -> Vec<Block> {
     let added = route.approval.deny.iter().filter(|entry| !deny.contains(entry) && !is_template(entry));
     let deny: Vec<String> = deny.iter().chain(added).cloned().collect();
-    let lines = if has_empty_entry(&deny) {
-        vec![
-            nobody(route),
-            line("Any status", "no move of this ticket releases the rollout or rolls it back."),
-        ]
+    let obstacle = obstacle.or_else(|| has_empty_entry(&deny).then_some(Obstacle::EmptyDenial));
+    let lines = if let Some(why) = obstacle {
+        let then = match why {
+            Obstacle::EmptyDenial | Obstacle::TooManyDenials => {
+                "no move of this ticket releases the rollout or rolls it back."
+            }
+            Obstacle::NothingShown => {
+                "no move of this ticket starts anything. Another ticket replaces this one once the bridge can read what changes."
+            }
+        };
+        vec![nobody(why, route), line("Any status", then)]
     } else {
         let settings = &route.ticket;
         let mut lines = vec![line(
@@ -41,12 +54,21 @@ pub(super) fn changed(deny: &[String], route: &Route, people: &People) -> Vec<Bl
         lines.push(validity(route));
         lines
     };
-    vec![
+    let mut blocks = vec![
         paragraph(
             "The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to \
              a decision made earlier:",
         ),
         Block::Bullets(lines),
-        paragraph("Anyone whom an earlier question of this rollout ruled out stays ruled out."),
-    ]
+    ];
+    if obstacle.is_none() {
+        blocks.push(paragraph("Anyone whom an earlier question of this rollout ruled out stays ruled out."));
+    }
+    if is_last {
+        blocks.push(paragraph(
+            "If the rules change again, no comment here says so. The bridge's status page shows whether a decision on this ticket \
+             counts.",
+        ));
+    }
+    blocks
 }

@@ -16,21 +16,21 @@ use crate::{
     worker::lookups::{Lookups, MEMBERSHIP_TTL, PERSON_TTL},
 };
 
-const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
+pub(in crate::worker) const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
 /// A worker that never runs, and a Jira in which Mia is in the group `cab`.
-struct Site {
-    jira: FakeJira,
+pub(in crate::worker) struct Site {
+    pub(in crate::worker) jira: FakeJira,
     clock: Clock,
     flavour: Flavour,
-    context: Arc<Context>,
-    lookups: Lookups,
-    base: Route,
+    pub(in crate::worker) context: Arc<Context>,
+    pub(in crate::worker) lookups: Lookups,
+    pub(in crate::worker) base: Route,
     _home: (TempDir, Database),
 }
 
 impl Site {
-    async fn start(flavour: Flavour) -> Self {
+    pub(in crate::worker) async fn start(flavour: Flavour) -> Self {
         let clock = Clock::manual(Millis(1_800_000_000_000));
         let jira = FakeJira::new(Setup::new(flavour, clock.clone()));
         jira.add_group("cab", &[MIA]);
@@ -94,7 +94,7 @@ impl Site {
     }
 
     /// The requests that Jira received since the last call.
-    fn asked(&self) -> Vec<Operation> {
+    pub(in crate::worker) fn asked(&self) -> Vec<Operation> {
         let asked = self.jira.requests().iter().map(|request| request.operation).collect();
         self.jira.clear_requests();
         assert_eq!(self.jira.complaints(), [""; 0]);
@@ -102,7 +102,7 @@ impl Site {
     }
 
     /// Makes the bridge look up the kind of Jira and its own account.
-    async fn warm(&self) {
+    pub(in crate::worker) async fn warm(&self) {
         assert_eq!(self.judge(MIA, &[], &[]).await, Author::Accepted);
         self.asked();
     }
@@ -194,7 +194,7 @@ async fn an_email_names_the_account_that_shows_it() {
     not accepted: Bob Builder is not among the approvers of this gate
     unknown: the bridge cannot tell whether Mia Change is an approver: approval.approvers: Jira shows no account for "left@example.com"; put account ids or user names there
     accepted
-    unknown: the bridge cannot tell whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    unknown: the bridge cannot tell whether Mia Change is excluded: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
     accepted
     "#);
     own.asked();
@@ -228,7 +228,12 @@ async fn deny_wins_and_each_entry_must_name_an_account() {
         let mia = site.person(MIA).id;
         for entry in [mia.as_str(), "group:cab"] {
             let said = site.says(MIA, &[&mia], &["group:nobody", entry]).await;
-            assert_eq!(said, format!("not accepted: Mia Change is ruled out by {entry:?} in approval.deny"));
+            assert_eq!(
+                said,
+                format!(
+                    "not accepted: Mia Change may not approve this rollout: {entry:?} is excluded by approval.deny"
+                )
+            );
             assert!(accepted(&site.says(BOB, &[], &[entry]).await), "{entry}");
         }
         let empty = site.says(BOB, &[], &["group:cab", ""]).await;
@@ -241,7 +246,7 @@ async fn deny_wins_and_each_entry_must_name_an_account() {
         let name = site.says(MIA, &[], &["Mia Change"]).await;
         assert_eq!(
             name,
-            "unknown: the bridge cannot tell whether Mia Change is ruled out: approval.deny: Jira shows no account for \
+            "unknown: the bridge cannot tell whether Mia Change is excluded: approval.deny: Jira shows no account for \
              \"Mia Change\"; put account ids or user names there"
         );
         site.asked();

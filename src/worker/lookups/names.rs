@@ -8,7 +8,7 @@ use super::{Lookups, MEMBERSHIP_TTL, in_project};
 use crate::{
     jira,
     lock::lock,
-    policy::PersonEntry,
+    policy::{Approval, PersonEntry, is_template},
     ticket::{MOST_NAMED, NamedAccount, People},
 };
 
@@ -18,16 +18,19 @@ const NAMED_WITHIN: Duration = Duration::from_secs(3);
 const REFUSED_FOR: Duration = Duration::from_hours(1);
 
 impl Lookups {
-    /// The accounts that the entries of these lists name, as far as Jira shows them in time. An entry that Jira refuses
-    /// is skipped; after any other failure this call asks no further. What failed is not asked again for a while.
+    /// The accounts that these entries, `approval.approvers` and `approval.deny` name, as far as Jira shows them in time.
+    /// An entry that Jira refuses is skipped; after any other failure this call asks no further. What failed is not asked
+    /// again for a while.
     ///
     /// Only for entries that the configuration itself holds. What comes with Flagger's questions is anybody's, and could
-    /// make every ticket wait.
-    pub(in crate::worker) async fn named(&self, lists: &[&[String]]) -> People {
+    /// make every ticket wait: so a template of `deny` is skipped.
+    pub(in crate::worker) async fn named(&self, first: Option<&str>, approval: &Approval) -> People {
         let mut people = People::default();
         let mut asks = true;
         let deadline = Instant::now() + NAMED_WITHIN;
-        for entry in lists.iter().flat_map(|list| list.iter().take(MOST_NAMED)) {
+        let approvers = approval.approvers.iter().take(MOST_NAMED);
+        let deny = approval.deny.iter().filter(|entry| !is_template(entry)).take(MOST_NAMED);
+        for entry in first.into_iter().chain(approvers.chain(deny).map(String::as_str)) {
             let PersonEntry::Account(words) = PersonEntry::read(entry) else { continue };
             let found = match self.known_people(words) {
                 Some(known) => known,
@@ -64,7 +67,7 @@ impl Lookups {
             Ok(Ok(found)) => Person::Found(found),
             Ok(Err(error)) => {
                 self.failed(words);
-                if error.is_about_object() { Person::Skip } else { Person::NoAnswer }
+                if error.is_refusal() { Person::Skip } else { Person::NoAnswer }
             }
             Err(_) => {
                 // Otherwise there was hardly time for this one.
@@ -99,8 +102,8 @@ impl Lookups {
         lock(&self.without_assignee).contains(&row)
     }
 
-    /// Forgets an outbox row: its ticket was opened.
-    pub(in crate::worker) fn opened(&self, row: i64) {
+    /// Forgets an outbox row: it is done.
+    pub(in crate::worker) fn done(&self, row: i64) {
         lock(&self.without_assignee).remove(&row);
     }
 

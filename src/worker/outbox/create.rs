@@ -16,7 +16,7 @@ use crate::{
     gate::{GateId, Home, ShownRules, Ticket},
     jira::{self, SideEffect},
     millis::Millis,
-    policy::{Approval, Route, is_template},
+    policy::Route,
     rollout::{Canary, Command, Subject},
     store::{self, OutboxRow, WriteTx},
     ticket::{self, Surroundings},
@@ -25,6 +25,7 @@ use crate::{
         lookups::Lookups,
         statuses::resolve,
     },
+    workload::Shown,
 };
 
 /// How often the bridge searches for a ticket that may have been created.
@@ -49,7 +50,7 @@ impl Create<'_> {
         };
         let waits = subject.bypass.is_some() || self.waits_for_ticket(row, &gate).await?;
         if let Some(why) = self.context.store().unreadable_reason(&row.canary) {
-            return Ok(self.postpone(row, why));
+            return Ok(self.retry(row, why));
         }
         if !waits && row.unknown_since.is_none() {
             // The rollout ended before its ticket was opened: now it is not needed.
@@ -71,11 +72,7 @@ impl Create<'_> {
                     Err(refused_fields::explain(self.lookups, &self.context.jira, route, &draft, error).await)
                 }
             },
-            Ok(result) => {
-                self.lookups.opened(row.id);
-                Ok(result)
-            }
-            Err(failure) => Err(failure),
+            result => result,
         }
     }
 
@@ -130,10 +127,7 @@ impl Create<'_> {
 
     /// The accounts that the ticket names, and that the configuration names.
     async fn people(&self, route: &Route) -> ticket::People {
-        let Approval { approvers, deny, .. } = &route.approval;
-        let deny: Vec<String> = deny.iter().filter(|entry| !is_template(entry)).cloned().collect();
-        let assignee: Vec<String> = route.ticket.assignee.iter().cloned().collect();
-        self.lookups.named(&[&assignee, approvers, &deny]).await
+        self.lookups.named(route.ticket.assignee.as_deref(), &route.approval).await
     }
 
     /// The account id or user name of the assignee, unless it is not known, or Jira refused it lately.
@@ -199,7 +193,7 @@ impl Create<'_> {
         let mut tx = tx.ok_or(Failure::Aborted(StepOutcome::Standby))?;
         let canary = match tx.canary(&row.canary).await {
             Ok(canary) => canary,
-            Err(error @ store::Error::Corrupt { .. }) => return Ok(self.postpone(row, error.to_string())),
+            Err(error @ store::Error::Corrupt { .. }) => return Ok(self.retry(row, error.to_string())),
             Err(error) => return Err(error.into()),
         };
         if subject.bypass.is_none() && !waits(&canary, &draft.gate) {
@@ -221,6 +215,10 @@ impl Create<'_> {
         match jira::fenced(permit, jira.create(slot, draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
+                if let Some(Shown::Unreadable { why }) = &subject.change {
+                    let (canary, ticket) = (&subject.canary, ticket.key.as_str());
+                    tracing::warn!(%canary, ticket, why, "the cluster could not be read, so the ticket does not show what changes");
+                }
                 Ok(CommandResult::Opened { ticket, others: vec![] })
             }
             Err(error) => match error.side_effect() {
@@ -264,7 +262,7 @@ impl Create<'_> {
 
     /// The row of the canary cannot be read, so it is unknown whether the gate is live: the bridge opens nothing and
     /// drops nothing until the row is repaired.
-    fn postpone(&self, row: &OutboxRow, why: String) -> CommandResult {
+    fn retry(&self, row: &OutboxRow, why: String) -> CommandResult {
         CommandResult::Retry { at: self.context.retry_at(row.attempts), why }
     }
 }
@@ -283,8 +281,10 @@ async fn record_home(
     if !sent_to.contains(&home) {
         sent_to.push(home);
     }
-    // Of several sendings any may have opened it: if they differ, a comment says which settings count.
-    shows.get_or_insert(rules);
+    // A sending that certainly had no effect shows nothing. Of the others any may have opened it: if their settings
+    // differ, or are not known, a comment says which count.
+    let certainly_this_one = row.unknown_since.is_none() || *shows == Some(rules);
+    *shows = Some(if certainly_this_one { rules } else { ShownRules::UNCLEAR });
     tx.update_command(&row, &row.command).await?;
     if row.unknown_since.is_some() {
         tx.enqueue(&row.canary, &later, now).await?;

@@ -43,6 +43,9 @@ impl Settle<'_> {
     ) -> Result<StepOutcome, store::Error> {
         let (now, how) = (self.context.clock.now(), self.attempt_outcome(row, &result));
         let retries = self.context.gatekeeper.retries();
+        if how == AttemptOutcome::Done {
+            self.lookups.done(row.id);
+        }
         match &how {
             AttemptOutcome::Retry { .. } => retries.failed(row.id, now),
             AttemptOutcome::Done | AttemptOutcome::Later { .. } | AttemptOutcome::Parked { .. } => {
@@ -229,5 +232,42 @@ async fn keep_found(
             Ok(None)
         }
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Arc};
+
+    use super::*;
+    use crate::{
+        gate::GateId,
+        rollout::CanaryId,
+        store::Take,
+        worker::judge::tests::{BOTH, Site},
+    };
+
+    /// Jira refused a ticket without saying why, and its rollout ended before the next attempt: nothing is kept of it.
+    #[tokio::test]
+    async fn a_command_that_is_done_is_forgotten() {
+        let site = Site::start(BOTH[0]).await;
+        let (context, lookups) = (&*site.context, &site.lookups);
+        let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
+        let mut tx = context.store().begin_write().await.unwrap();
+        tx.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
+        tx.commit().await.unwrap();
+        let now = context.clock.now();
+        let due = context.store().due_commands(Take::Others, now, &HashSet::new(), 1).await.unwrap();
+        let row = due.into_iter().next().unwrap().1.unwrap();
+        lookups.try_without_assignee(row.id);
+        let (queue, parked, writing) =
+            (PollQueue::new(Arc::clone(&site.context)), ParkedLog::default(), Mutex::default());
+        let settle = Settle { context, lookups, queue: &queue, parked: &parked, writing: &writing };
+        let again = CommandResult::Later { at: now, why: "why".into() };
+        assert_eq!(settle.settle(&row, again).await.unwrap(), StepOutcome::Later { why: "why".into() });
+        assert!(lookups.is_without_assignee(row.id));
+        let row = OutboxRow { attempts: 1, stored_attempts: 1, ..row };
+        assert_eq!(settle.settle(&row, CommandResult::Done).await.unwrap(), StepOutcome::Done);
+        assert!(!lookups.is_without_assignee(row.id));
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     gate::{GateId, IssueSnapshot, Move},
     jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome},
     millis::Millis,
-    policy::{Approval, Meaning, Milestone, Route, Status, Target, is_template},
+    policy::{Meaning, Milestone, Route, Status, Target},
     rollout::{Command, Notice},
     store::{OutboxRow, TicketRecord},
     ticket,
@@ -155,9 +155,7 @@ impl Update<'_> {
     /// The accounts that the comment names, and that the configuration names.
     async fn people(&self, notice: &Notice) -> ticket::People {
         let Notice::RulesChanged { .. } = notice else { return ticket::People::default() };
-        let Approval { approvers, deny, .. } = &self.route.approval;
-        let deny: Vec<String> = deny.iter().filter(|entry| !is_template(entry)).cloned().collect();
-        self.lookups.named(&[approvers, &deny]).await
+        self.lookups.named(None, &self.route.approval).await
     }
 
     async fn label(&self) -> Result<CommandResult, Failure> {

@@ -138,13 +138,13 @@ impl<'a> Round<'a> {
             let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
             let route = self.context.gatekeeper.route(&due.canary.id, &gate.name);
             let watched = WatchedGate { due, gate, route };
-            let may_be_decided = may_be_decided(gate, &reading.snapshot);
+            let deciding = may_be_decided_by(gate, &reading.snapshot).map(|entry| entry.changelog_id.clone());
             match self.interpret_one(watched, reading, arrived).await? {
                 Ok(one) => seen.extend(one),
                 Err(why) => self.log_unclear_statuses(watched, why),
             }
-            if may_be_decided && self.findings.unread.contains_key(&due.ticket.id) {
-                self.findings.not_judged.insert(due.ticket.id.clone());
+            if let Some(entry) = deciding.filter(|_| self.findings.unread.contains_key(&due.ticket.id)) {
+                self.findings.not_judged.insert(due.ticket.id.clone(), entry);
             }
         }
         Ok(seen)
@@ -266,12 +266,13 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Whether a person may have decided about the ticket: it was moved, and not only to a status that meant nothing when the
-/// ticket was opened.
-fn may_be_decided(gate: &Gate, snapshot: &IssueSnapshot) -> bool {
-    let IssueSnapshot::Issue { status, moves, marks, ended: false, .. } = snapshot else { return false };
+/// The newest move, if a person may have decided about the ticket: it was moved, and not only to a status that meant nothing
+/// when the ticket was opened.
+fn may_be_decided_by<'s>(gate: &Gate, snapshot: &'s IssueSnapshot) -> Option<&'s Move> {
+    let IssueSnapshot::Issue { status, moves, marks, ended: false, .. } = snapshot else { return None };
     let means_nothing = |then: &Statuses| then.meaning(&status.id) == Meaning::Waiting;
-    marks.contains(&gate.id) && !moves.is_empty() && !gate.statuses.as_ref().is_some_and(means_nothing)
+    let newest = moves.iter().max_by_key(|entry| entry.at)?;
+    (marks.contains(&gate.id) && !gate.statuses.as_ref().is_some_and(means_nothing)).then_some(newest)
 }
 
 /// What the statuses mean while it is unknown which of them have the configured names. A rejection by the statuses of

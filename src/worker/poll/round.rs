@@ -62,8 +62,9 @@ pub(super) struct RoundFindings {
     pub(super) readings: HashMap<String, Reading>,
     /// Why tickets could not be read or interpreted, by the id of the issue.
     pub(super) unread: HashMap<String, String>,
-    /// The issues among them that were read, and may be decided: only what that means is not known.
-    pub(super) not_judged: HashSet<String>,
+    /// The issues among them that were read, and may be decided, each with the changelog entry of its newest move: only what
+    /// that means is not known.
+    pub(super) not_judged: HashMap<String, String>,
     /// Gates of tickets that are read alone, but not in this round.
     pub(super) deferred: Vec<GateId>,
     /// Gates of tickets that were not tried, because they failed a short time ago.

@@ -40,7 +40,9 @@ const CLUSTER: &str = "the-swordfish-of-a-cluster";
 /// A valid configuration. Each line is one key, so that a mistake can replace or remove it.
 fn good(flavour: Flavour) -> Vec<String> {
     let user = match flavour {
-        Flavour::Cloud => "jira.user = \"bridge@example.com\"",
+        Flavour::Cloud => {
+            "jira.user = \"bridge@example.com\"\napproval.approvers = [\"5b10ac8d82e05b22cc7d4e01\"]"
+        }
         Flavour::DataCenter => "approval.approvers = [\"mia\"]",
     };
     format!(
@@ -183,7 +185,11 @@ async fn make_mistake(case: &Case) -> Seen {
         }
         _ => {
             assert_eq!(stderr, "", "{}", case.name);
-            let bad = stdout.lines().filter(|line| !line.starts_with("ok"));
+            let (lines, summary) = stdout.trim_end().rsplit_once('\n').unwrap();
+            let many = |level: &str| lines.lines().filter(|line| line.starts_with(level)).count();
+            let counted = summary.split(' ').filter_map(|word| word.parse::<usize>().ok());
+            assert_eq!(counted.collect::<Vec<_>>(), [many("FAIL"), many("warn")], "{stdout}");
+            let bad = lines.lines().filter(|line| !line.starts_with("ok"));
             bad.filter(|line| !line.contains("not checked:")).map(show).collect()
         }
     };
@@ -264,15 +270,16 @@ async fn a_valid_configuration() {
         let (code, stdout, stderr) = run(folder.path(), "info").await;
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
         assert_eq!(contents(folder.path()), before);
-        assert!(stdout.lines().all(|line| line.starts_with("ok    ")), "{stdout}");
-        let columns: Vec<_> = stdout.lines().map(|line| line[6..].find("  ")).collect();
+        let findings = stdout.strip_suffix("0 failures, 0 warnings\n").expect("a last line counts them");
+        assert!(findings.lines().all(|line| line.starts_with("ok    ")), "{stdout}");
+        let columns: Vec<_> = findings.lines().map(|line| line[6..].find("  ")).collect();
         assert!(columns.iter().all(Option::is_some), "{stdout}");
-        assert!(stdout.lines().count() <= 17, "{stdout}");
+        assert!(findings.lines().count() <= 17, "{stdout}");
         if flavour == Flavour::Cloud {
             let shown = stdout
                 .replace(&url, "https://example.atlassian.net")
                 .replace(&dir, "/data")
-                .replace("1000 are", "5 are");
+                .replace("1000 a second", "5 a second");
             let shown = shown.replace(
                 "127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0",
                 "0.0.0.0:8080, 0.0.0.0:8081, 127.0.0.1:9090",

@@ -42,7 +42,7 @@ impl Demo {
     }
 
     fn jira_only(kind: &str, port: &str) -> Self {
-        Self::start(&["--jira-only", "--kind", kind, "--port", port], "before that.")
+        Self::start(&["--jira-only", "--kind", kind, "--port", port], "* first.")
     }
 
     /// Waits for a line with these words.
@@ -161,8 +161,8 @@ async fn a_first_gate_opens_without_a_real_jira() {
         assert_eq!(
             jira.stops(),
             format!(
-                "This Jira has ended. Its tickets were temporary and are gone. If serve has made rehearsal-{kind}.db, \
-                 delete rehearsal-{kind}.db before the next run."
+                "This Jira has ended, and its tickets are gone. You can reuse config.toml: delete rehearsal-{kind}.db* \
+                 before the next run."
             )
         );
         let mut jira = Demo::jira_only(kind, &port);

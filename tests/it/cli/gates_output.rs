@@ -145,9 +145,9 @@ async fn a_terminal_gets_colours_and_addresses() {
     let xterm = ("TERM", "xterm-256color");
     let plain = on_terminal(80, bridge.gates(&[], &[xterm, ("NO_COLOR", "1")]));
     assert!(!plain.contains(|c: char| c.is_control() && c != '\n'), "{plain:?}");
-    let ago = plain.lines().nth(1).unwrap().rsplit(' ').next().unwrap().to_owned();
-    insta::assert_snapshot!(plain.replace(&ago, "AGO"), @"
-    STATE     STAGE              CANARY            TICKET  SINCE
+    let ago = plain.lines().nth(1).unwrap().rsplit("  ").next().unwrap().to_owned();
+    insta::assert_snapshot!(plain.replace(&ago, "AGO"), @r"
+    STATE     STAGE              CANARY            TICKET  ASKED
     rejected  confirm-promotion  default/shop/web  OPS-12  AGO
       version 2.15.0
       https://jira.example.com/browse/OPS-12
@@ -187,6 +187,46 @@ async fn a_terminal_gets_colours_and_addresses() {
         let value: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value, json!([gate("web", "rejected", evil)]));
     }
+}
+
+/// Without `--admin` it asks at `server.admin_listen` of the configuration that is given or found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_says_where_the_bridge_is() {
+    let bridge = Bridge::start(&json!([])).await;
+    let port = bridge.address.rsplit(':').next().unwrap().to_owned();
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    // Nothing else has to be right: the bridge may run elsewhere, with its secrets.
+    write(
+        "every.toml",
+        &format!("[server]\nadmin_listen = \"0.0.0.0:{port}\"\n[jira]\ntoken_file = \"none\"\n"),
+    );
+    write("closed.toml", "server.admin_listen = \"127.0.0.1:1\"");
+    write("wrong.toml", "server.admin_listen = \"here\"");
+    let gates = |options: &[&str], environment: &[(&str, &str)]| {
+        let mut program = bridge.gates(options, &[]);
+        program.env_remove("BRIDGE_ADMIN").envs(environment.iter().copied()).current_dir(home.path());
+        let output = program.output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (output.status.code().unwrap(), text)
+    };
+    let answered = (0, "No gate is waiting.\n".to_owned());
+    assert_eq!(gates(&["-c", "every.toml"], &[]), answered);
+    let admin = format!("http://127.0.0.1:{port}");
+    assert_eq!(gates(&["-c", "closed.toml", "--admin", &admin], &[]), answered);
+    assert_eq!(gates(&["-c", "closed.toml"], &[("BRIDGE_ADMIN", &admin)]), answered);
+    assert_eq!(gates(&["-c", "closed.toml"], &[("BRIDGE__SERVER__ADMIN_LISTEN", &bridge.address)]), answered);
+    let at_1 = "flagger-jira-bridge: cannot reach the bridge at http://127.0.0.1:1. If its server.admin_listen differs, pass \
+                --admin http://HOST:PORT or set BRIDGE_ADMIN.\n";
+    assert_eq!(gates(&["-c", "closed.toml"], &[]), (1, at_1.to_owned()));
+    for (unusable, words) in
+        [("wrong.toml", "server.admin_listen: \"here\" is not"), ("none.toml", "none.toml: cannot read")]
+    {
+        let (code, said) = gates(&["-c", unusable], &[]);
+        assert!(code == 2 && said.contains(words), "{code} {said}");
+    }
+    std::fs::rename(home.path().join("every.toml"), home.path().join("config.toml")).unwrap();
+    assert_eq!(gates(&[], &[]), answered);
 }
 
 /// A program that is killed when the test ends, unless it has ended.
@@ -253,7 +293,7 @@ async fn a_pipe_gets_only_changes() {
     );
     bridge.is_gone().await;
     let away = lines.recv_timeout(PATIENCE).unwrap();
-    assert!(away.starts_with("cannot connect to http://127.0.0.1:"), "{away:?}");
+    assert!(away.starts_with("cannot reach the bridge at http://127.0.0.1:"), "{away:?}");
     assert!(away.ends_with("; asked again every 1 s)"), "{away:?}");
     bridge.is_back().await;
     assert_eq!(block(&lines)[1..], second[1..]);

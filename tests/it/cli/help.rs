@@ -44,7 +44,7 @@ fn of_the_program() {
 
     Options of every command:
       -c, --config <FILE>
-              The configuration (serve, check, config, audit). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token
+              The configuration, if the command reads one. Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token
 
               [env: BRIDGE_CONFIG=]
               [default: config.toml]
@@ -152,15 +152,16 @@ fn of_each_command() {
       -V, --version
               Print version
     ");
-    insta::assert_snapshot!(own("gates"), @"
+    insta::assert_snapshot!(own("gates"), @r"
     Show what waits, for which ticket, since when, and why
 
     Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
 
-    Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
+    Asks the running bridge: the one that --admin names, else the one of server.admin_listen if there is a
+    configuration, else the one at http://127.0.0.1:9090. On a terminal it is coloured (unless NO_COLOR is set) and
     shows each ticket's address.
 
-    Exit code: 0 if the bridge answered, 1 otherwise.
+    Exit code: 0 if the bridge answered, 1 if not, 2 if the configuration cannot be read.
 
     Usage: flagger-jira-bridge gates [OPTIONS]
 
@@ -181,10 +182,9 @@ fn of_each_command() {
               Only canaries with this name
 
           --admin <URL>
-              The address of the bridge: its server.admin_listen
+              The address of the bridge, if the configuration does not say it
 
               [env: BRIDGE_ADMIN]
-              [default: http://127.0.0.1:9090]
 
       -h, --help
               Print help (see a summary with '-h')

@@ -292,7 +292,7 @@ async fn connections_in_the_accept_queue_are_answered() {
     for caller in asking {
         let answer = answer(caller);
         assert!(
-            answer.starts_with("HTTP/1.1 403 ") && answer.contains("the ticket is being opened"),
+            answer.starts_with("HTTP/1.1 403 ") && answer.contains("the bridge is opening it"),
             "{answer}"
         );
     }

@@ -49,19 +49,18 @@ async fn the_startup_log() {
     let mut shown = String::new();
     for line in logged.replace(env!("CARGO_PKG_VERSION"), "VERSION").lines() {
         let port = line.split_once("127.0.0.1:").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
-        let words = line.split_once(": ").unwrap().1;
-        shown += &port.map_or_else(|| words.to_owned(), |port| words.replace(&format!(":{port}"), ":PORT"));
+        shown += &port.map_or_else(|| line.to_owned(), |port| line.replace(&format!(":{port}"), ":PORT"));
         shown.push('\n');
     }
     insta::assert_snapshot!(shown, @r"
     flagger-jira-bridge VERSION starts
-    store: PLACE; the record is kept for ever
+    store: PLACE; the record is kept forever
     Jira: JIRA, kind auto, as bridge@example.com; read every 300ms, trusted for 10m, at most 50 requests a second
     webhook: on, because jira.webhook_secret is set
     Flagger: clusters default; tokens: 1
     Kubernetes: not read; a ticket does not say what changes
     tickets: project OPS, issue type Change; approvers: any person who may move the ticket in Jira; routes: 0
-    rollouts: end after 168h of silence; at most 12 rollouts of a canary open tickets within an hour; at most 100 tickets are open for a namespace, and 500 in all
+    rollouts: end after 7d of silence; at most 12 rollouts of a canary open tickets within an hour; at most 100 tickets are open for a namespace, and 500 in all
     status page: tickets do not link to it, because server.public_url is missing
     listening for gate address=127.0.0.1:PORT tls=false
     listening for webhook address=127.0.0.1:PORT tls=false
@@ -97,7 +96,7 @@ fn a_password_is_not_logged() {
     let mut serve = program();
     serve.args(["serve", "-c"]).arg(&config);
     let log = until(serve, "stays closed until it can be opened").join("\n");
-    assert!(log.contains("store: PostgreSQL at 127.0.0.1:1/bridge; the record is kept for ever\n"), "{log}");
+    assert!(log.contains("store: PostgreSQL at 127.0.0.1:1/bridge; the record is kept forever\n"), "{log}");
     assert!(!log.contains("pass") && !log.contains("someone"), "{log}");
 }
 

@@ -54,7 +54,10 @@ async fn another_checksum_is_another_rollout() {
         world.sends(request.body(body.to_owned())).await
     };
     let answer = asks(body).await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (403, "closed: no ticket yet; the bridge is opening it\n")
+    );
     world.run_worker().await;
     assert_eq!(world.tickets().len(), 1, "it opened a real ticket");
     let other = body.replace("5594979469", "6b5c9d7f48");

@@ -108,7 +108,10 @@ async fn another_revision_by_name_is_another_rollout() {
     assert!(world.posts("/gate/confirm-rollout", &body).await.body.contains(&first));
     body["metadata"]["revision"] = json!("6.6.0");
     let answer = world.posts("/gate/confirm-rollout", &body).await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (403, "closed: no ticket yet; the bridge is opening it\n")
+    );
     world.run_worker().await;
     world.decides(&first, "Approved").await;
     assert_eq!(world.posts("/gate/confirm-rollout", &body).await.status, 403, "the old ticket has ended");

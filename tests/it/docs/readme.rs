@@ -23,7 +23,7 @@ fn it_begins_with_what_the_bridge_does() {
         "](docs/ticket.png)",
         "](docs/status-page.png)",
         "cargo run -- demo",
-        "The first build takes some minutes",
+        "The first build takes a few minutes",
         "## Is it for you?",
         "## Install",
         "## What approvers see",
@@ -69,7 +69,7 @@ fn defaults_are_quoted_right() {
     let (defaults, text): (toml::Table, String) = (EXAMPLE.parse().unwrap(), page("README.md").text);
     for (words, section, key, value) in [
         ("unused for 72 hours (`approval.valid_for`)", "approval", "valid_for", "72h"),
-        ("read in the last 10 minutes (`jira.trust_for`)", "jira", "trust_for", "10m"),
+        ("read in the last 10 minutes by default (`jira.trust_for`)", "jira", "trust_for", "10m"),
         ("up to 20 seconds later", "jira", "poll_every", "20s"),
     ] {
         assert!(text.contains(words), "{words}");

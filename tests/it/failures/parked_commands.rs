@@ -160,7 +160,7 @@ async fn link_types_with_other_names() {
         let newer = world.waiting_ticket("v4").await;
         world.run_worker().await;
         let said = format!(
-            "{newer} took the place of this ticket. The bridge could not link the two: Jira has no link type \"Relates\""
+            "{newer} took the place of this ticket. The bridge could not link the two: Jira has no link type \"Relates\"; it has: Blocks"
         );
         assert_eq!(world.says(&new, &said), 1);
 

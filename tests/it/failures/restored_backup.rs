@@ -39,7 +39,10 @@ async fn a_ticket_opened_after_the_backup_belongs_to_no_gate() {
 
     world.decides(&orphan, "Approved").await;
     let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (403, "closed: no ticket yet; the bridge is opening it\n")
+    );
     world.run_worker().await;
     assert_eq!(world.tickets().len(), 2, "a second ticket");
     assert_eq!(world.nudges(&orphan).await.body, "ignored\n");
@@ -89,7 +92,7 @@ async fn the_approval_of_an_ended_rollout_opens_nothing() {
             (
                 &json!("gone"),
                 &json!(
-                    "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
+                    "the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
                 ),
                 &json!("Approved")
             )
@@ -98,7 +101,7 @@ async fn the_approval_of_an_ended_rollout_opens_nothing() {
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
         assert_eq!(
             (answer.status, answer.body.as_str()),
-            (403, "closed: opening: the ticket is being opened\n")
+            (403, "closed: no ticket yet; the bridge is opening it\n")
         );
         world.run_worker().await;
         let fresh = world.newest();
@@ -170,7 +173,7 @@ async fn a_backup_is_trusted_no_longer_than_an_answer_of_jira() {
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
         assert_eq!(
             (answer.status, answer.body.as_str()),
-            (403, "closed: opening: the ticket is being opened\n")
+            (403, "closed: no ticket yet; the bridge is opening it\n")
         );
     }
 }

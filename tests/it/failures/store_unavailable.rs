@@ -122,7 +122,7 @@ async fn a_database_that_comes_later() {
         None => std::fs::create_dir(&directory).unwrap(),
         Some((_, way)) => drop(way.send_replace(Way::Open)),
     }
-    serving.logs(": ready");
+    serving.logs(" ready");
     assert!(serving.is_ready().await);
     assert_eq!(serving.opens(&jira, "confirm-promotion").await, 1);
 }
@@ -141,7 +141,7 @@ async fn another_process_locks_the_database() {
     assert!(message.contains("another process holds a lock on it for too long"), "{message}");
     serving.is_closed("confirm-promotion", "the store is not open yet").await;
     held.close().await.unwrap();
-    serving.logs(": ready");
+    serving.logs(" ready");
     serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
 
     let held = lock(config.to_str().unwrap()).await;
@@ -184,7 +184,7 @@ async fn a_read_only_file_at_the_start() {
         assert!(check.starts_with("FAIL  store.url ") && check.contains(why), "{check}");
         serving.is_closed("confirm-promotion", "the store is not open yet").await;
         allow(path, 0o755);
-        serving.logs(": ready");
+        serving.logs(" ready");
         let stage = format!("confirm-promotion?gate={nth}");
         assert_eq!(serving.opens(&jira, &stage).await, nth + 1);
         assert!(checks(as_unprivileged_user(&url), &config).starts_with("ok    store.url "));
@@ -270,7 +270,7 @@ async fn a_read_only_server() {
     let ask = |stage| serving.asks(stage, "Progressing", "new");
     let (a, b, c, d) = tokio::join!(ask(a), ask(b), ask(c), ask(d));
     for (status, line) in [a, b, c, d] {
-        assert_eq!((status, line.contains("the ticket is being opened")), (403, true), "{line}");
+        assert_eq!((status, line.contains("the bridge is opening it")), (403, true), "{line}");
     }
     serving.asks_until("confirm-traffic-increase", "Progressing", "new", "waiting for a decision").await;
     assert_eq!(serving.posts(0, "/event", &news("Advance")).await, 200);

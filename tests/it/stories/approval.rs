@@ -28,7 +28,7 @@ async fn one_question_one_ticket() {
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
         assert_eq!(
             (answer.status, answer.body.as_str()),
-            (403, "closed: opening: the ticket is being opened\n")
+            (403, "closed: no ticket yet; the bridge is opening it\n")
         );
         world.run_worker().await;
         let key = world.newest();

@@ -560,7 +560,7 @@ async fn a_denied_group_that_does_not_exist() {
         world.stays_closed("stuck", "Jira shows no group \"contractors\"").await;
         world.jira.add_group("Contractors", &[BOB]);
         world.advance(Duration::from_secs(60));
-        world.stays_closed("not_allowed", "is ruled out by").await;
+        world.stays_closed("not_allowed", "is excluded by approval.deny").await;
         world.approves_again(&key).await;
         world.finish().await;
     }
@@ -581,7 +581,7 @@ async fn an_address_that_is_hidden() {
     world.jira.move_issue(&key, "To Do", MIA).unwrap();
     world.advance(LATER);
     world.jira.move_issue(&key, "Approved", "5b-shown").unwrap();
-    world.stays_closed("not_allowed", "is ruled out by").await;
+    world.stays_closed("not_allowed", "is excluded by approval.deny").await;
     world.jira.move_issue(&key, "To Do", MIA).unwrap();
     world.advance(LATER);
     world.jira.move_issue(&key, "Approved", MIA).unwrap();
@@ -613,7 +613,7 @@ async fn authors_that_change() {
         world.run_worker().await;
         let answer = ask(bob).await;
         assert_eq!(answer.status, 403, "{}", answer.body);
-        assert!(answer.body.contains("is ruled out by"), "{}", answer.body);
+        assert!(answer.body.contains("is excluded by approval.deny"), "{}", answer.body);
         // A repeated question is answered from memory.
         let turns = world.turns().await;
         for author in [mia, bob, mia] {

@@ -150,7 +150,7 @@ async fn the_author_may_not_approve() {
     for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
         let mut question = question("Progressing", "new");
         question["metadata"] = json!({ "author": if world.is_cloud() { BOB } else { "bob" } });
-        world.is_refused_with(&question, BOB, "is ruled out by").await;
+        world.is_refused_with(&question, BOB, "is excluded by approval.deny").await;
         assert_eq!(world.approved_with(&question, MIA).await.status, 200);
         // An author that a template left empty refuses every approval.
         world.reports("/post-rollout", "Succeeded", "new").await;
@@ -183,7 +183,11 @@ async fn only_an_approvers_rejection_rolls_back() {
             let answer = world.asks("rollback", "Progressing", "new").await;
             assert_eq!(answer.status, rolls_back);
             if rolls_back == 403 {
-                assert!(answer.body.contains("closes the gate but rolls nothing back"), "{}", answer.body);
+                assert!(
+                    answer.body.contains("this holds the gate but does not roll back, because"),
+                    "{}",
+                    answer.body
+                );
                 let comments = world.jira.issue(&key).unwrap().comments;
                 assert!(comments.last().unwrap().text().contains("but cannot roll it back"), "{comments:?}");
             }
@@ -313,12 +317,12 @@ async fn a_ticket_names_its_approvers() {
             .collect();
         if world.is_cloud() {
             insta::assert_snapshot!(lines.join("\n"), @r#"
-            • Who may approve: @Mia Change, "mia" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+            • Who may approve: @Mia Change, "mia" or members of the group "cab". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
             • Who may not approve: Bob Builder or "bob".
             "#);
         } else {
             insta::assert_snapshot!(lines.join("\n"), @r#"
-            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
             * {*}Who may not approve:{*} "5b10ac8d82e05b22cc7d4e02" or Bob Builder.
             "#);
         }

@@ -39,12 +39,12 @@ async fn a_ticket_says_at_which_weight_it_asks() {
         let known = known.trim().trim_end_matches("h3.").trim();
         if world.is_cloud() {
             insta::assert_snapshot!(known, @r"
-            • Traffic to the new version: 50 %
+            • Traffic to the new version: 50 % when this ticket was opened
             • Failed checks so far: 2 (Flagger rolls back after 5)
             ");
         } else {
             insta::assert_snapshot!(known, @r"
-            * {*}Traffic to the new version:{*} 50 %
+            * {*}Traffic to the new version:{*} 50 % when this ticket was opened
             * {*}Failed checks so far:{*} 2 \(Flagger rolls back after 5\)
             ");
         }

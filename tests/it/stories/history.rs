@@ -65,7 +65,7 @@ async fn what_happened_last_is_on_the_page() {
     When: 0 s ago · 2026-09-21 14:14:00 UTC
     Canary: default/shop/cart
     Version: 2.15.0
-    What happened: rolled back · confirm-promotion
+    What happened: told Flagger to roll back · confirm-promotion
     Ticket: OPS-2
     By: Mia Change
 
@@ -79,7 +79,7 @@ async fn what_happened_last_is_on_the_page() {
     When: 20 s ago · 2026-09-21 14:13:40 UTC
     Canary: default/shop/cart
     Version: 2.15.0
-    What happened: opened · confirm-traffic-increase
+    What happened: told Flagger to go on · confirm-traffic-increase
     Ticket: OPS-1
     By: Mia Change
     ");
@@ -95,7 +95,7 @@ async fn the_page_costs_no_search() {
     world.decides(&world.newest(), "Approved").await;
     assert_eq!(asks(&world, "confirm-promotion", "v2").await, 200);
     let before = table(&world, "history-table").await;
-    assert!(before.contains("opened"), "{before}");
+    assert!(before.contains("told Flagger to go on"), "{before}");
     world.sql("ALTER TABLE audit RENAME TO away").await;
     assert_eq!(table(&world, "history-table").await, before, "the record is not read again");
     world.sql("ALTER TABLE away RENAME TO audit").await;

@@ -38,7 +38,7 @@ impl World {
     /// The same, and the next question opens a second ticket.
     async fn labelled_and_second_ticket(&self) -> String {
         let key = self.labelled_ticket().await;
-        self.promotion_is_closed("closed: opening").await;
+        self.promotion_is_closed("closed: no ticket yet").await;
         self.run_worker().await;
         key
     }
@@ -103,7 +103,7 @@ async fn a_closing_change_counts_without_a_write() {
 
             // Now the reading is stored, and recorded once.
             world.unblocks_writes().await;
-            world.promotion_is_closed(if what == "labelled" { "closed: opening" } else { why }).await;
+            world.promotion_is_closed(if what == "labelled" { "closed: no ticket yet" } else { why }).await;
             world.advance(MINUTE / 3);
             world.run_worker().await;
             let seen = "audit WHERE kind = 'ticket_seen' AND detail LIKE '%\"shows\":\"rejected\"%'";

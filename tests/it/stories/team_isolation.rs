@@ -46,7 +46,10 @@ async fn a_namespace_uses_up_its_own_tickets() {
                      limits.open_tickets_per_namespace allows\n";
         assert_eq!(refused.body, words);
         let page = world.sends(world.admin("GET", "/")).await.body;
-        assert!(page.contains("4 for one namespace, so no gate of default&#x2f;loud gets another"), "{page}");
+        assert!(
+            page.contains("at most 4 per namespace, so no gate of default&#x2f;loud gets another"),
+            "{page}"
+        );
         let gates = world.gates().await;
         let names_limit =
             |gate: &&Value| gate["reason"].as_str().unwrap().contains("open_tickets_per_namespace");
@@ -54,12 +57,12 @@ async fn a_namespace_uses_up_its_own_tickets() {
         assert_ne!(world.series("tickets_refused_total{reason=\"open_tickets_per_namespace\"}").await, "0");
 
         let first = world.asks_for("quiet", "till").await;
-        assert_eq!(first.body, "closed: opening: the ticket is being opened\n");
+        assert_eq!(first.body, "closed: no ticket yet; the bridge is opening it\n");
         world.restarts().await;
         assert!(world.asks_for("loud", "made-up-9").await.body.contains("open_tickets_per_namespace"));
         assert_eq!(
             world.asks_for("calm", "till").await.body,
-            "closed: opening: the ticket is being opened\n"
+            "closed: no ticket yet; the bridge is opening it\n"
         );
         world.run_worker().await;
         assert_eq!(world.tickets().len(), 6);
@@ -84,8 +87,14 @@ async fn deleted_tickets_do_not_count() {
         world.advance(Duration::from_mins(4));
         world.run_worker().await;
         world.restarts().await;
-        assert_eq!(world.asks_for("calm", "c").await.body, "closed: opening: the ticket is being opened\n");
-        assert_eq!(world.asks_for("loud", "c").await.body, "closed: opening: the ticket is being opened\n");
+        assert_eq!(
+            world.asks_for("calm", "c").await.body,
+            "closed: no ticket yet; the bridge is opening it\n"
+        );
+        assert_eq!(
+            world.asks_for("loud", "c").await.body,
+            "closed: no ticket yet; the bridge is opening it\n"
+        );
         world.run_worker().await;
         world.finish().await;
     }

@@ -210,6 +210,24 @@ async fn a_role_that_does_not_exist() {
     }
 }
 
+/// Each decision that cannot be judged is told, once, and five of them at most.
+#[tokio::test]
+async fn decisions_that_cannot_be_judged() {
+    let world = World::start_with(Flavour::Cloud, "approval.approvers = [\"role:Board\"]").await;
+    let key = world.promotion_waits().await;
+    for told in [1, 2, 3, 4, 5, 5] {
+        world.decides(&key, "Approved").await;
+        for _ in 0..4 {
+            world.runs_for_minutes(1).await;
+            world.promotion_is_closed("it is not known yet whether that counts").await;
+        }
+        assert_eq!(world.told(&key, "cannot tell at the moment").len(), told);
+        world.decides(&key, "In Review").await;
+        world.runs_for_minutes(1).await;
+    }
+    world.finish().await;
+}
+
 /// The configuration names a status that the workflow does not have: only a ticket that may be decided is told.
 #[tokio::test]
 async fn statuses_that_do_not_exist() {
@@ -295,7 +313,12 @@ async fn rules_that_change_again_and_again() {
         world.restarts().await;
         world.runs_for_minutes(1).await;
     }
-    assert_eq!(world.told(&key, "The rules for this ticket changed").len(), 5);
+    let told = world.told(&key, "The rules for this ticket changed");
+    let is_last: Vec<bool> = told
+        .iter()
+        .map(|said| said.contains("If the rules change again, no comment here says so."))
+        .collect();
+    assert_eq!(is_last, [false, false, false, false, true], "{told:?}");
     let turns = world.turns().await;
     world.runs_for_minutes(1).await;
     assert_eq!(world.turns().await, turns);

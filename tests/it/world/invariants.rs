@@ -55,7 +55,8 @@ impl World {
         let wanted = Audit { verify: true, ..Audit::default() };
         let mut output = Vec::new();
         let url = SecretString::from(self.database_url());
-        let sound = cli::audit(&url, &wanted, self.clock.now(), &mut output).await.unwrap();
+        let now = self.clock.now();
+        let sound = cli::audit(&url, &wanted, now, &mut output, &mut std::io::sink()).await.unwrap();
         assert!(sound, "{}", String::from_utf8_lossy(&output));
     }
 

@@ -65,7 +65,7 @@ impl Serving {
     /// Starts the program through this command.
     pub(crate) fn start_as(program: Command, config: &Path) -> Self {
         let mut serving = Self::listens_as(program, config);
-        serving.logs(": ready");
+        serving.logs(" ready");
         serving
     }
 

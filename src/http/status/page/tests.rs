@@ -47,7 +47,7 @@ fn plain() -> GateView {
         stage: "confirm-rollout".into(),
         gate: None,
         state: Verdict::Opening,
-        reason: "opening: the ticket is being opened".into(),
+        reason: "no ticket yet; the bridge is opening it".into(),
         change: None,
         weight: None,
         ticket: None,
@@ -145,7 +145,7 @@ fn hostile_words_stay_words() {
     <td role="cell" class="narrow" data-is="Ticket"><div><span class="dim">none yet</span></div></td>
     <td role="cell" class="time" data-is="First asked"><div><span class="dim">not known</span></div></td>
     <td role="cell" class="time" data-is="Last asked"><div><span class="dim">not known</span></div></td>
-    <td role="cell" class="wide" data-is="Reason"><div>opening: the ticket is being opened</div></td>
+    <td role="cell" class="wide" data-is="Reason"><div>no ticket yet; the bridge is opening it</div></td>
     </tr>
     "#);
     // The page loads its own script; none is inline.
@@ -196,8 +196,8 @@ fn states_are_counted_and_chosen() {
 fn anybody_may_search_names() {
     let gates = [plain(), hostile()];
     for (links, q, finds) in [
-        (PageLinks::All, "being opened", true),
-        (PageLinks::PageOnly, "being opened", false),
+        (PageLinks::All, "opening it", true),
+        (PageLinks::PageOnly, "opening it", false),
         (PageLinks::PageOnly, "test/pod", true),
         (PageLinks::PageOnly, "ops-1", true),
         (PageLinks::PageOnly, "confirm-rollout", true),
@@ -262,7 +262,7 @@ fn what_failed_says_when_it_was_tried_and_when_it_is_tried_again() {
     let html = shows(Some(&[]), Some(Ok(overview)), &PageQuery::default());
     for words in [
         "<strong>Trouble:</strong> <a href=\"#failed\">30 commands were</a> refused",
-        "<strong>Trouble:</strong> <a href=\"#failed\">1 command failed</a> and will be tried again; 2 queued",
+        "<strong>Trouble:</strong> <a href=\"#failed\">1 command failed</a> and will be tried again; 2 more",
         "The first 2; 30 are parked.",
         "move the ticket<br><span class=\"dim\">parked</span>",
         "OPS-1</a>",
@@ -301,7 +301,7 @@ fn what_happened_last() {
         canary: "default/shop/till".into(),
         version: Some("2.15.0 <b>".into()),
         tone: Tone::Good,
-        outcome: "opened".into(),
+        outcome: "told Flagger to go on".into(),
         gate: Some("confirm-promotion (qa)".into()),
         tickets: vec![ticket("OPS-2", None)],
         by: Some("Mia <Change>".into()),
@@ -333,7 +333,7 @@ fn what_happened_last() {
     <td role="cell" class="time" data-is="When"><div><time datetime="2026-09-21T14:12:20.000Z">1 min ago<br><span class="dim">2026-09-21 14:12:20 UTC</span></time></div></td>
     <th role="rowheader" scope="row" data-is="Canary"><div>default&#x2f;shop&#x2f;till</div></th>
     <td role="cell" data-is="Version"><div>2.15.0 &lt;b&gt;</div></td>
-    <td role="cell" data-is="What happened"><div><span class="state good">opened</span><br><span class="dim">confirm-promotion (qa)</span></div></td>
+    <td role="cell" data-is="What happened"><div><span class="state good">told Flagger to go on</span><br><span class="dim">confirm-promotion (qa)</span></div></td>
     <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-2">OPS-2</a></div></td>
     <td role="cell" data-is="By"><div>Mia &lt;Change&gt;</div></td>
     </tr>
@@ -373,12 +373,12 @@ fn a_gate_at_which_nobody_asks_is_marked() {
 fn a_reached_limit_is_shown() {
     // Its ticket is not open yet, but already counts.
     let gate = GateView { rollout: hostile().rollout, ..plain() };
-    let full = "<strong>Trouble:</strong> 500 of at most 500 tickets open, so";
+    let full = "<strong>Trouble:</strong> 500 of 500, so";
     assert!(page(&vec![gate.clone(); 500]).contains(full));
     let mut gates = vec![gate; 499];
     gates.push(GateView { state: Verdict::Stuck, ..plain() });
     let html = page(&gates);
-    assert!(html.contains("499 of at most 500 tickets open;") && !html.contains("Trouble"), "{html}");
+    assert!(html.contains("499 of 500 (at most") && !html.contains("Trouble"), "{html}");
 }
 
 /// Each state that occurs is explained once.

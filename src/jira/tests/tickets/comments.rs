@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     policy::{Author, Milestone, empty_denial},
-    rollout::{Analysis, End, FailedChecks, FailureCause, Notice, Rollback, TicketOutcome},
+    rollout::{Analysis, End, FailedChecks, FailureCause, Notice, Obstacle, Rollback, TicketOutcome},
 };
 
 fn said(note: &Notice) -> String {
@@ -94,7 +94,7 @@ fn notices() {
 
     This rejection keeps the rollout from starting. Nothing is running yet, so there is nothing to roll back. Flagger keeps asking. To start the rollout after all, move this ticket to Approved. To drop the change, leave this ticket as it is and ask the team to deploy what should run instead: once this ticket is approved, Flagger starts whatever is deployed then.
 
-    This rejection keeps the rollout on hold. Flagger has not asked yet whether to roll back. If it asks, and whoever rejected this ticket may approve it, the bridge says yes. A canary without a rollback hook never asks: the new version then stays where it is until the team deploys another one or this ticket is moved to Approved.
+    This rejection keeps the rollout on hold. Flagger has not asked yet whether to roll back. If it asks, and whoever rejected this ticket may approve it, the bridge says yes. A canary without a rollback hook never asks: the new version then stays where it is until the team deploys another one, this ticket is moved to Approved, or Flagger's checks fail.
 
     This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The rollout stays on hold. To approve it, an approver must move this ticket out of Approved and back.
     === Data Center
@@ -219,7 +219,7 @@ fn what_flagger_was_told() {
         passed(None),
         passed(Some("qa")),
         Notice::RolledBack { entry: "10101".into(), rollback: rollback(Stage::ConfirmPromotion, None) },
-        Notice::NotJudged { why: why.into() },
+        Notice::NotJudged { why: why.into(), entry: Some("10101".into()) },
         Notice::NoHistory { status: "10003".into() },
     ];
     insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r#"
@@ -238,39 +238,72 @@ fn what_flagger_was_told() {
 /// The rules of today: who is named in the configuration, and who was ruled out at an earlier question.
 #[test]
 fn the_rules_of_today() {
-    let changed = |deny: &[&str], settings: &str| {
+    let because = |deny: &[&str], obstacle, is_last, settings: &str| {
         let deny = deny.iter().map(|&entry| entry.to_owned()).collect();
-        both(&ticket::comment(
-            &Notice::RulesChanged { at: Millis(0), deny },
-            &route(settings),
-            &known_people(),
-        ))[0]
-            .clone()
+        let notice = Notice::RulesChanged { at: Millis(0), deny, obstacle, is_last };
+        both(&ticket::comment(&notice, &route(settings), &known_people()))[0].clone()
     };
+    let changed = |deny: &[&str], settings: &str| because(deny, None, false, settings);
     let board = "approval.approvers = [\"mia\", \"group:cab\", \"role:Board\"]\napproval.deny = [\"bob\", \"{{ metadata.author }}\"]\n\
                  ticket.statuses.rejected = []\napproval.valid_for = \"4h\"";
-    let all = [changed(&[], ""), changed(&["max"], board), changed(&[""], board)];
+    // Which statuses the ids name is not known here: perhaps Done.
+    let ids = "ticket.statuses.approved = [\"10003\"]\nticket.transitions.succeeded = \"Done\"";
+    let all = [
+        changed(&[], ""),
+        changed(&["max"], board),
+        changed(&[""], board),
+        because(&["max"], Some(Obstacle::TooManyDenials), false, board),
+        because(&[], Some(Obstacle::NothingShown), true, board),
+        changed(&[], ids),
+        changed(&[], "ticket.transitions.succeeded = \"Done\""),
+    ];
     insta::assert_snapshot!(all.join("\n\n"), @r#"
     The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
     <li><b>Approved: </b>this approves, but only if that status already meant approved when this ticket was opened.
     <li><b>Rejected: </b>this rejects. It rolls back only if that status already meant rejected then.
     <li><b>Any other status: </b>the rollout waits.
-    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. Flagger rolls back only if that user may also approve.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
     Anyone whom an earlier question of this rollout ruled out stays ruled out.
 
     The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
     <li><b>Approved: </b>this approves, but only if that status already meant approved when this ticket was opened.
     <li><b>Any other status: </b>the rollout waits.
-    <li><b>Who may approve: </b>"mia", members of the group "cab" or people with the role "Board" in this project. An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+    <li><b>Who may approve: </b>"mia", members of the group "cab" or anyone with the role "Board" in this project. Anyone else's approval does not count, and a comment will say so. Approvals by apps, automations or the bridge itself are ignored unless their account is listed here by name; a listed group or role is not enough.
     <li><b>Who may not approve: </b>"max" or "bob".
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 4 hours. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 4 hours, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
     Anyone whom an earlier question of this rollout ruled out stays ruled out.
 
     The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
     <li><b>Who may approve: </b>nobody. An entry of approval.deny is empty for this rollout, so no approval counts. Ask the application team to correct the metadata that its hook sends, and to roll out again.
     <li><b>Any status: </b>no move of this ticket releases the rollout or rolls it back.
+
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>Who may approve: </b>nobody. The questions of this rollout excluded too many accounts by approval.deny, so no approval counts. Ask the application team to find out what sends another name with each question, and to roll out again.
+    <li><b>Any status: </b>no move of this ticket releases the rollout or rolls it back.
+
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>Who may approve: </b>nobody, because this ticket does not show what changes.
+    <li><b>Any status: </b>no move of this ticket starts anything. Another ticket replaces this one once the bridge can read what changes.
+    If the rules change again, no comment here says so. The bridge's status page shows whether a decision on this ticket counts.
+
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>10003: </b>this approves, but only if that status already meant approved when this ticket was opened.
+    <li><b>Rejected: </b>this rejects. It rolls back only if that status already meant rejected then.
+    <li><b>Any other status: </b>the rollout waits.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. Flagger rolls back only if that user may also approve.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of 10003 and back. Once used, it no longer expires.
+    Anyone whom an earlier question of this rollout ruled out stays ruled out.
+
+    The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
+    <li><b>Approved: </b>this approves, but only if that status already meant approved when this ticket was opened.
+    <li><b>Rejected: </b>this rejects. It rolls back only if that status already meant rejected then.
+    <li><b>Any other status: </b>the rollout waits, and is not cancelled. That includes Done: the bridge moves this ticket there when the rollout has ended.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. Approvals by apps, automations or the bridge itself are ignored.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. Flagger rolls back only if that user may also approve.
+    <li><b>How long an approval is valid: </b>if Flagger has not used it within 3 days, it expires, and the rollout waits. To renew it, move this ticket out of Approved and back. Once used, it no longer expires.
     Anyone whom an earlier question of this rollout ruled out stays ruled out.
     "#);
 }

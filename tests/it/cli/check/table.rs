@@ -457,6 +457,7 @@ fn people() -> Vec<Case> {
         case("A role that the project does not have", "approval.approvers = [\"role:Developer\"]"),
         case("Roles cannot be read (Administer Projects)", "approval.approvers = [\"role:Developers\"]")
             .with(|jira| jira.revoke("OPS", &["ADMINISTER_PROJECTS"])),
+        case("No approvers are listed", "-approval.approvers"),
         case("No approvers are listed, on Data Center", "-approval.approvers").data_center(),
         case("The bridge's own account", "approval.approvers = [\"flagger-bridge\"]").data_center(),
         case(

@@ -68,7 +68,7 @@ async fn the_bridge_starts_stops_and_restarts() {
     std::fs::create_dir(&late).unwrap();
     assert!(bridge.open(&stop).await.unwrap().is_some());
     browser.waits_for("#gates", "Nothing waits.").await;
-    assert!(browser.reads(".facts").await.contains("0 of at most 500 tickets open"));
+    assert!(browser.reads(".facts").await.contains("0 of 500 (at most 100 per namespace)"));
     is_sound(&browser, "empty").await;
 
     stop.cancel();

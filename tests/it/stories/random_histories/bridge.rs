@@ -29,6 +29,7 @@ pub(super) const RULES: Rules = Rules {
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
     budget: Budget { per_hour: 1_000, headroom: Headroom::Available },
+    binds: false,
 };
 
 /// The interval in milliseconds at which the store writes the times of messages.
