@@ -8,6 +8,7 @@ mod layers;
 mod policy;
 mod problems;
 mod read;
+mod schedule;
 mod sections;
 mod settings;
 mod template;
@@ -16,6 +17,8 @@ mod tests;
 mod variables;
 
 use std::path::Path;
+
+use crate::policy::Policy;
 
 pub use self::{
     duration::parse as parse_duration,
@@ -71,6 +74,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let rollout = root.section("rollout").and_then(|s| sections::rollout(&s));
     let limits = root.section("limits").and_then(|s| sections::limits(&s));
     let policy = policy::policy(root);
+    let schedule = schedule::schedule(root);
     root.report_unknown_keys();
     Some(Config {
         server: server?,
@@ -80,6 +84,6 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
         jira: jira?,
         rollout: rollout?,
         limits: limits?,
-        policy: policy?,
+        policy: Policy { schedule, ..policy? },
     })
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 mod judge;
+mod matching;
+mod schedule;
 mod statuses;
 mod template;
 
@@ -14,6 +16,11 @@ pub use self::{
     judge::{
         Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
         too_many_denials,
+    },
+    matching::{GateAddress, Match},
+    schedule::{
+        Calendar, CalendarEvent, Calendars, Closed, ClosedBecause, Freeze, FreezeTime, GateSchedule,
+        OpenHours, Period, SEARCHED, Schedule, WhenRead, Window,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
@@ -26,21 +33,8 @@ pub struct Policy {
     pub base: Route,
     /// In the order of the file; the first match wins. Each is complete: the base with its overrides.
     pub routes: Vec<(Match, Route)>,
-}
-
-/// Which gates a route is for. Every pattern is a glob and must match.
-#[derive(Clone, Debug)]
-pub struct Match {
-    /// The cluster's name.
-    pub cluster: globset::GlobMatcher,
-    /// The namespace.
-    pub namespace: globset::GlobMatcher,
-    /// The canary's name.
-    pub canary: globset::GlobMatcher,
-    /// The stage, as Flagger spells it.
-    pub stage: globset::GlobMatcher,
-    /// The gate's own name (`?gate=`); a gate without one is the empty string.
-    pub gate: globset::GlobMatcher,
+    /// When gates may open.
+    pub schedule: Schedule,
 }
 
 /// The settings of one gate.
@@ -255,16 +249,7 @@ impl Policy {
         stage: &str,
         gate: Option<&str>,
     ) -> &Route {
-        let gate = gate.unwrap_or_default();
-        self.routes
-            .iter()
-            .find(|(is, _)| {
-                is.cluster.is_match(cluster)
-                    && is.namespace.is_match(namespace)
-                    && is.canary.is_match(canary)
-                    && is.stage.is_match(stage)
-                    && is.gate.is_match(gate)
-            })
-            .map_or(&self.base, |(_, route)| route)
+        let gate = GateAddress { cluster, namespace, canary, stage, gate: gate.unwrap_or_default() };
+        self.routes.iter().find(|(is, _)| is.is_match(gate)).map_or(&self.base, |(_, route)| route)
     }
 }

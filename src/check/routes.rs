@@ -32,8 +32,9 @@ pub(super) fn patterns(config: &Config) -> Vec<Finding> {
     let listed = config.flagger.namespace_globs.iter().enumerate();
     let listed =
         listed.map(|(nth, glob)| (format!("flagger.namespaces[{nth}]"), "namespace", glob.as_str(), ""));
-    let of_route = |(own, route): &'_ (Match, Route)| {
-        let key = |name: &str| format!("{}.match.{name}", route.key);
+    let routes = config.policy.routes.iter().map(|(own, route)| (route.key.clone(), own));
+    let of_match = |(of, own): (String, &Match)| {
+        let key = |name: &str| format!("{of}.match.{name}");
         [
             (key("namespace"), "namespace", own.namespace.glob().glob().to_owned(), ""),
             (key("canary"), "canary", own.canary.glob().glob().to_owned(), "."),
@@ -41,7 +42,8 @@ pub(super) fn patterns(config: &Config) -> Vec<Finding> {
         ]
     };
     let listed = listed.map(|(key, what, glob, also)| (key, what, glob.to_owned(), also));
-    let all = listed.chain(config.policy.routes.iter().flat_map(of_route));
+    let schedule = config.policy.schedule.matches();
+    let all = listed.chain(routes.chain(schedule).flat_map(of_match));
     let judged = |(key, what, glob, also): (String, &str, String, &str)| {
         // A hook without a gate name has an empty one.
         let is_possible = is_possible(&glob, also) && (what == "gate" || !glob.is_empty());
@@ -102,7 +104,7 @@ fn is_plain(glob: &str) -> bool {
 }
 
 /// The part of a match that no caller can match, and why.
-fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, String)> {
+pub(super) fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, String)> {
     let flagger = &config.flagger;
     let clusters: Vec<&str> = std::iter::once(flagger.cluster.as_str())
         .chain(flagger.clusters.iter().map(|cluster| cluster.name.as_str()))

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{
-        Approval, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings, Transitions,
+        Approval, Match, OnBypass, PersonEntry, Policy, Route, Schedule, Target, TicketSettings, Transitions,
         is_template,
     },
 };
@@ -73,7 +73,7 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
         let route = route(s.at(), part, own.unwrap_or_default().or(&approval));
         routes.extend(gates.zip(route));
     }
-    Some(Policy { base: route("ticket", ticket, approval)?, routes })
+    Some(Policy { base: route("ticket", ticket, approval)?, routes, schedule: Schedule::default() })
 }
 
 fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route> {
@@ -311,7 +311,7 @@ fn has_name(entry: &str) -> Result<(), String> {
     }
 }
 
-fn gates(s: &Section<'_>) -> Option<Match> {
+pub(super) fn gates(s: &Section<'_>) -> Option<Match> {
     let [cluster, namespace, canary, stage, gate] =
         ["cluster", "namespace", "canary", "stage", "gate"].map(|name| glob(s, name));
     if let Some(stage) = &stage

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     gate::{GateId, GateName, Pace, Validity},
     millis::Millis,
-    policy::Approval,
+    policy::{Approval, WhenRead},
     rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
     store, ticket,
     view::Rfc3339,
@@ -57,9 +57,10 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
+        let closed = self.closed(id, gate, now).map(|closed| closed.words(WhenRead::Later));
         let validity = |canary: &Canary| {
             let target = observed.proof(gate.stage, canary.gate(gate));
-            Validity { target, ..self.validity(id, gate) }
+            Validity { target, ..self.validity(id, gate, now) }
         };
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
@@ -72,6 +73,7 @@ impl Gatekeeper {
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
             observed: observed.clone(),
             analysis,
+            closed: closed.as_deref(),
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
@@ -90,7 +92,7 @@ impl Gatekeeper {
                     None => {
                         self.touch(id, now);
                         // Checked by the current limits: the transaction may have used up the last free ticket.
-                        if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate).budget) {
+                        if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate, now).budget) {
                             return self.refused(&canary, gate, refusal, now);
                         }
                     }

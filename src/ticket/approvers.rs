@@ -2,6 +2,7 @@
 
 use super::{
     doc::{Block, Span},
+    hours::{TicketHours, hours_line},
     people::People,
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
@@ -14,7 +15,12 @@ use crate::{
 };
 
 /// Who may approve, until when they can decide, and until when an approval can be used.
-pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &People) -> Vec<Block> {
+pub(super) fn approvers_section(
+    subject: &Subject,
+    route: &Route,
+    people: &People,
+    hours: Option<&TicketHours>,
+) -> Vec<Block> {
     let Approval { valid_for, approvers, deny } = &route.approval;
     let deny = denied(subject, deny);
     let has_empty_denial = deny.iter().any(|entry| PersonEntry::read(entry).is_empty());
@@ -58,6 +64,7 @@ pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &Peopl
         "there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for \
          instance because a newer version replaces it. A comment here says so then.",
     ));
+    lines.extend(hours.map(hours_line));
     lines.push(line(
         "How long an approval counts",
         &format!(

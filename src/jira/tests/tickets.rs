@@ -82,7 +82,12 @@ pub(super) fn drafted(subject: &Subject, route: &Route, status_page: Option<&str
         people.insert(entry, NamedAccount { id: id.into(), name: name.into() });
     }
     let browse = |key: &str| format!("https://jira.example/browse/{key}");
-    ticket::draft(subject, route, &Surroundings { status_page, browse: &browse, people: &people }).unwrap()
+    ticket::draft(
+        subject,
+        route,
+        &Surroundings { status_page, browse: &browse, people: &people, hours: None },
+    )
+    .unwrap()
 }
 
 fn whole(subject: &Subject, route: &Route) -> String {

@@ -130,9 +130,12 @@ impl Step {
             Verdict::Waiting | Verdict::Stuck | Verdict::Stale => true,
             // It closes the gate whether or not it counts, and there is nothing to roll back yet.
             Verdict::Rejected => !nothing_started && gate.rollback().is_none(),
-            Verdict::Opening | Verdict::Approved | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
-                false
-            }
+            Verdict::Opening
+            | Verdict::Approved
+            | Verdict::NotAllowed
+            | Verdict::Expired
+            | Verdict::Frozen
+            | Verdict::Gone => false,
         };
         let told = gate.notified.iter().filter(|tag| tag.starts_with(NOT_JUDGED)).count();
         if matters && gate.ticket().is_some() && told < MOST_REASONS {

@@ -73,6 +73,7 @@ impl One {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
     }
@@ -210,6 +211,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
     };
     asks_empty(&mut one);

@@ -115,8 +115,14 @@ impl Create<'_> {
         people: &ticket::People,
     ) -> Result<ticket::Draft, Failure> {
         let links = self.context.gatekeeper.links();
-        let around =
-            Surroundings { status_page: links.status_page.as_deref(), browse: &*links.browse, people };
+        let now = self.context.clock.now();
+        let hours = self.context.gatekeeper.ticket_hours(&subject.canary, &subject.gate, now);
+        let around = Surroundings {
+            status_page: links.status_page.as_deref(),
+            browse: &*links.browse,
+            people,
+            hours: hours.as_ref(),
+        };
         ticket::draft(subject, route, &around)
             .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))
     }

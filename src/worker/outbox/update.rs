@@ -309,6 +309,7 @@ impl CommentRepeat {
             | Notice::Mapped { .. }
             | Notice::Renamed { .. }
             | Notice::Expired { .. }
+            | Notice::Frozen { .. }
             | Notice::Late { .. }
             | Notice::NotLinked { .. }
             | Notice::OtherRevision { .. }

@@ -167,6 +167,7 @@ impl Witness {
             pace,
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
