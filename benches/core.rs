@@ -121,6 +121,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         marks: vec![fresh.clone()],
         moves: vec![entry],
         invalidations: Vec::new(),
+        planned: BTreeMap::new(),
         answered: NOW,
     };
     let statuses = Statuses {

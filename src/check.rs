@@ -11,6 +11,7 @@ mod discovery;
 mod finding;
 mod kubernetes;
 mod permissions;
+mod planned;
 mod ports;
 mod project;
 mod routes;

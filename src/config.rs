@@ -76,14 +76,17 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let policy = policy::policy(root);
     let schedule = schedule::schedule(root);
     root.report_unknown_keys();
+    let policy = Policy { schedule, ..policy? };
+    let mut jira = jira?;
+    jira.client.planned_fields = policy.planned_fields().into_iter().map(str::to_owned).collect();
     Some(Config {
         server: server?,
         store: store?,
         flagger: flagger?,
         kubernetes: kubernetes?,
-        jira: jira?,
+        jira,
         rollout: rollout?,
         limits: limits?,
-        policy: Policy { schedule, ..policy? },
+        policy,
     })
 }

@@ -1,6 +1,9 @@
 //! PURE: which statuses mean what, who may approve, and which settings hold for which gate.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
@@ -20,7 +23,7 @@ pub use self::{
     matching::{GateAddress, Match},
     schedule::{
         Calendar, CalendarEvent, Calendars, Closed, ClosedBecause, Freeze, FreezeTime, GateSchedule,
-        OpenHours, Period, SEARCHED, Schedule, WhenRead, Window,
+        OpenHours, Period, Planned, SEARCHED, Schedule, WhenRead, Window,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
@@ -184,6 +187,17 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// Who may never approve; templates.
     pub deny: Vec<String>,
+    /// The fields of the ticket between whose times the gate may open. None: the ticket does not say when.
+    pub planned: Option<PlannedFields>,
+}
+
+/// `approval.planned`: fields of a ticket, by id, that hold a date with a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFields {
+    /// When the change may begin.
+    pub start: String,
+    /// When it must be over.
+    pub end: String,
 }
 
 /// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
@@ -199,6 +213,12 @@ impl Fingerprint {
             for entry in list {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
+            }
+        }
+        if let Some(PlannedFields { start, end }) = &approval.planned {
+            for field in [start, end] {
+                hash.update((field.len() as u64).to_be_bytes());
+                hash.update(field);
             }
         }
         let bytes = hash.finalize();
@@ -237,6 +257,13 @@ impl Policy {
     /// All settings that a gate can have: the base, then each route's.
     pub fn all(&self) -> impl Iterator<Item = &Route> {
         std::iter::once(&self.base).chain(self.routes.iter().map(|(_, route)| route))
+    }
+
+    /// The fields of tickets that say when their gates may open, by id.
+    #[must_use]
+    pub fn planned_fields(&self) -> BTreeSet<&str> {
+        let planned = self.all().filter_map(|route| route.approval.planned.as_ref());
+        planned.flat_map(|PlannedFields { start, end }| [start.as_str(), end.as_str()]).collect()
     }
 
     /// The settings for one gate: of the first route that matches, else the base.

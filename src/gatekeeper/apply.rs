@@ -104,7 +104,7 @@ impl Gatekeeper {
         let answer = |gate: &GateName| {
             let validity = Validity {
                 target: observed.proof(gate.stage, is.gate(gate)),
-                ..self.validity(&is.id, gate, now)
+                ..self.validity(&is.id, gate, is.gate(gate), now)
             };
             self.answer_with(is, gate, validity, observed, now).gate
         };
@@ -114,9 +114,9 @@ impl Gatekeeper {
     /// What an event would do to a canary.
     pub fn preview(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
         let rules = match event {
-            Event::Asked { gate, .. } => self.rules(&canary.id, gate, now),
+            Event::Asked { gate, .. } => self.rules(&canary.id, gate, canary.gate(gate), now),
             Event::Seen { gate, .. } | Event::NotJudged { gate, .. } => match canary.gate_by_id(gate) {
-                Some(gate) => self.rules(&canary.id, &gate.name, now),
+                Some(gate) => self.rules(&canary.id, &gate.name, Some(gate), now),
                 None => return Change::Unchanged,
             },
             // These open no gate, so the validity of approvals does not matter.

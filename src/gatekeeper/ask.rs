@@ -57,10 +57,12 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
-        let closed = self.closed(id, gate, now).map(|closed| closed.words(WhenRead::Later));
+        let known = self.store.canary(id);
+        let known = known.as_ref().and_then(|canary| canary.gate(gate));
+        let closed = self.closed(id, gate, known, now).map(|closed| closed.words(WhenRead::Later));
         let validity = |canary: &Canary| {
             let target = observed.proof(gate.stage, canary.gate(gate));
-            Validity { target, ..self.validity(id, gate, now) }
+            Validity { target, ..self.validity(id, gate, canary.gate(gate), now) }
         };
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
@@ -92,7 +94,9 @@ impl Gatekeeper {
                     None => {
                         self.touch(id, now);
                         // Checked by the current limits: the transaction may have used up the last free ticket.
-                        if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate, now).budget) {
+                        if let Some(refusal) =
+                            canary.refusal(gate, now, &self.rules(id, gate, None, now).budget)
+                        {
                             return self.refused(&canary, gate, refusal, now);
                         }
                     }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     calendars::CalendarFiles,
     config::{Config, Limits, Rollout},
-    gate::{GateName, Hours, TargetProof, Validity},
+    gate::{Gate, GateName, Hours, TargetProof, Validity},
     kubernetes::Clusters,
     metrics::Metrics,
     millis::Millis,
@@ -136,8 +136,14 @@ impl Gatekeeper {
     }
 
     /// How long an approval of this gate is valid, by which settings it must have been judged, and whether the gate may
-    /// open at `now`.
-    pub fn validity(&self, canary: &CanaryId, gate: &GateName, now: Millis) -> Validity {
+    /// open at `now`. `known` is the gate, if it was asked about before.
+    pub fn validity(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
         Validity {
@@ -145,12 +151,18 @@ impl Gatekeeper {
             valid_for,
             judged_by,
             target: TargetProof::NotNeeded,
-            hours: self.hours(canary, gate, now),
+            hours: self.hours(canary, gate, known, now),
         }
     }
 
-    pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName, now: Millis) -> Rules {
-        self.rules_with(canary, self.validity(canary, gate, now))
+    pub(super) fn rules(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Rules {
+        self.rules_with(canary, self.validity(canary, gate, known, now))
     }
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
@@ -190,7 +202,7 @@ impl Gatekeeper {
         now: Millis,
     ) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
-        let closed = self.closed(&canary.id, gate, now);
+        let closed = self.closed(&canary.id, gate, canary.gate(gate), now);
         let doubts = Doubts { ticket: unread.as_ref(), target: observed, closed: closed.as_ref() };
         let mut answer = self.links.answer(canary, gate, validity, doubts, now);
         answer.gate.weight = canary.gate(gate).and_then(|gate| self.weight(&canary.id, gate, now));

@@ -1,35 +1,55 @@
 //! Whether the windows and freezes of a gate let it open now.
 
+use std::collections::BTreeMap;
+
 use super::handle::Gatekeeper;
 use crate::{
-    gate::{GateName, Hours},
+    gate::{Gate, GateName, Hours},
     millis::Millis,
-    policy::{Closed, GateAddress, GateSchedule, WhenRead},
+    policy::{Closed, GateAddress, GateSchedule, Planned, PlannedFields, WhenRead},
     rollout::CanaryId,
     ticket::TicketHours,
 };
 
 impl Gatekeeper {
-    /// Whether the windows and freezes of a gate let it open at `now`.
-    pub(super) fn hours(&self, canary: &CanaryId, gate: &GateName, now: Millis) -> Hours {
-        match self.scheduled(canary, gate, now, |schedule| schedule.is_closed(now)) {
+    /// Whether the windows and freezes of a gate let it open at `now`. `known` is the gate, if it was asked about before:
+    /// its ticket may say when it opens.
+    pub(super) fn hours(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Hours {
+        match self.scheduled((canary, gate, known), now, |schedule| schedule.is_closed(now)) {
             Some(true) => Hours::Closed,
             Some(false) | None => Hours::Open,
         }
     }
 
     /// Why the windows and freezes of a gate do not let it open at `now`, if they do not.
-    pub(super) fn closed(&self, canary: &CanaryId, gate: &GateName, now: Millis) -> Option<Closed> {
-        self.scheduled(canary, gate, now, |schedule| schedule.closed(now)).flatten()
+    pub(super) fn closed(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Option<Closed> {
+        self.scheduled((canary, gate, known), now, |schedule| schedule.closed(now)).flatten()
     }
 
     /// What a new ticket of a gate says of its windows and freezes, if it has some.
     #[must_use]
     pub fn ticket_hours(&self, canary: &CanaryId, gate: &GateName, now: Millis) -> Option<TicketHours> {
-        self.scheduled(canary, gate, now, |schedule| TicketHours {
+        let planned = &self.route(canary, gate).approval.planned;
+        self.scheduled((canary, gate, None), now, |schedule| TicketHours {
             windows: schedule.window_words(),
             has_freezes: schedule.has_freezes(),
-            closed: schedule.closed(now).map(|closed| (closed.why(), closed.opens(WhenRead::Later))),
+            planned: planned.as_ref().map(|PlannedFields { start, end }| (start.clone(), end.clone())),
+            closed: schedule
+                .without_plan()
+                .closed(now)
+                .map(|closed| (closed.why(), closed.opens(WhenRead::Later))),
         })
     }
 
@@ -41,15 +61,20 @@ impl Gatekeeper {
 
     fn scheduled<T>(
         &self,
-        CanaryId { cluster, namespace, name }: &CanaryId,
-        gate: &GateName,
+        (canary, gate, known): (&CanaryId, &GateName, Option<&Gate>),
         now: Millis,
         read: impl FnOnce(&GateSchedule<'_>) -> T,
     ) -> Option<T> {
         let schedule = &self.config.policy.schedule;
-        if schedule.is_empty() {
+        let planned = &self.route(canary, gate).approval.planned;
+        if schedule.is_empty() && planned.is_none() {
             return None;
         }
+        let planned = planned.as_ref().map(|PlannedFields { start, end }| {
+            let nothing = BTreeMap::new();
+            Planned::read(start, end, known.map_or(&nothing, |gate| &gate.planned))
+        });
+        let CanaryId { cluster, namespace, name } = canary;
         let address = GateAddress {
             cluster,
             namespace,
@@ -58,6 +83,6 @@ impl Gatekeeper {
             gate: gate.approver.as_deref().unwrap_or_default(),
         };
         let calendars = self.calendars.current(now);
-        schedule.of(address, &calendars).map(|schedule| read(&schedule))
+        schedule.of(address, &calendars, planned).map(|schedule| read(&schedule))
     }
 }

@@ -4,6 +4,7 @@ mod calendar;
 mod closed;
 mod hours;
 mod period;
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use self::{
     closed::{Closed, ClosedBecause, SEARCHED, WhenRead},
     hours::OpenHours,
     period::Period,
+    planned::Planned,
 };
 use super::matching::{GateAddress, Match};
 use crate::millis::Millis;
@@ -81,6 +83,7 @@ pub struct GateSchedule<'a> {
     windows: Vec<&'a Window>,
     freezes: Vec<&'a Freeze>,
     calendars: &'a Calendars,
+    planned: Option<Planned>,
 }
 
 /// Why a freeze holds at some moment.
@@ -105,15 +108,21 @@ impl Schedule {
         windows.chain(self.freezes.iter().map(|freeze| (freeze.key.clone(), &freeze.gates)))
     }
 
-    /// What of it is for this gate; none if nothing is, so that the gate may open at any time.
+    /// What of it is for this gate, and the time that its ticket plans, if that counts; none if nothing is, so that the
+    /// gate may open at any time.
     #[must_use]
-    pub fn of<'a>(&'a self, gate: GateAddress<'_>, calendars: &'a Calendars) -> Option<GateSchedule<'a>> {
+    pub fn of<'a>(
+        &'a self,
+        gate: GateAddress<'_>,
+        calendars: &'a Calendars,
+        planned: Option<Planned>,
+    ) -> Option<GateSchedule<'a>> {
         let windows: Vec<&Window> =
             self.windows.iter().filter(|window| window.gates.is_match(gate)).collect();
         let freezes: Vec<&Freeze> =
             self.freezes.iter().filter(|freeze| freeze.gates.is_match(gate)).collect();
-        let is_free = windows.is_empty() && freezes.is_empty();
-        (!is_free).then_some(GateSchedule { windows, freezes, calendars })
+        let is_free = windows.is_empty() && freezes.is_empty() && planned.is_none();
+        (!is_free).then_some(GateSchedule { windows, freezes, calendars, planned })
     }
 }
 
@@ -121,30 +130,38 @@ impl<'a> GateSchedule<'a> {
     /// What is for a gate.
     #[must_use]
     pub const fn new(windows: Vec<&'a Window>, freezes: Vec<&'a Freeze>, calendars: &'a Calendars) -> Self {
-        Self { windows, freezes, calendars }
+        Self { windows, freezes, calendars, planned: None }
     }
 
     /// Whether the gate may not open at `now`.
     #[must_use]
     pub fn is_closed(&self, now: Millis) -> bool {
-        self.freeze_at(now).is_some() || !self.is_in_window(now)
+        self.freeze_at(now).is_some() || !self.is_planned(now) || !self.is_in_window(now)
     }
 
     /// Why the gate may not open at `now`, and when it may next; `None` if it may.
     #[must_use]
     pub fn closed(&self, now: Millis) -> Option<Closed> {
-        let freeze = self.freeze_at(now);
-        let (because, zone) = match freeze {
-            Some(Holds { because, freeze, .. }) => (because, Some(freeze)),
-            None if self.is_in_window(now) => return None,
-            None => (ClosedBecause::Window, None),
+        let (because, freeze) = match (self.freeze_at(now), &self.planned) {
+            (Some(Holds { because, freeze, .. }), _) => (because, Some(freeze)),
+            (None, Some(Planned::Unknown { why })) => (ClosedBecause::Unplanned { why: why.clone() }, None),
+            (None, Some(Planned::Within { period, .. })) if !period.contains(now) => {
+                let is_over = period.until <= now;
+                (ClosedBecause::Planned { is_over }, None)
+            }
+            (None, Some(Planned::Within { .. }) | None) if self.is_in_window(now) => return None,
+            (None, Some(Planned::Within { .. }) | None) => (ClosedBecause::Window, None),
         };
-        let zone = self.windows.first().map(|window| &window.time_zone).or_else(|| {
-            zone.and_then(|freeze| match &freeze.when {
-                FreezeTime::Dates { zone, .. } => Some(zone),
-                FreezeTime::Calendar { zone, .. } => zone.as_ref(),
-            })
-        });
+        let of_freeze = |freeze: &'a Freeze| match &freeze.when {
+            FreezeTime::Dates { zone, .. } => Some(zone),
+            FreezeTime::Calendar { zone, .. } => zone.as_ref(),
+        };
+        let of_ticket = match &self.planned {
+            Some(Planned::Within { zone, .. }) => Some(zone),
+            Some(Planned::Unknown { .. }) | None => None,
+        };
+        let of_window = self.windows.first().map(|window| &window.time_zone);
+        let zone = of_window.or(of_ticket).or_else(|| freeze.and_then(of_freeze));
         Some(Closed {
             because,
             opens_at: self.next_opening(now),
@@ -170,6 +187,21 @@ impl<'a> GateSchedule<'a> {
         !self.freezes.is_empty()
     }
 
+    /// Whether the ticket plans its change for this moment, or plans nothing.
+    fn is_planned(&self, at: Millis) -> bool {
+        match &self.planned {
+            None => true,
+            Some(Planned::Within { period, .. }) => period.contains(at),
+            Some(Planned::Unknown { .. }) => false,
+        }
+    }
+
+    /// The same without what the ticket plans.
+    #[must_use]
+    pub fn without_plan(&self) -> Self {
+        Self { planned: None, ..self.clone() }
+    }
+
     fn is_in_window(&self, at: Millis) -> bool {
         self.windows.is_empty()
             || self
@@ -179,7 +211,7 @@ impl<'a> GateSchedule<'a> {
     }
 
     /// The freeze that holds at this moment; of several, the one that ends last.
-    fn freeze_at(&self, at: Millis) -> Option<Holds<'_>> {
+    fn freeze_at(&self, at: Millis) -> Option<Holds<'a>> {
         let holding = self.freezes.iter().filter_map(|freeze| {
             let (because, until) = match &freeze.when {
                 FreezeTime::Dates { period, .. } => {
@@ -217,6 +249,11 @@ impl<'a> GateSchedule<'a> {
             }
             at = if let Some(holds) = self.freeze_at(at) {
                 holds.until.filter(|until| *until > at)?
+            } else if !self.is_planned(at) {
+                match &self.planned {
+                    Some(Planned::Within { period, .. }) if at < period.from => period.from,
+                    Some(Planned::Within { .. } | Planned::Unknown { .. }) | None => return None,
+                }
             } else if self.is_in_window(at) {
                 return Some(at);
             } else {

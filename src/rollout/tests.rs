@@ -188,6 +188,7 @@ impl World {
             marks: vec![gate.clone()],
             moves: self.moves.get(gate).cloned().unwrap_or_default(),
             invalidations: Vec::new(),
+            planned: BTreeMap::new(),
             answered: self.now,
         };
         let arrived = self.now;

@@ -9,17 +9,21 @@ pub struct TicketHours {
     pub windows: Option<String>,
     /// Whether a freeze may keep it closed.
     pub has_freezes: bool,
+    /// The fields of the ticket that say when it may open: start and end.
+    pub planned: Option<(String, String)>,
     /// Why it is closed when the ticket is opened, and when it opens next; none if it is open then.
     pub closed: Option<(String, String)>,
 }
 
 /// When Flagger can go on.
 pub(super) fn hours_line(hours: &TicketHours) -> Vec<Span> {
-    let within = match (&hours.windows, hours.has_freezes) {
-        (Some(windows), true) => format!("only {windows}, and not during a freeze."),
-        (Some(windows), false) => format!("only {windows}."),
-        (None, _) => "not during a freeze.".to_owned(),
-    };
+    let windows = hours.windows.as_ref().map(|windows| format!("only {windows}"));
+    let planned = hours.planned.as_ref().map(|(start, end)| {
+        format!("only between the times in the fields {start} and {end} of this ticket, and not before both are set")
+    });
+    let freezes = hours.has_freezes.then(|| "not during a freeze".to_owned());
+    let within: Vec<String> = windows.into_iter().chain(planned).chain(freezes).collect();
+    let within = format!("{}.", within.join(", and "));
     let now = match &hours.closed {
         Some((why, opens)) => format!(" At first, it is closed: {why}; {opens}."),
         None => String::new(),

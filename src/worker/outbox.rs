@@ -375,7 +375,8 @@ impl Outbox {
                 let statuses = known_statuses(&self.lookups, route, &ticket);
                 // If it was sent before, it may show the settings of an earlier process.
                 let is_first = row.unknown_since.is_none();
-                let shows = is_first.then(|| gatekeeper.validity(&row.canary, &subject.gate, now).into());
+                let shows =
+                    is_first.then(|| gatekeeper.validity(&row.canary, &subject.gate, None, now).into());
                 Event::Opened { gate, ticket, statuses, shows }
             }
             (AttemptOutcome::Retry { why, .. } | AttemptOutcome::Parked { why, .. }, _) => {

@@ -1,6 +1,6 @@
 //! How snapshots of its ticket change a gate.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     gate::{
@@ -61,6 +61,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         marks: vec![gate.id.clone()],
         moves: vec![entry],
         invalidations: vec![],
+        planned: BTreeMap::new(),
         answered: at,
     };
     gate.after_snapshot(&snapshot, &statuses, author, at, at, VALIDITY).unwrap()

@@ -32,6 +32,16 @@ pub enum ClosedBecause {
         /// Why, for people.
         reason: Option<String>,
     },
+    /// It is outside of the time that the ticket plans.
+    Planned {
+        /// Whether that time is over.
+        is_over: bool,
+    },
+    /// It is not known when the ticket plans its change.
+    Unplanned {
+        /// Why not.
+        why: String,
+    },
     /// It is not known whether a freeze holds.
     Unread {
         /// The freeze, by its key in the configuration.
@@ -58,6 +68,13 @@ impl Closed {
             ClosedBecause::Window => "outside of its window".to_owned(),
             ClosedBecause::Freeze { reason: Some(reason) } => format!("in the freeze \"{reason}\""),
             ClosedBecause::Freeze { reason: None } => "in a freeze".to_owned(),
+            ClosedBecause::Planned { is_over: false } => {
+                "the time that this ticket plans has not come".to_owned()
+            }
+            ClosedBecause::Planned { is_over: true } => "the time that this ticket plans is over".to_owned(),
+            ClosedBecause::Unplanned { why } => {
+                format!("it is not known when this ticket plans its change: {why}")
+            }
             ClosedBecause::Unread { key, why } => {
                 format!(
                     "it is not known whether a freeze holds, because {key}.calendar_file cannot be used: {why}"
@@ -73,7 +90,13 @@ impl Closed {
             Some(at) => self.moment(at, read),
             None => match self.because {
                 ClosedBecause::Unread { .. } => return "opens once the calendar can be read".to_owned(),
-                ClosedBecause::Window | ClosedBecause::Freeze { .. } => {
+                ClosedBecause::Planned { is_over: true } => {
+                    return "opens once it plans a later time".to_owned();
+                }
+                ClosedBecause::Unplanned { .. } => return "opens once its fields say that".to_owned(),
+                ClosedBecause::Window
+                | ClosedBecause::Freeze { .. }
+                | ClosedBecause::Planned { is_over: false } => {
                     return format!(
                         "no opening was found within the next {} days",
                         SEARCHED.as_secs() / 86_400
@@ -99,7 +122,7 @@ impl Closed {
 
     /// `today at 14:00`, `tomorrow at 09:00`, `on Mon 2027-01-04 at 06:00`.
     fn moment(&self, at: Millis, read: WhenRead) -> String {
-        let Some(at) = zoned(at, &self.zone) else { return "at an unknown time".to_owned() };
+        let Some(at) = zoned(at, &self.zone) else { return "at some time".to_owned() };
         let time = if at.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
         let time = at.strftime(time);
         let today = match read {

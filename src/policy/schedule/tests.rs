@@ -1,5 +1,6 @@
 //! Windows and freezes: their words, the changes of the clocks, and a comparison with a slow way to tell the same.
 
+mod planned;
 mod random;
 
 use std::sync::Arc;
@@ -51,7 +52,7 @@ fn schedule(windows: Vec<Window>, freezes: Vec<Freeze>) -> Schedule {
 
 fn closed(schedule: &Schedule, now: &str) -> Option<Closed> {
     let calendars = Calendars::default();
-    schedule.of(GATE, &calendars).and_then(|schedule| schedule.closed(millis(now)))
+    schedule.of(GATE, &calendars, None).and_then(|schedule| schedule.closed(millis(now)))
 }
 
 fn words(schedule: &Schedule, now: &str) -> String {
@@ -267,7 +268,7 @@ fn calendars_and_dates_are_freezes_alike() {
     };
     let schedule = schedule(vec![], vec![freeze]);
     let words = |now: &str| {
-        let closed = schedule.of(GATE, &calendars).unwrap().closed(millis(now));
+        let closed = schedule.of(GATE, &calendars, None).unwrap().closed(millis(now));
         closed.map_or_else(|| "open".to_owned(), |closed| closed.words(WhenRead::Later))
     };
     let told = [
@@ -298,7 +299,7 @@ fn only_what_matches_a_gate_is_for_it() {
     let calendars = Calendars::default();
     let closed = |namespace| {
         let gate = GateAddress { namespace, ..GATE };
-        schedule.of(gate, &calendars).map(|schedule| schedule.is_closed(millis("2026-12-01T12:00:00Z")))
+        schedule.of(gate, &calendars, None).map(|schedule| schedule.is_closed(millis("2026-12-01T12:00:00Z")))
     };
     assert_eq!((closed("shop"), closed("payments-eu"), closed("bank")), (None, Some(true), Some(true)));
 }

@@ -97,6 +97,7 @@ impl One {
             marks: vec![self.gate().id.clone()],
             moves: self.moves.clone(),
             invalidations: vec![],
+            planned: BTreeMap::new(),
             answered: self.now,
         };
         (self.odd)(&mut snapshot);

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use fake_jira::MIA;
 use flagger_jira_bridge::millis::Millis;
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ crate::world::crash::crash_tests!(
     a_freeze_beats_a_window,
     a_rejection_counts_in_a_freeze,
     an_approval_expires_in_a_freeze,
+    a_ticket_that_plans_its_time,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -66,7 +68,7 @@ async fn an_approval_waits_for_its_window() {
                 "waiting for a decision; also outside of its window; opens Mon-Thu 18:00-20:00 Europe/Berlin, next today at 18:00",
             )
             .await;
-        let ticket = fake_jira::text(&world.jira.issue(&key).unwrap().description).replace('\\', "");
+        let ticket = fake_jira::text(&world.jira.issue(&key).unwrap().description).replace(['\\', '*'], "");
         let line = "When Flagger can go on: only Mon-Thu 18:00-20:00 Europe/Berlin. An approval given at another time waits until \
                     then, and may expire meanwhile. What Flagger has been told to do before goes on. At first, it is closed: \
                     outside of its window; opens Mon-Thu 18:00-20:00 Europe/Berlin, next on Mon 2026-09-21 at 18:00.";
@@ -260,6 +262,64 @@ async fn a_calendar_that_cannot_be_read() {
                 "not before the worker runs"
             );
         }
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_plans_its_time() {
+    let settings = "approval.planned = { start = \"customfield_10301\", end = \"customfield_10302\" }\nrollout.idle_after = \"3h\"";
+    for world in World::both(settings).await {
+        let key = world.promotion_waits().await;
+        let unknown = "it is not known when this ticket plans its change: ";
+        world
+            .promotion_is_closed(&format!(
+                "waiting for a decision; also {unknown}the ticket has no value in customfield_10301"
+            ))
+            .await;
+        let ticket = fake_jira::text(&world.jira.issue(&key).unwrap().description).replace(['\\', '*'], "");
+        let line =
+            "only between the times in the fields customfield_10301 and customfield_10302 of this ticket";
+        assert!(ticket.contains(line), "{ticket}");
+        world.decides(&key, "Approved").await;
+        world
+            .promotion_is_closed(&format!(
+                "but {unknown}the ticket has no value in customfield_10301; opens once its fields say that"
+            ))
+            .await;
+
+        let plans = async |field: &str, value: Option<&str>| {
+            world.jira.set_time(&key, field, value, MIA).unwrap();
+            world.advance(MINUTE / 3);
+            world.run_worker().await;
+        };
+        plans("customfield_10301", Some("2026-09-21T17:30:00.000+0200")).await;
+        world.promotion_is_closed("the ticket has no value in customfield_10302").await;
+        plans("customfield_10302", Some("2026-09-21T15:00:00.000+0000")).await;
+        world.promotion_is_closed("customfield_10302 is not later than customfield_10301").await;
+        plans("customfield_10302", Some("2026-09-21T17:00:00.000+0000")).await;
+        world
+            .promotion_is_closed(
+                "but the time that this ticket plans has not come; opens today at 17:30 +02:00",
+            )
+            .await;
+        assert_eq!(world.only_gate().await["opens_at"], "2026-09-21T15:30:00.000Z");
+        world.is_at(15, 29).await;
+        world.promotion_is_closed("frozen: ").await;
+        world.is_at(15, 30).await;
+        world.promotion_is_open().await;
+        world.is_at(16, 59).await;
+        world.promotion_is_open().await;
+        world.is_at(17, 0).await;
+        world
+            .promotion_is_closed(
+                "but the time that this ticket plans is over; opens once it plans a later time",
+            )
+            .await;
+        plans("customfield_10302", None).await;
+        world.promotion_is_closed(unknown).await;
+        plans("customfield_10302", Some("2026-09-22T00:00:00.000+0200")).await;
+        world.promotion_is_open().await;
         world.finish().await;
     }
 }

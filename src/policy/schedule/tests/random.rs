@@ -116,7 +116,7 @@ proptest! {
             freezes: frozen.iter().enumerate().map(freeze).collect(),
         };
         let calendars = Calendars::default();
-        let Some(schedule) = schedule.of(GATE, &calendars) else { return Ok(()) };
+        let Some(schedule) = schedule.of(GATE, &calendars, None) else { return Ok(()) };
         let (mut too_long, mut opens): (i64, Option<Millis>) = (0, None);
         for minute in (first..first + 300).rev() {
             let at = Millis(start + minute * MINUTE);

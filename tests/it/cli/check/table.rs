@@ -468,6 +468,9 @@ fn people() -> Vec<Case> {
     ]
 }
 
+/// The fields that say when a ticket's change is planned.
+const PLANNED: &str = "approval.planned = { start = \"customfield_10301\", end = \"customfield_10302\" }";
+
 fn schedule() -> Vec<Case> {
     let case = |name, config| case("Windows and freezes", name, config);
     vec![
@@ -508,6 +511,13 @@ fn schedule() -> Vec<Case> {
             "[[freezes]]\nmatch = {}\nfrom = \"2020-12-18T00:00:00Z\"\nuntil = \"2021-01-04T06:00:00Z\"",
         ),
         case("The calendar does not exist", "[[freezes]]\nmatch = {}\ncalendar_file = \"./freezes.ics\""),
+        case("The planned end is no time", PLANNED).with(|jira| {
+            let times = Field::optional("customfield_10301", "Planned start", Shape::DateTime);
+            jira.add_create_field("OPS", "Change", times);
+            let words = Field::optional("customfield_10302", "Planned end", Shape::Text);
+            jira.add_create_field("OPS", "Change", words);
+        }),
+        case("The fields of the planned time are not on the screen", PLANNED),
         case("The file is no calendar", "[[freezes]]\nmatch = {}\ncalendar_file = \"./a-letter\""),
     ]
 }

@@ -290,6 +290,7 @@ impl Bridge {
             marks: vec![gate.clone()],
             moves: entry.moves.clone(),
             invalidations: Vec::new(),
+            planned: BTreeMap::new(),
             answered: now,
         };
         let statuses = std::mem::take(&mut self.statuses);
