@@ -2,8 +2,9 @@
 
 use super::{finding::Finding, project::TicketProject};
 use crate::{
-    jira::{Shape, did_you_mean},
+    jira::Shape,
     policy::{PlannedFields, Route},
+    suggest::did_you_mean,
 };
 
 /// A finding for each of the two fields, as far as the create screen shows them. They may be filled in later.

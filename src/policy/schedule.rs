@@ -212,7 +212,7 @@ impl<'a> GateSchedule<'a> {
 
     /// The freeze that holds at this moment; of several, the one that ends last.
     fn freeze_at(&self, at: Millis) -> Option<Holds<'a>> {
-        let holding = self.freezes.iter().filter_map(|freeze| {
+        let holding = self.freezes.iter().copied().filter_map(|freeze| {
             let (because, until) = match &freeze.when {
                 FreezeTime::Dates { period, .. } => {
                     let because = ClosedBecause::Freeze { reason: freeze.reason.clone() };
