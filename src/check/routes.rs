@@ -21,7 +21,7 @@ pub(super) fn routes(config: &Config) -> Vec<Finding> {
             );
             return Some(Finding::fail(format!("{}.match", route.key), what));
         }
-        unreachable_part(own, config)
+        unreachable_part(own, config, "route")
             .map(|(name, what)| Finding::fail(format!("{}.match.{name}", route.key), what))
     };
     routes.iter().enumerate().filter_map(unreachable_route).collect()
@@ -103,8 +103,8 @@ fn is_plain(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '{', '\\'])
 }
 
-/// The part of a match that no caller can match, and why.
-pub(super) fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, String)> {
+/// The part of a match that no caller can match, and why. `whose` is what it is the match of, such as `route`.
+pub(super) fn unreachable_part(own: &Match, config: &Config, whose: &str) -> Option<(&'static str, String)> {
     let flagger = &config.flagger;
     let clusters: Vec<&str> = std::iter::once(flagger.cluster.as_str())
         .chain(flagger.clusters.iter().map(|cluster| cluster.name.as_str()))
@@ -112,7 +112,7 @@ pub(super) fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static
     if !clusters.iter().any(|cluster| own.cluster.is_match(cluster)) {
         let there_is = clusters.join(", ");
         let what = format!(
-            "{:?} matches no cluster, so the route never applies; choose from: {there_is} (flagger.cluster and \
+            "{:?} matches no cluster, so the {whose} never applies; choose from: {there_is} (flagger.cluster and \
              flagger.clusters)",
             own.cluster.glob().glob()
         );
@@ -121,8 +121,8 @@ pub(super) fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static
     let namespace = own.namespace.glob().glob();
     (is_plain(namespace) && !flagger.namespaces.is_match(namespace)).then(|| {
         let what = format!(
-            "{namespace:?} is not among flagger.namespaces, so the route never applies; add it there, or take the \
-             route out"
+            "{namespace:?} is not among flagger.namespaces, so the {whose} never applies; add it there, or take the \
+             {whose} out"
         );
         ("namespace", what)
     })

@@ -14,18 +14,19 @@ pub(super) fn schedule(config: &Config, now: Millis) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (nth, window) in schedule.windows.iter().enumerate() {
         let key = format!("windows[{nth}]");
-        let unreachable = unreachable(&key, &window.gates, config);
+        let unreachable = unreachable(&key, "window", &window.gates, config);
         findings.push(unreachable.unwrap_or_else(|| window_now(&key, window, now)));
     }
     for freeze in &schedule.freezes {
-        let unreachable = unreachable(&freeze.key, &freeze.gates, config);
+        let unreachable = unreachable(&freeze.key, "freeze", &freeze.gates, config);
         findings.push(unreachable.unwrap_or_else(|| freeze_now(freeze, now)));
     }
     findings
 }
 
-fn unreachable(key: &str, gates: &Match, config: &Config) -> Option<Finding> {
-    unreachable_part(gates, config).map(|(name, what)| Finding::fail(format!("{key}.match.{name}"), what))
+fn unreachable(key: &str, whose: &str, gates: &Match, config: &Config) -> Option<Finding> {
+    unreachable_part(gates, config, whose)
+        .map(|(name, what)| Finding::fail(format!("{key}.match.{name}"), what))
 }
 
 fn window_now(key: &str, window: &Window, now: Millis) -> Finding {

@@ -37,7 +37,17 @@ fn a_gate_opens_within_the_time_that_its_ticket_plans() {
         ("after the freeze", at(&frozen, &day, "2026-12-07T12:00:00Z")),
     ];
     let told = told.map(|(what, words)| format!("{what}: {words}"));
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    before it: the time that this ticket plans has not come; opens today at 09:00 +01:00
+    at its start: open
+    before its end: open
+    at its end: the time that this ticket plans is over; opens once it plans a later time
+    before both it and the window: the time that this ticket plans has not come; opens Mon-Fri 09:00-16:00 Europe/Berlin, next tomorrow at 09:00
+    in both: open
+    after the window, which opens too late: outside of its window; no opening was found within the next 400 days
+    in it and in a freeze: in a freeze; opens today at 13:00 +01:00
+    after the freeze: open
+    ");
 }
 
 #[test]
@@ -56,5 +66,15 @@ fn a_ticket_that_does_not_say_when_stays_closed() {
         planned(Some("2026-12-07T07:00:00Z"), Some("2026-12-07T08:00:00+00:00")),
     ];
     let told = told.map(|planned| at(&free, &planned, "2026-12-07T07:30:00Z"));
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    it is not known when this ticket plans its change: the ticket has no value in cf_1; opens once its fields say that
+    it is not known when this ticket plans its change: the ticket has no value in cf_2; opens once its fields say that
+    it is not known when this ticket plans its change: "" in cf_2 is no date with a time and an offset; opens once its fields say that
+    it is not known when this ticket plans its change: "2026-12-07" in cf_1 is no date with a time and an offset; opens once its fields say that
+    it is not known when this ticket plans its change: "2026-12-07T09:00:00" in cf_1 is no date with a time and an offset; opens once its fields say that
+    it is not known when this ticket plans its change: "tomorrow at nine" in cf_1 is no date with a time and an offset; opens once its fields say that
+    it is not known when this ticket plans its change: cf_2 is not later than cf_1; opens once its fields say that
+    it is not known when this ticket plans its change: cf_2 is not later than cf_1; opens once its fields say that
+    open
+    "#);
 }
