@@ -2,6 +2,7 @@
 
 use super::{
     doc::{Block, Span},
+    hours::{TicketHours, hours_line},
     people::People,
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
@@ -39,6 +40,7 @@ pub(super) fn approvers_section(
     route: &Route,
     deny: &[String],
     people: &People,
+    hours: Option<&TicketHours>,
 ) -> Vec<Block> {
     let lines = match obstacle(subject, deny) {
         Some(why @ (Obstacle::EmptyDenial | Obstacle::TooManyDenials)) => vec![
@@ -63,6 +65,7 @@ pub(super) fn approvers_section(
                     for_instance(subject)
                 ),
             ));
+            lines.extend(hours.map(hours_line));
             lines.push(validity(route));
             lines.push(withdrawal(subject.gate.stage, route));
             lines

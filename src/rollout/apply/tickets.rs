@@ -140,9 +140,12 @@ impl Step {
             Verdict::Waiting | Verdict::Stuck | Verdict::Stale => true,
             // It closes the gate whether or not it counts, and there is nothing to roll back yet.
             Verdict::Rejected => !nothing_started && gate.rollback().is_none(),
-            Verdict::Opening | Verdict::Approved | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
-                false
-            }
+            Verdict::Opening
+            | Verdict::Approved
+            | Verdict::NotAllowed
+            | Verdict::Expired
+            | Verdict::Frozen
+            | Verdict::Gone => false,
         };
         if matters && gate.ticket().is_some() && count_told(gate, NOT_JUDGED) < MOST_NOT_JUDGED {
             let notice = Notice::NotJudged { why: why.to_owned(), entry: Some(entry.to_owned()) };
