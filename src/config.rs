@@ -5,6 +5,7 @@ mod examples;
 mod in_force;
 mod kubernetes;
 mod layers;
+mod oauth;
 mod policy;
 mod problems;
 mod read;

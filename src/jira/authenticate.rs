@@ -44,7 +44,7 @@ impl Sender {
     /// Fails while Jira refuses the bridge's credentials; from time to time sends a `/myself` first.
     pub(super) async fn admit(&self) -> Result<(), Error> {
         match self.admission() {
-            Admission::Granted => Ok(()),
+            Admission::Granted => self.prepare_access().await,
             Admission::Denied(why) => Err(self.unauthorized(why, SideEffect::None)),
             Admission::ProbeFirst(_) => self.authenticate(Instant::now()).await,
         }
@@ -56,9 +56,10 @@ impl Sender {
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let throttled = self.acquire().await?;
         let sent = Instant::now();
-        self.credentials.record_probe(self.token.newest(), sent);
+        self.credentials.record_probe(self.login.secret().newest(), sent);
         let answer = self.exchange(&request, throttled).await?;
         let refuse = |denied: Denied| {
+            let denied = self.as_login(denied);
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             Err(self.unauthorized(denied, SideEffect::None))
         };
@@ -88,9 +89,10 @@ impl Sender {
         if self.credentials.account().is_none() {
             self.authenticate(Instant::now()).await?;
         }
-        self.credentials
-            .account()
-            .ok_or_else(|| self.unauthorized(wrong_credentials(Symptom::NoAccount), SideEffect::None))
+        self.credentials.account().ok_or_else(|| {
+            let denied = self.as_login(wrong_credentials(Symptom::NoAccount));
+            self.unauthorized(denied, SideEffect::None)
+        })
     }
 
     /// Sends a request, and returns its answer only if it was for the bridge's account.
@@ -100,7 +102,8 @@ impl Sender {
         // After a 2xx for an anonymous caller, Jira may have carried out the request anonymously.
         let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {
-            self.credentials.record_tried(self.token.newest());
+            let denied = self.as_login(denied);
+            self.credentials.record_tried(self.login.secret().newest());
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             self.unauthorized(denied, side_effect)
         };

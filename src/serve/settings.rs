@@ -3,7 +3,7 @@
 
 use crate::{
     config::{Config, Flagger, Jira, Kubernetes, KubernetesMode},
-    jira::Kind,
+    jira::{Kind, Login},
     millis::config_notation,
     store,
 };
@@ -64,8 +64,11 @@ fn lines(config: &Config) -> [String; 8] {
 fn jira_line(jira: &Jira) -> String {
     let client = &jira.client;
     let kind = client.kind.map_or("auto", Kind::config_name);
-    let user =
-        client.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
+    let user = match &client.login {
+        Login::Token { user: Some(user), .. } => format!("as {user}"),
+        Login::Token { user: None, .. } => "with a token alone".to_owned(),
+        Login::OAuth(oauth) => format!("as the OAuth client {}", oauth.client_id),
+    };
     format!(
         "Jira: {}, kind {kind}, {user}; read every {}, trusted for {}, at most {} requests a second",
         client.url,

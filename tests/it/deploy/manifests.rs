@@ -101,6 +101,7 @@ fn the_chart_takes_every_setting() {
         "flagger.tokens.cluster",
         "kubernetes.kubeconfig_file",
         "jira.token_file",
+        "jira.oauth",
         "jira.webhook_secret_file",
         "jira.ca_file",
     ];

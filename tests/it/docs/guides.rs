@@ -141,7 +141,7 @@ fn completed(code: &str) -> toml::Table {
     let mut whole: toml::Table = base.parse().unwrap();
     over(&mut whole, code.parse().unwrap_or_else(|error| panic!("{error}\n{code}")));
     let jira = whole["jira"].as_table_mut().unwrap();
-    if !jira.contains_key("token_file") && !jira.contains_key("token") {
+    if !["token_file", "token", "oauth"].iter().any(|key| jira.contains_key(*key)) {
         jira.insert("token".into(), "a-token-of-the-reader".into());
     }
     whole

@@ -62,7 +62,7 @@ fn configurations_load() {
         let text = text.replace(SECRETS, here);
         let config = load(directory.path(), &text, vec![]);
         assert!(config.jira.webhook_secret.is_some());
-        users.push(config.jira.client.user);
+        users.push(config.jira.client.login.user().map(str::to_owned));
         for part in &parts {
             let config = load(directory.path(), &format!("{text}\n{}", part.replace(SECRETS, here)), vec![]);
             assert!(config.flagger.token.is_some());

@@ -26,10 +26,12 @@ pub(super) struct Case {
     /// Lines of the configuration; see [`with_mistake`].
     pub(super) config: &'static str,
     pub(super) jira: fn(&FakeJira),
+    /// The bridge's account has an OAuth client.
+    pub(super) oauth: bool,
 }
 
 fn case(section: &'static str, name: &'static str, config: &'static str) -> Case {
-    Case { section, name, flavour: Flavour::Cloud, reach: Reach::Plain, config, jira: |_| {} }
+    Case { section, name, flavour: Flavour::Cloud, reach: Reach::Plain, config, jira: |_| {}, oauth: false }
 }
 
 impl Case {
@@ -43,6 +45,12 @@ impl Case {
 
     fn with(self, jira: fn(&FakeJira)) -> Self {
         Self { jira, ..self }
+    }
+}
+
+impl Case {
+    fn with_client(self, jira: fn(&FakeJira)) -> Self {
+        Self { jira, oauth: true, ..self }
     }
 }
 
@@ -135,6 +143,21 @@ fn reaching() -> Vec<Case> {
     ]
 }
 
+/// A service account with an OAuth client.
+fn oauth(name: &'static str, reach: Reach, change: fn(&FakeJira)) -> Case {
+    let config = match reach {
+        Reach::Plain => {
+            "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
+             token_url = \"URL/oauth/token\", api_url = \"URL\" }"
+        }
+        _ => {
+            "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
+             token_url = \"http://127.0.0.1:1/oauth/token\", api_url = \"URL\" }"
+        }
+    };
+    case("The credentials", name, config).with_client(change)
+}
+
 fn credentials() -> Vec<Case> {
     let case = |name, config| case("The credentials", name, config);
     vec![
@@ -182,6 +205,25 @@ fn credentials() -> Vec<Case> {
         case("A firewall blocks the requests", "").with(|jira| {
             jira.fault(Operation::Myself, says(403, "text/html", "<html>"), Times::Always);
         }),
+        oauth("The secret of the OAuth client is wrong", Reach::Plain, |jira| {
+            jira.set_oauth_client("k3Ff0aT5x9", "another");
+        }),
+        oauth("The OAuth credential lacks a scope", Reach::Plain, |jira| {
+            jira.set_oauth_scopes(&["read:jira-work", "read:jira-user"]);
+        }),
+        oauth("The OAuth credential may not use this Jira", Reach::Plain, |jira| jira.set_oauth_scopes(&[])),
+        oauth("The token endpoint cannot be reached", Reach::Nowhere, |_| {}),
+        oauth("A log-in page answers instead of the token endpoint", Reach::Plain, |jira| {
+            jira.fault(Operation::AccessToken, Fault::Html, Times::Always);
+        }),
+        oauth("The token endpoint asks to wait (429)", Reach::Plain, |jira| {
+            let fault = Fault::TooMany { retry_after: Some("7".into()) };
+            jira.fault(Operation::AccessToken, fault, Times::Always);
+        }),
+        oauth("The site has no cloud id, so it is no Cloud", Reach::Plain, |jira| {
+            jira.fault(Operation::TenantInfo, says(404, "text/html", "<html>"), Times::Always);
+        }),
+        case("An OAuth client beside a token", "jira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"s\" }"),
         case("The file with the token does not exist", "-jira.token\njira.token_file = \"./jira-token\""),
     ]
 }
