@@ -259,6 +259,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     }
     let login = match &oauth {
         Some(oauth) => oauth::login(s, oauth, kind.flatten()),
+        None if s.value("oauth").is_some() => None,
         None => {
             let token = s.secret("token");
             report_missing_token(s);

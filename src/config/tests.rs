@@ -3,6 +3,7 @@
 mod example;
 mod in_force;
 mod mistakes;
+mod oauth;
 mod random;
 
 use std::{fmt::Write as _, time::Duration};

@@ -247,8 +247,10 @@ impl Sender {
                 text(&headers, LOCATION.as_str()).zip(base).and_then(|(to, base)| base.join(to).ok());
             let target = target.and_then(|url| Some(format!("{}://{}", url.scheme(), url.host_str()?)));
             let target = target.as_deref().unwrap_or(UNREADABLE_TARGET);
-            let advice = "put the address that answers itself into jira.oauth.token_url";
-            return Err(failed(format!("it redirects to {target}; {advice}"), None));
+            let why = format!(
+                "it redirects to {target}; put the address that answers itself into jira.oauth.token_url"
+            );
+            return Err(failed(why, None));
         }
         if status.is_server_error() {
             return Err(failed(format!("it answered {number}"), retry_after));
@@ -268,8 +270,10 @@ impl Sender {
                     Failure::Refused(Denied { denial: Denial::Client, symptom })
                 }
                 None => {
-                    let why = "it does not answer like this, so a proxy or firewall may be in the way";
-                    failed(format!("it answered {number}; {why}"), None)
+                    let why = format!(
+                        "it answered {number}; it does not answer like this, so a proxy or firewall may be in the way"
+                    );
+                    failed(why, None)
                 }
             });
         }

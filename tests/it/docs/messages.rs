@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 57] = [
+const SOURCES: [&str; 58] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -35,6 +35,7 @@ const SOURCES: [&str; 57] = [
     "jira/denial.rs",
     "jira/error.rs",
     "jira/field_value.rs",
+    "jira/oauth.rs",
     "jira/people.rs",
     "jira/authenticate.rs",
     "jira/send.rs",
@@ -69,7 +70,7 @@ const SOURCES: [&str; 57] = [
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.
-const NOT_LISTED: [&str; 27] = [
+const NOT_LISTED: [&str; 29] = [
     // SQL, a header, and the text of an internal error.
     "SELECT ",
     "PRAGMA ",
@@ -87,6 +88,7 @@ const NOT_LISTED: [&str; 27] = [
     "only some ",
     "later versions may add variants",
     "every request is sent here",
+    "the token endpoint is not Jira",
     // Parts of Jira's errors that name the faulty answer.
     "an account without its groups",
     "an account without its id",
@@ -95,6 +97,7 @@ const NOT_LISTED: [&str; 27] = [
     "a role without actors",
     "it has no permissions",
     "is not a URL: ",
+    "jira.oauth.… is not a URL: …",
     "must not hold credentials",
     "must begin with https:// and a host",
     // Examples of values.
