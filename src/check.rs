@@ -10,6 +10,7 @@ mod diagnosis;
 mod discovery;
 mod finding;
 mod kubernetes;
+mod notify;
 mod permissions;
 mod ports;
 mod project;
@@ -57,6 +58,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
     findings.extend(settings::settings(config));
+    findings.extend(notify::channels(config));
     findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);
     let volumes = AllowedVolumes::allowing(config.store.allow_network_volume);

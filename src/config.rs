@@ -5,6 +5,7 @@ mod examples;
 mod in_force;
 mod kubernetes;
 mod layers;
+mod notify;
 mod oauth;
 mod policy;
 mod problems;
@@ -72,6 +73,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let rollout = root.section("rollout").and_then(|s| sections::rollout(&s));
     let limits = root.section("limits").and_then(|s| sections::limits(&s));
     let policy = policy::policy(root);
+    let notify = notify::channels(root);
     root.report_unknown_keys();
     Some(Config {
         server: server?,
@@ -82,5 +84,6 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
         rollout: rollout?,
         limits: limits?,
         policy: policy?,
+        notify,
     })
 }

@@ -14,6 +14,7 @@ mod handle;
 mod last_readings;
 mod list;
 mod logging;
+mod notify;
 mod nudges;
 mod observe;
 mod overview;

@@ -33,6 +33,7 @@ pub struct Metrics {
     rollouts_ended: Family<HowLabel, Counter>,
     tickets_refused: Family<ReasonLabel, Counter>,
     calls_refused: Family<RefusedLabels, Counter>,
+    messages: Family<MessageLabels, Counter>,
     unasked: Counter,
     bypassed: Counter,
     poll_succeeded: Gauge<f64, AtomicU64>,
@@ -179,6 +180,12 @@ struct RefusedLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MessageLabels {
+    format: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct DecisionLabels {
     decision: &'static str,
 }
@@ -187,6 +194,11 @@ struct DecisionLabels {
 struct BuildLabels {
     version: &'static str,
 }
+
+/// The label `format` of messages.
+pub const CHANNEL_FORMATS: [&str; 3] = ["slack", "teams", "json"];
+/// The label `outcome` of messages.
+pub const MESSAGE_OUTCOMES: [&str; 4] = ["sent", "refused", "failed", "unknown"];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -210,6 +222,7 @@ impl Metrics {
             rollouts_ended: Family::default(),
             tickets_refused: Family::default(),
             calls_refused: Family::default(),
+            messages: Family::default(),
             unasked: Counter::default(),
             bypassed: Counter::default(),
             poll_succeeded: Gauge::default(),
@@ -253,6 +266,11 @@ impl Metrics {
         all.register("bypassed", "Approvals that were missing when a version shipped", self.bypassed.clone());
         all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
         all.register("calls_refused", "Refused calls, by reason", self.calls_refused.clone());
+        all.register(
+            "messages",
+            "Attempts to send a message to a channel, by outcome",
+            self.messages.clone(),
+        );
         all.register(
             "poll_last_success_timestamp_seconds",
             "When tickets were last read from Jira, in seconds since 1970",
@@ -303,6 +321,11 @@ impl Metrics {
                 self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc_by(0);
             }
         }
+        for format in CHANNEL_FORMATS {
+            for outcome in MESSAGE_OUTCOMES {
+                self.messages.get_or_create(&MessageLabels { format, outcome }).inc_by(0);
+            }
+        }
         for reason in LIMITS.map(TicketLimit::key) {
             self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc_by(0);
         }
@@ -319,6 +342,12 @@ impl Metrics {
         self.webhooks
             .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
             .inc();
+    }
+
+    /// Counts an attempt to send a message to a channel. `format` is one of [`CHANNEL_FORMATS`], and `outcome` one of
+    /// [`MESSAGE_OUTCOMES`].
+    pub fn message(&self, format: &'static str, outcome: &'static str) {
+        self.messages.get_or_create(&MessageLabels { format, outcome }).inc();
     }
 
     /// Observes a finished request to Jira. `operation` is from a fixed set; `status` is from [`status_class`].
@@ -512,7 +541,7 @@ mod tests {
         let text = Metrics::new().encode().unwrap();
         let described: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE flagger_jira_bridge_")).collect();
-        insta::assert_snapshot!(described.join("\n"), @r#"
+        insta::assert_snapshot!(described.join("\n"), @r"
         gate_verdicts counter
         webhooks counter
         jira_throttled_seconds counter
@@ -523,12 +552,13 @@ mod tests {
         bypassed counter
         tickets_refused counter
         calls_refused counter
+        messages counter
         poll_last_success_timestamp_seconds gauge
         approval_to_open_seconds histogram
         decision_seconds histogram
         oldest_waiting_seconds gauge
         build_info gauge
-        "#);
+        ");
         for verdict in Verdict::ALL {
             let series = format!("flagger_jira_bridge_gates{{state=\"{}\"}} 0", verdict.as_str());
             assert!(text.contains(&series), "{series}");

@@ -43,6 +43,24 @@ pub struct Match {
     pub gate: globset::GlobMatcher,
 }
 
+impl Match {
+    /// Whether it is for this gate; a gate without a name of its own is the empty string.
+    #[must_use]
+    pub fn is_for(&self, cluster: &str, namespace: &str, canary: &str, stage: &str, gate: &str) -> bool {
+        self.cluster.is_match(cluster)
+            && self.namespace.is_match(namespace)
+            && self.canary.is_match(canary)
+            && self.stage.is_match(stage)
+            && self.gate.is_match(gate)
+    }
+
+    /// Its globs: cluster, namespace, canary, stage and gate.
+    #[must_use]
+    pub fn globs(&self) -> [&str; 5] {
+        [&self.cluster, &self.namespace, &self.canary, &self.stage, &self.gate].map(|it| it.glob().glob())
+    }
+}
+
 /// The settings of one gate.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -258,13 +276,7 @@ impl Policy {
         let gate = gate.unwrap_or_default();
         self.routes
             .iter()
-            .find(|(is, _)| {
-                is.cluster.is_match(cluster)
-                    && is.namespace.is_match(namespace)
-                    && is.canary.is_match(canary)
-                    && is.stage.is_match(stage)
-                    && is.gate.is_match(gate)
-            })
+            .find(|(is, _)| is.is_for(cluster, namespace, canary, stage, gate))
             .map_or(&self.base, |(_, route)| route)
     }
 }

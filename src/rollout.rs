@@ -14,6 +14,8 @@ mod event;
 mod failure;
 mod limits;
 mod message;
+mod notification;
+mod notify;
 mod observed;
 mod progress;
 mod promotion;
@@ -35,6 +37,8 @@ pub use self::{
     failure::{FailedChecks, FailureCause, Rollback},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
+    notification::{Notification, Turn},
+    notify::{is_still_true, notifications},
     observed::{Observed, Reading},
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
     promotion::{Bypass, Promotion},

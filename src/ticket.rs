@@ -13,6 +13,7 @@ mod event_note;
 mod evidence;
 mod labels;
 mod links;
+mod notification;
 mod people;
 mod sections;
 mod spans;
@@ -34,6 +35,7 @@ pub use self::{
     doc::{Block, Doc, Span},
     event_note::event_note,
     labels::labels,
+    notification::{NotificationText, Words, notification},
     people::{MOST_NAMED, NamedAccount, People},
     writer::{Unrenderable, denied},
 };

@@ -97,7 +97,7 @@ enum ValueKind {
 fn value_kind(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
         "server.tls" | "jira.oauth" => return ValueKind::Table,
-        "flagger.tokens" | "flagger.clusters" | "routes" => return ValueKind::Tables,
+        "flagger.tokens" | "flagger.clusters" | "routes" | "notify" => return ValueKind::Tables,
         _ if key.starts_with("ticket.fields.") => return ValueKind::Field,
         _ if key.starts_with("ticket.transitions.") && key.contains(".fields.") => {
             return ValueKind::TransitionField;

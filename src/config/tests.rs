@@ -3,6 +3,7 @@
 mod example;
 mod in_force;
 mod mistakes;
+mod notify;
 mod oauth;
 mod random;
 

@@ -17,6 +17,7 @@ use crate::{
 
 mod binding;
 mod cells;
+mod notifications;
 mod random;
 mod readings;
 mod traces;

@@ -11,7 +11,7 @@ use crate::{
 /// Logs the version and the settings, and warns about tokens that cannot be part of a URL.
 pub(super) fn log_settings(config: &Config) {
     tracing::info!("flagger-jira-bridge {} starts", env!("CARGO_PKG_VERSION"));
-    for line in lines(config) {
+    for line in lines(config).into_iter().chain(channels_line(config)) {
         tracing::info!("{line}");
     }
     for (key, secret) in config.flagger.all_tokens() {
@@ -25,7 +25,8 @@ pub(super) fn log_settings(config: &Config) {
 }
 
 fn lines(config: &Config) -> [String; 8] {
-    let Config { server, store: database, flagger, kubernetes, jira, rollout, limits, policy } = config;
+    let Config { server, store: database, flagger, kubernetes, jira, rollout, limits, policy, notify: _ } =
+        config;
     let retention = database.keep_for.map_or_else(|| "for ever".to_owned(), config_notation);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
@@ -59,6 +60,12 @@ fn lines(config: &Config) -> [String; 8] {
             None => "status page: tickets do not link to it, because server.public_url is missing".to_owned(),
         },
     ]
+}
+
+/// The channels, if there are any.
+fn channels_line(config: &Config) -> Option<String> {
+    let formats: Vec<&str> = config.notify.iter().map(|channel| channel.format.as_str()).collect();
+    (!formats.is_empty()).then(|| format!("messages to channels: {} ({})", formats.len(), formats.join(", ")))
 }
 
 fn jira_line(jira: &Jira) -> String {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     gate::GateId,
     millis::Millis,
-    rollout::{Analysis, CanaryId, Command, Notice},
+    rollout::{Analysis, CanaryId, Command, Notice, Notification, Turn},
     text::one_line,
 };
 
@@ -70,6 +70,8 @@ pub enum Take {
     Others,
     /// All others, without those that publish Kubernetes Events.
     OthersButEvents,
+    /// Messages to channels, which are not among the others.
+    Messages,
 }
 
 /// The size of the outbox: what is to be done in Jira, and Events.
@@ -81,7 +83,8 @@ pub struct Backlog {
     pub parked: u64,
     /// Kubernetes Events to be published: not counted above.
     pub events: u64,
-    /// When the oldest command was stored that is neither parked nor a search for duplicates, which is meant to wait.
+    /// When the oldest command was stored that is neither parked nor a search for duplicates, which is meant to wait, nor a
+    /// message to a channel.
     pub oldest: Option<Millis>,
 }
 
@@ -89,6 +92,9 @@ pub struct Backlog {
 const MAX_REASON_CHARS: usize = 1_000;
 /// How long Flagger's reports are collected into one comment.
 const GATHER_FOR: Duration = Duration::from_secs(60);
+
+/// How long a gate must be without its ticket before a channel is told.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
 
 /// How long a new command waits before it is due.
 const fn initial_delay(command: &Command) -> Duration {
@@ -101,6 +107,9 @@ const fn initial_delay(command: &Command) -> Duration {
         | Command::Move { .. }
         | Command::Link { .. }
         | Command::Publish { .. } => Duration::ZERO,
+        // Most failures to open a ticket are over by then.
+        Command::Notify { notification: Notification { turn: Turn::Stuck { .. }, .. }, .. } => STUCK_AFTER,
+        Command::Notify { .. } => Duration::ZERO,
     }
 }
 
@@ -112,6 +121,7 @@ const fn kind(command: &Command) -> &'static str {
         // Kinds of their own: no other command waits for them.
         Command::FindDuplicates { .. } => "recount",
         Command::Publish { .. } => "event",
+        Command::Notify { .. } => "notify",
         Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
             "tell"
         }
@@ -155,7 +165,7 @@ impl Store {
                     (SELECT COUNT(*) FROM outbox WHERE kind <> 'event' AND parked_at IS NOT NULL),
                     (SELECT COUNT(*) FROM outbox WHERE kind = 'event'),
                     (SELECT created_at FROM outbox
-                     WHERE kind NOT IN ('event', 'recount') AND parked_at IS NULL ORDER BY id LIMIT 1)",
+                     WHERE kind NOT IN ('event', 'recount', 'notify') AND parked_at IS NULL ORDER BY id LIMIT 1)",
         )
         .one(&mut reading)
         .await?;
@@ -377,8 +387,9 @@ impl WriteTx {
 fn due(take: Take, held: usize) -> String {
     let kinds = match take {
         Take::Opening => "kind = 'open'",
-        Take::Others => "kind <> 'open'",
-        Take::OthersButEvents => "kind NOT IN ('open', 'event')",
+        Take::Others => "kind NOT IN ('open', 'notify')",
+        Take::OthersButEvents => "kind NOT IN ('open', 'event', 'notify')",
+        Take::Messages => "kind = 'notify'",
     };
     let others = if held == 0 {
         String::new()

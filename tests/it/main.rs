@@ -28,6 +28,7 @@ mod stories {
     mod flagger_edge_cases;
     mod history;
     mod late_moves;
+    mod notifications;
     mod oauth;
     mod poll_priority;
     mod random_histories;

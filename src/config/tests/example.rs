@@ -92,9 +92,9 @@ fn commented_out() -> Vec<String> {
 fn every_line_of_the_example_may_be_uncommented() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a file");
-    std::fs::write(&file, "from a file\n").unwrap();
+    std::fs::write(&file, "https://example.com/from-a-file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 22, "{found:#?}");
+    assert_eq!(found.len(), 23, "{found:#?}");
     for text in found {
         // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());

@@ -41,6 +41,13 @@ pub(super) enum CommandResult {
         /// What it waits for.
         why: String,
     },
+    /// No answer came to a message: the channel may have taken it.
+    MaybeTaken {
+        /// When to send it once more.
+        at: Millis,
+        /// Why there is no answer.
+        why: String,
+    },
     /// Jira does not show the ticket.
     Missing {
         /// When Jira did not show it for the first time.

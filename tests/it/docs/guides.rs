@@ -116,7 +116,9 @@ fn make_files(table: &mut toml::Table, directory: &Path, made: &mut usize) {
         match value {
             toml::Value::String(path) if key.ends_with("_file") => {
                 let file = directory.join(format!("{made}"));
-                fs::write(&file, format!("sixteen-characters-or-more-{made}\n")).unwrap();
+                let is_address = key == "url_file";
+                let before = if is_address { "https://example.com/" } else { "" };
+                fs::write(&file, format!("{before}sixteen-characters-or-more-{made}\n")).unwrap();
                 *path = file.to_str().unwrap().to_owned();
                 *made += 1;
             }

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 58] = [
+const SOURCES: [&str; 59] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -43,6 +43,7 @@ const SOURCES: [&str; 58] = [
     "jira/setup.rs",
     "jira/transport.rs",
     "main.rs",
+    "notify/notifier.rs",
     "pem.rs",
     "policy/judge.rs",
     "policy/statuses.rs",
@@ -70,7 +71,7 @@ const SOURCES: [&str; 58] = [
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.
-const NOT_LISTED: [&str; 29] = [
+const NOT_LISTED: [&str; 30] = [
     // SQL, a header, and the text of an internal error.
     "SELECT ",
     "PRAGMA ",
@@ -89,6 +90,7 @@ const NOT_LISTED: [&str; 29] = [
     "later versions may add variants",
     "every request is sent here",
     "the token endpoint is not Jira",
+    "a channel is not Jira",
     // Parts of Jira's errors that name the faulty answer.
     "an account without its groups",
     "an account without its id",

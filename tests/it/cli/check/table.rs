@@ -62,6 +62,7 @@ pub(super) fn cases() -> Vec<Case> {
     all.extend(statuses());
     all.extend(moves());
     all.extend(people());
+    all.extend(channels());
     all.extend(elsewhere());
     all
 }
@@ -506,6 +507,33 @@ fn people() -> Vec<Case> {
             "approval.approvers = [\"mia\"]\napproval.deny = [\"mia\", \"{{ metadata.author }}\"]",
         )
         .data_center(),
+    ]
+}
+
+fn channels() -> Vec<Case> {
+    let case = |name, config| case("Channels", name, config);
+    vec![
+        case(
+            "The address of a channel is not encrypted",
+            "[[notify]]\nurl = \"http://hooks.slack.com/services/T0/B0/XXXX\"\nformat = \"slack\"",
+        ),
+        case(
+            "The address of a channel is that of a page",
+            "[[notify]]\nurl = \"https://example.slack.com/archives/C0\"\nformat = \"slack\"",
+        ),
+        case(
+            "The format is not the channel's",
+            "[[notify]]\nurl = \"https://prod-1.westeurope.logic.azure.com/workflows/x\"\nformat = \"slack\"",
+        ),
+        case(
+            "A connector of Teams, which is retired",
+            "[[notify]]\nurl = \"https://example.webhook.office.com/webhookb2/x\"\nformat = \"teams\"",
+        ),
+        case("The format is unknown", "[[notify]]\nurl = \"https://example.com/x\"\nformat = \"discord\""),
+        case(
+            "The file with a channel's address does not exist",
+            "[[notify]]\nurl_file = \"./slack\"\nformat = \"slack\"",
+        ),
     ]
 }
 
