@@ -34,7 +34,6 @@ mod send;
 mod settings;
 mod setup;
 mod span;
-mod suggest;
 mod throttle;
 mod time;
 mod transport;
@@ -65,7 +64,6 @@ pub use self::{
     settings::{Kind, Login, OAuth, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
     span::EntrySpan,
-    suggest::did_you_mean,
     updates::{LinkOutcome, TicketPresence, TransitionOutcome, is_status},
 };
 

@@ -57,7 +57,8 @@ impl Sender {
     pub(super) async fn prepare_access(&self) -> Result<(), Error> {
         let Some(oauth) = self.login.oauth() else { return Ok(()) };
         self.find_api(oauth).await?;
-        self.access_token(oauth, Idempotency::Idempotent).await.map(drop)
+        // Boxed, as all that waits for a request: see `worker::outbox`.
+        Box::pin(self.access_token(oauth, Idempotency::Idempotent)).await.map(drop)
     }
 
     /// The credentials for a request.
@@ -96,7 +97,8 @@ impl Sender {
         let before = |error: Error| error.into_prerequisite(SideEffect::None);
         let throttled = self.acquire().await?;
         let request = Request::cloud_id();
-        let answer = self.exchange_as(&request, &Access::Anonymous, throttled).await.map_err(before)?;
+        let answer =
+            Box::pin(self.exchange_as(&request, &Access::Anonymous, throttled)).await.map_err(before)?;
         if !answer.status.is_success() {
             return Err(before(answer.refused()));
         }
@@ -139,7 +141,7 @@ impl Sender {
             Err(error) => return old.ok_or(error),
         };
         let sent = Instant::now();
-        match self.fetch(oauth, &secret, throttled).await {
+        match Box::pin(self.fetch(oauth, &secret, throttled)).await {
             Ok(fetched) => Ok(tokens.store(fetched, sent, rand::random())),
             Err(failure) => self.without_token(failure, secret, old),
         }
@@ -156,6 +158,7 @@ impl Sender {
         let (error, wait) = match failure {
             Failure::Refused(denied) => {
                 if old.is_none() {
+                    self.credentials.record_tried(secret.clone());
                     self.credentials.record_probe(secret.clone(), now);
                     self.credentials.refuse(&denied, Signature::None, now, self.clock.now());
                 }

@@ -9,7 +9,7 @@ use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, ACCEPT_LANGUAGE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
@@ -175,7 +175,8 @@ impl Sender {
 
     /// Whether Jira refuses the credentials, and there is another token since.
     pub(super) fn has_new_token(&self) -> bool {
-        self.credentials.are_refused() && self.credentials.refused_before(&self.login.secret().newest())
+        self.credentials.are_refused()
+            && self.credentials.refused_before(&self.login.secret().newest(), Instant::now())
     }
 
     /// Fails if Jira refuses the credentials.
@@ -209,15 +210,15 @@ impl Sender {
     /// Sends one request, and returns its answer if its status is 2xx or 4xx. If Jira does not accept the access token
     /// and there is a new one, sends the request once more.
     pub(super) async fn exchange(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
-        let access = self.access(request).await?;
-        let answer = self.exchange_as(request, &access, throttled).await?;
+        let access = Box::pin(self.access(request)).await?;
+        let answer = Box::pin(self.exchange_as(request, &access, throttled)).await?;
         // One that is not idempotent is sent again by its caller, who stores when.
         if !self.renew_access(&access, &answer) || request.idempotency == Idempotency::NonIdempotent {
             return Ok(answer);
         }
-        let access = self.access(request).await?;
+        let access = Box::pin(self.access(request)).await?;
         let throttled = self.acquire().await?;
-        self.exchange_as(request, &access, throttled).await
+        Box::pin(self.exchange_as(request, &access, throttled)).await
     }
 
     /// Sends one request with these credentials, and returns its answer if its status is 2xx or 4xx.
@@ -227,6 +228,7 @@ impl Sender {
         access: &Access,
         mut throttled: Duration,
     ) -> Result<Answer, Error> {
+        let token = self.login.secret().newest();
         let ready = self.build_request(request, access)?;
         let began = Instant::now();
         if request.idempotency == Idempotency::NonIdempotent {
@@ -237,7 +239,7 @@ impl Sender {
         }
         #[expect(clippy::disallowed_methods, reason = "every request is sent here")]
         let result = match ready.send().await {
-            Ok(response) => self.receive(request, response, &mut throttled).await,
+            Ok(response) => self.receive(request, response, token, &mut throttled).await,
             Err(error) => Err(self.transport(error)),
         };
         let outcome = match &result {
@@ -297,6 +299,7 @@ impl Sender {
         &self,
         request: &Request,
         response: Response,
+        token: SecretString,
         throttled: &mut Duration,
     ) -> Result<Answer, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
@@ -335,7 +338,7 @@ impl Sender {
         let read = body(response).await;
         if status.is_server_error() {
             let said = read.ok().filter(|_| json).and_then(|body| wire::complaint(&body));
-            let messages = said.map(|(words, _)| words).unwrap_or_default();
+            let messages = said.map(|said| said.words).unwrap_or_default();
             let retry_after = retry_after.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE);
             return Err(Error::Broken { host, status: status.as_u16(), messages, retry_after });
         }
@@ -351,7 +354,7 @@ impl Sender {
         };
         let signature = signature(self.kind.get().copied(), &headers);
         let answer =
-            Answer { host, operation: request.operation, status, signature, json, plain, body, date };
+            Answer { host, operation: request.operation, status, signature, json, plain, body, date, token };
         self.throttle.succeeded();
         if status.is_informational() {
             return Err(answer.unreadable(&format!("status {}", status.as_u16())));

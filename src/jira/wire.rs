@@ -17,7 +17,7 @@ mod updates;
 pub(super) use self::{
     basics::User,
     changelog_part::{ChangelogPart, span},
-    complaint::complaint,
+    complaint::{Complaint, complaint},
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     oauth::{AccessToken, OAuthError, TenantInfo},

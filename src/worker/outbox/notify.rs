@@ -68,7 +68,7 @@ pub(super) async fn perform(
         Sent::Refused { why } => CommandResult::Stuck { why },
         Sent::Failed { why, retry_after } => {
             let wait = retry::delay(row.attempts, retry_after, rand::random());
-            CommandResult::Later { at: now + wait, why }
+            CommandResult::Retry { at: now + wait, why }
         }
         Sent::Unknown { why } => CommandResult::MaybeTaken { at: context.retry_at(row.attempts), why },
     }

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 59] = [
+const SOURCES: [&str; 60] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -61,10 +61,11 @@ const SOURCES: [&str; 59] = [
     "ticket/comment.rs",
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
-    "ticket/comment/words.rs",
+    "ticket/words.rs",
     "ticket/event_note.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
+    "worker/outbox/settle.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",
