@@ -31,7 +31,7 @@ fn seen(entry: &str, approved: bool) -> AuditEvent {
     let ticket_state = if approved {
         TicketState::Approved { status: status(name), decision }
     } else {
-        TicketState::Rejected { status: status(name), decision }
+        TicketState::Rejected { status: status(name), decision, author: Author::Accepted }
     };
     AuditEvent::TicketSeen { gate: gate_name(), ticket: ticket("OPS-1"), ticket_state }
 }

@@ -40,6 +40,8 @@ async fn a_rollout_while_access_tokens_end() {
     world.jira.expire_access_tokens();
     world.decides(&ticket, "Approved").await;
     world.promotion_is_open().await;
+    // A new token that does not count either would be replaced only some seconds later.
+    world.advance_all_clocks(Duration::from_mins(1)).await;
     world.jira.expire_access_tokens();
     world.reports("/event", "Succeeded", "new").await;
     world.run_worker().await;
