@@ -8,6 +8,7 @@ mod approvers;
 mod connection;
 mod diagnosis;
 mod discovery;
+mod existing;
 mod finding;
 mod kubernetes;
 mod permissions;

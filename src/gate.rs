@@ -4,6 +4,7 @@
 //! [`Verdict`], computed when Flagger asks and never stored.
 
 mod after_snapshot;
+mod existing;
 mod history;
 mod interpret;
 mod name;
@@ -16,6 +17,7 @@ mod ticket;
 mod verdict;
 
 pub use self::{
+    existing::{AlreadyDecided, NamedIssue, Unusable, Wanted, issue_key},
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     name::{GateId, GateName, Stage},
     pace::Pace,

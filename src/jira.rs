@@ -16,6 +16,7 @@ mod data_center;
 mod denial;
 mod discovery;
 mod error;
+mod existing;
 mod failing;
 mod field;
 mod field_value;

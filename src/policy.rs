@@ -81,6 +81,8 @@ pub struct TicketSettings {
     pub transitions: Transitions,
     /// What to do if a version is promoted that no gate let pass.
     pub on_bypass: OnBypass,
+    /// The name in a question's metadata whose value is the key of the ticket to use. None: each gate gets a new ticket.
+    pub use_metadata: Option<String>,
 }
 
 /// `ticket.on_bypass`: what to do if a version is promoted that no gate let pass, where the bridge reads the API server.

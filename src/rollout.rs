@@ -30,7 +30,7 @@ pub use self::{
     canary_event::{CanaryEvent, NotCounted},
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
-    command::{Command, Notice, OtherTarget},
+    command::{Command, Notice, OtherTarget, Taking},
     event::{Event, Rules, TOLD_AFTER},
     failure::{FailedChecks, FailureCause, Rollback},
     limits::{Budget, Headroom, TicketLimit},

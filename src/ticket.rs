@@ -17,6 +17,7 @@ mod people;
 mod sections;
 mod spans;
 mod summary;
+mod taken;
 mod team;
 mod technical;
 mod versions;
@@ -35,6 +36,7 @@ pub use self::{
     event_note::event_note,
     labels::labels,
     people::{MOST_NAMED, NamedAccount, People},
+    taken::given_back,
     writer::{Unrenderable, denied},
 };
 
@@ -81,12 +83,7 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
             let words = writer.text(&route.key_of("description"), &settings.description)?;
             let mut description = vec![Block::External(spans::blocks(&words))];
-            description.extend(change::change_section(subject));
-            description.extend(decision::decision_section(subject, settings));
-            description.extend(approvers::approvers_section(subject, route, around.people));
-            description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
-            description.extend(technical::technical_section(subject));
-            description.push(Block::External(team::everything(subject)));
+            description.extend(sections(subject, route, around));
             (summary, description)
         }
     };
@@ -98,4 +95,22 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
         })
         .collect::<Result<_, _>>()?;
     Ok(Draft { summary: summary::fitting(&summary), description: Doc(description), fields })
+}
+
+/// What each ticket says: what changes, what each move does, who decides, what is known so far.
+fn sections(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Vec<Block> {
+    let mut sections = change::change_section(subject);
+    sections.extend(decision::decision_section(subject, &route.ticket));
+    sections.extend(approvers::approvers_section(subject, route, around.people));
+    sections.extend(evidence::evidence_section(subject, around.status_page, around.browse));
+    sections.extend(technical::technical_section(subject));
+    sections.push(Block::External(team::everything(subject)));
+    sections
+}
+
+/// Writes the comment that makes an existing ticket that of a gate: what a new ticket would say. `from` is the name under
+/// which the question sent its key.
+#[must_use]
+pub fn taken(subject: &Subject, from: &str, route: &Route, around: &Surroundings<'_>) -> Doc {
+    Doc(taken::opening(subject, from).into_iter().chain(sections(subject, route, around)).collect())
 }

@@ -32,6 +32,8 @@ struct TicketPart {
     rejected: Option<Vec<String>>,
     transitions: Transitions,
     on_bypass: Option<OnBypass>,
+    /// Empty: each gate gets a new ticket.
+    use_metadata: Option<String>,
 }
 
 /// The given keys of `[approval]`.
@@ -91,6 +93,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             rejected: ticket.rejected?,
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
+            use_metadata: ticket.use_metadata.filter(|name| !name.is_empty()),
         },
         Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
     ))
@@ -121,6 +124,7 @@ impl TicketPart {
                 bypassed: own.bypassed.or(under.bypassed),
             },
             on_bypass: self.on_bypass.or(base.on_bypass),
+            use_metadata: self.use_metadata.or(base.use_metadata),
         }
     }
 }
@@ -178,6 +182,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         }
         known
     });
+    let use_metadata = s.optional("use", use_metadata);
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart {
@@ -192,6 +197,24 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         rejected,
         transitions,
         on_bypass,
+        use_metadata,
+    }
+}
+
+/// The name after `metadata.`; empty if the value is.
+fn use_metadata(s: &Section<'_>, name: &str) -> Option<String> {
+    let value = s.string(name)?.trim();
+    let named = value.strip_prefix("metadata.").filter(|named| !named.is_empty());
+    match named {
+        _ if value.is_empty() => Some(String::new()),
+        Some(named) if !named.contains(char::is_whitespace) && named != "token" => Some(named.to_owned()),
+        Some(_) | None => {
+            s.problem(
+                name,
+                format!("must be \"metadata.\" and the name under which hooks send the key of a ticket, not {value:?}"),
+            );
+            None
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Gate {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let on_our_clock = |entry: &Move| arrived - answered.since(entry.at);
                     let shown = interpret(status, history, statuses, author, on_our_clock);
-                    self.with_renames_checked(shown, statuses)
+                    given_before(self.with_renames_checked(shown, statuses), ticket)
                 } else {
                     TicketState::Invalid {
                         reason: InvalidReason::MovedElsewhere { project: project.clone() },
@@ -293,6 +293,26 @@ impl TicketState {
             Self::Waiting { .. } | Self::Invalid { .. } => {}
         }
         self
+    }
+}
+
+/// Corrects the state of a ticket that existed before its gate: an approval from before the bridge took it was given for
+/// something else.
+fn given_before(ticket_state: TicketState, ticket: &Ticket) -> TicketState {
+    match ticket_state {
+        TicketState::Approved { status, decision }
+        | TicketState::NotAllowed { status, decision, .. }
+        | TicketState::JudgmentPending { status, decision, .. }
+            if ticket.taken_at.is_some_and(|taken| decision.changelog_entry.at < taken) =>
+        {
+            TicketState::Invalid { reason: InvalidReason::ApprovedBefore { status } }
+        }
+        TicketState::Approved { .. }
+        | TicketState::Rejected { .. }
+        | TicketState::NotAllowed { .. }
+        | TicketState::JudgmentPending { .. }
+        | TicketState::Waiting { .. }
+        | TicketState::Invalid { .. } => ticket_state,
     }
 }
 

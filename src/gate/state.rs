@@ -116,6 +116,9 @@ pub struct Gate {
     /// version opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<ShownRules>,
+    /// What the question sent as the key of its ticket: external text. None: it gets a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<String>,
 }
 
 impl Gate {
@@ -138,6 +141,15 @@ impl Gate {
             shows: None,
             weight: None,
             rules: None,
+            names: None,
+        }
+    }
+
+    /// Notes which ticket a repeated question names. A gate that has a ticket keeps it.
+    pub fn name_ticket(&mut self, names: Option<&str>) {
+        if self.ticket().is_none() && self.names.as_deref() != names {
+            self.names = names.map(str::to_owned);
+            self.state = GateState::Opening;
         }
     }
 
@@ -220,6 +232,7 @@ impl Gate {
                 | InvalidReason::Relocated { .. }
                 | InvalidReason::Mapped { .. }
                 | InvalidReason::Renamed { .. }
+                | InvalidReason::ApprovedBefore { .. }
                 | InvalidReason::Unmarked { .. }
                 | InvalidReason::Missing { .. } => false,
             },
@@ -238,6 +251,7 @@ impl Gate {
                 | InvalidReason::Relocated { .. }
                 | InvalidReason::Mapped { .. }
                 | InvalidReason::Renamed { .. }
+                | InvalidReason::ApprovedBefore { .. }
                 | InvalidReason::Unmarked { .. } => true,
             },
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => true,

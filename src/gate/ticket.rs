@@ -19,6 +19,10 @@ pub struct Ticket {
     pub project: String,
     /// The id of the issue type it was opened as.
     pub issue_type: String,
+    /// When the bridge took it, by Jira's clock, if it existed before: an earlier approval does not count. None: the bridge
+    /// opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Millis>,
 }
 
 /// The project and issue type of a ticket.
@@ -109,7 +113,8 @@ impl TicketState {
                     | InvalidReason::NoChangelogEntry { status }
                     | InvalidReason::Relocated { status, .. }
                     | InvalidReason::Mapped { status, .. }
-                    | InvalidReason::Renamed { status },
+                    | InvalidReason::Renamed { status }
+                    | InvalidReason::ApprovedBefore { status },
             } => Some(status),
             Self::Invalid {
                 reason:
@@ -190,6 +195,11 @@ pub enum InvalidReason {
     /// Its status means approved today and did not when the ticket was opened, or the other way round.
     Renamed {
         /// That status.
+        status: Status,
+    },
+    /// It existed before the gate, and was approved before the bridge took it.
+    ApprovedBefore {
+        /// Its status.
         status: Status,
     },
     /// The issue does not carry this gate's mark: in another Jira, or one restored from a backup, it is another issue;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{audit, handle::Gatekeeper, logging};
 use crate::{
-    gate::{GateName, TicketState, Validity},
+    gate::{GateId, GateName, TicketState, Validity},
     metrics::DecisionLabel,
     millis::Millis,
     rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event, Observed, publish},
@@ -21,6 +21,14 @@ pub struct Applied {
     pub audit_events: Vec<AuditEvent>,
     /// The decisions that were seen for the first time, each with how long it took from Flagger's first question on.
     decisions: Vec<(DecisionLabel, Duration)>,
+}
+
+/// The gates without a ticket for which a question names another one than before.
+fn gates_with_other_names<'a>(was: &'a Canary, is: &'a Canary) -> impl Iterator<Item = &'a GateId> {
+    let gates = is.rollout.iter().flat_map(|rollout| &rollout.gates);
+    gates
+        .filter(|gate| was.gate_by_id(&gate.id).is_some_and(|was| was.names != gate.names))
+        .map(|gate| &gate.id)
 }
 
 /// The decisions in events that were not seen before. A decision is read again and again, for instance after a change of
@@ -81,6 +89,9 @@ impl Gatekeeper {
                     commands.extend(publish(&audit_events, &was, now));
                 }
                 tx.save(&canary, &commands, now).await?;
+                for gate in gates_with_other_names(&was, &canary) {
+                    tx.retry_opening(gate, now).await?;
+                }
                 let entries: Vec<_> = audit_events
                     .iter()
                     .map(|audit_event| self.entry(audit_event, &was, &canary, event.observed(), now))

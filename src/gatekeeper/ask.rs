@@ -15,12 +15,16 @@ use super::{
 use crate::{
     gate::{GateId, GateName, Pace, Validity},
     millis::Millis,
-    policy::Approval,
+    policy::{Approval, Route},
     rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
-    store, ticket,
+    store,
+    text::one_line,
+    ticket,
     view::Rfc3339,
 };
 
+/// At most so many characters of what a question sends as the key of its ticket are kept.
+const LONGEST_NAMED: usize = 100;
 /// How long a question waits for the database. Flagger gives up after 10 s, and there may be two such waits in a row.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
 
@@ -57,6 +61,7 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
+        let names = named_ticket(self.route(id, gate), metadata);
         let validity = |canary: &Canary| {
             let target = observed.proof(gate.stage, canary.gate(gate));
             Validity { target, ..self.validity(id, gate) }
@@ -65,6 +70,7 @@ impl Gatekeeper {
             gate,
             message,
             metadata,
+            names: names.as_deref(),
             deny: &deny,
             denials: &denials,
             new_id: fresh_id(),
@@ -207,6 +213,12 @@ impl Gatekeeper {
         }
         answer
     }
+}
+
+/// What a question sends as the key of its ticket, if `ticket.use` asks for it.
+fn named_ticket(route: &Route, metadata: &BTreeMap<String, String>) -> Option<String> {
+    let sent = metadata.get(route.ticket.use_metadata.as_deref()?)?;
+    Some(one_line(sent, LONGEST_NAMED).trim().to_owned()).filter(|named| !named.is_empty())
 }
 
 /// Limits the wait, so that Flagger gets an answer before it gives up, even if the database is busy.

@@ -143,8 +143,11 @@ fn on<'a>(gate: &GateName, ticket: impl Into<Option<&'a Ticket>>) -> Detail {
     with(at(gate), "ticket", ticket.into().map_or(Value::Null, ticket_json))
 }
 
-fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value {
-    json!({ "id": id, "key": key })
+fn ticket_json(Ticket { id, key, project: _, issue_type: _, taken_at }: &Ticket) -> Value {
+    match taken_at {
+        None => json!({ "id": id, "key": key }),
+        Some(at) => json!({ "id": id, "key": key, "taken_at": Rfc3339(*at) }),
+    }
 }
 
 fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: &[String]) -> Detail {
@@ -163,7 +166,8 @@ fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: 
             reason:
                 InvalidReason::LabelledEnded { status }
                 | InvalidReason::NoChangelogEntry { status }
-                | InvalidReason::Renamed { status },
+                | InvalidReason::Renamed { status }
+                | InvalidReason::ApprovedBefore { status },
         } => with(detail, "status", json!(status)),
         TicketState::Invalid {
             reason: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry },
@@ -192,6 +196,7 @@ const fn state_word(ticket_state: &TicketState) -> &'static str {
         TicketState::Invalid { reason: InvalidReason::Relocated { .. } } => "relocated",
         TicketState::Invalid { reason: InvalidReason::Mapped { .. } } => "mapped",
         TicketState::Invalid { reason: InvalidReason::Renamed { .. } } => "renamed",
+        TicketState::Invalid { reason: InvalidReason::ApprovedBefore { .. } } => "approved_before",
         TicketState::Invalid { reason: InvalidReason::Unmarked { .. } } => "unmarked",
         TicketState::Invalid { reason: InvalidReason::Missing { .. } } => "missing",
     }

@@ -30,9 +30,12 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
         AuditEvent::GateAsked { gate } => {
             tracing::info!(canary = %id, %gate, "Flagger asks for the first time; a ticket is being opened");
         }
-        AuditEvent::TicketOpened { gate, ticket } => {
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket");
-        }
+        AuditEvent::TicketOpened { gate, ticket } => match ticket.taken_at {
+            None => tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket"),
+            Some(_) => {
+                tracing::info!(canary = %id, %gate, ticket = ticket.key, "took the existing ticket that the question names");
+            }
+        },
         AuditEvent::TicketStuck { gate, why } => {
             tracing::warn!(canary = %id, %gate, why, "could not open the ticket; it is tried again");
         }
@@ -69,6 +72,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                         InvalidReason::Relocated { .. } => "moved between projects, types or workflows",
                         InvalidReason::Mapped { .. } => "out of a status that is not in its workflow",
                         InvalidReason::Renamed { .. } => "status renamed",
+                        InvalidReason::ApprovedBefore { .. } => "approved before it was the gate's",
                         InvalidReason::Unmarked { .. } => "not the gate's own issue",
                         InvalidReason::Missing { .. } => "missing",
                     };

@@ -6,6 +6,7 @@
 mod basics;
 mod changelog_part;
 mod complaint;
+mod existing;
 mod history;
 mod issue;
 mod people;
@@ -17,6 +18,7 @@ pub(super) use self::{
     basics::User,
     changelog_part::{ChangelogPart, span},
     complaint::complaint,
+    existing::ExistingIssue,
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},

@@ -32,6 +32,9 @@ pub enum Command {
         /// The projects and issue types it was sent to so far: a ticket found there was not moved.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sent_to: Vec<Home>,
+        /// The existing issue that the bridge is making the ticket of the gate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takes: Option<Taking>,
     },
     /// Look whether the ticket of a gate was opened twice: a request to open it got no answer, and was sent again. Jira
     /// may show the first ticket late.
@@ -85,6 +88,15 @@ pub enum Command {
         /// When.
         at: Millis,
     },
+}
+
+/// An existing issue that the bridge began to mark as the ticket of a gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taking {
+    /// Jira's id of the issue.
+    pub id: String,
+    /// What the question sent as its key.
+    pub named: String,
 }
 
 impl Command {
@@ -269,6 +281,8 @@ pub enum Notice {
         /// The id of that status.
         status: String,
     },
+    /// It existed before its gate, and was approved before the bridge took it.
+    ApprovedBefore,
     /// Its approval is too old to be used.
     Expired {
         /// The changelog entry of the approval.
@@ -352,6 +366,7 @@ impl Notice {
             Self::Relocated { entry } => format!("relocated-{entry}"),
             Self::Mapped { entry } => format!("mapped-{entry}"),
             Self::Renamed { status } => format!("renamed-{status}"),
+            Self::ApprovedBefore => "approved-before".into(),
             Self::Expired { entry, .. } => format!("expired-{entry}"),
             Self::Duplicate { .. } => "duplicate".into(),
             Self::Late { .. } => "late".into(),

@@ -62,7 +62,13 @@ fn status(name: &str) -> Status {
 }
 
 fn ticket(key: &str) -> Ticket {
-    Ticket { id: format!("1{key}"), key: key.into(), project: "OPS".into(), issue_type: "10004".into() }
+    Ticket {
+        id: format!("1{key}"),
+        key: key.into(),
+        project: "OPS".into(),
+        issue_type: "10004".into(),
+        taken_at: None,
+    }
 }
 
 /// A canary with its tickets, which the test moves.
@@ -120,6 +126,7 @@ impl World {
             gate: name,
             message,
             metadata: &BTreeMap::new(),
+            names: None,
             deny: &[],
             denials: &[],
             new_id: fresh,
@@ -363,6 +370,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         gate: &name,
         message: &question,
         metadata: &BTreeMap::new(),
+        names: None,
         deny: &[],
         denials: &[],
         new_id: fresh,

@@ -103,6 +103,10 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
              or delete it: after a while the bridge opens another one."
                 .to_owned()
         }
+        Notice::ApprovedBefore => format!(
+            "This approval does not count: it was given before the bridge commented here what an approval of this ticket does. \
+             The rollout stays on hold. {again}"
+        ),
         Notice::Expired { valid_for, .. } => format!(
             "This approval has expired: it was more than {} old when Flagger asked. The rollout stays on hold. \
              To renew the approval, move this ticket out of {approved} and back.",

@@ -42,11 +42,13 @@ mod parked;
 mod publish;
 mod refused_fields;
 mod result;
+mod take;
 mod update;
 
 use create::Create;
 use parked::ParkedLog;
 use result::{CommandResult, Failure};
+use take::InHand;
 
 /// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
 /// opened.
@@ -66,6 +68,8 @@ pub(super) struct Outbox {
     /// Lets one command at a time wait for the rate limiter.
     queueing: Arc<Mutex<()>>,
     parked: ParkedLog,
+    /// Existing issues that are being given to a gate.
+    in_hand: InHand,
 }
 
 /// The gates of the commands in progress, each with what the command does.
@@ -120,7 +124,7 @@ type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>
 impl Outbox {
     pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
         let (writing, queueing, parked) = (Mutex::default(), Arc::default(), ParkedLog::default());
-        Self { context, lookups, queue, writing, queueing, parked }
+        Self { context, lookups, queue, writing, queueing, parked, in_hand: InHand::default() }
     }
 
     /// Performs the command that has been due longest.
@@ -266,7 +270,8 @@ impl Outbox {
     async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
         let (context, lookups) = (&*self.context, &*self.lookups);
         if let Command::Open { .. } = row.command {
-            return Create { context, lookups, writing: &self.writing }.perform(row).await;
+            let (writing, in_hand) = (&self.writing, &self.in_hand);
+            return Create { context, lookups, writing, in_hand }.perform(row).await;
         }
         *row = self.claim(row.id).await?;
         match &row.command {
@@ -416,8 +421,11 @@ impl Outbox {
         let gate = row.command.gate();
         match (&row.command, how) {
             (Command::Open { gate, subject, .. }, AttemptOutcome::Done)
-                if matches!(result, CommandResult::Done)
-                    && let Some(since) = row.unknown_since =>
+                if matches!(
+                    result,
+                    CommandResult::Done
+                        | CommandResult::Opened { ticket: Ticket { taken_at: Some(_), .. }, .. }
+                ) && let Some(since) = row.unknown_since =>
             {
                 // Jira may still show a ticket later that is not needed any more.
                 tx.enqueue(&row.canary, &duplicates::search_later(gate, subject, since), now).await?;

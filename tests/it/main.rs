@@ -25,6 +25,7 @@ mod stories {
     mod canary_weight;
     mod cluster_isolation;
     mod command_concurrency;
+    mod existing_tickets;
     mod flagger_edge_cases;
     mod history;
     mod late_moves;

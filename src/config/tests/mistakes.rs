@@ -48,6 +48,7 @@ fn every_problem_is_reported_at_once() {
         description = "{% if canary %}"
         labels = ["two words", "", "flagger-ended"]
         assignee = "group:cab"
+        use = "change"
         [ticket.fields]
         customfield_1 = [{ value = "{{ canary|shout }}" }]
         summary = "x"
@@ -109,6 +110,7 @@ fn every_problem_is_reported_at_once() {
     ticket.labels[1]: is empty; leave it out
     ticket.labels[2]: "flagger-ended" marks tickets of ended rollouts, which open no gate
     ticket.assignee: must be an account id, an e-mail or a user name, not "group:cab"
+    ticket.use: must be "metadata." and the name under which hooks send the key of a ticket, not "change"
     ticket.fields.customfield_1[0].value: the template knows no filter "shout"
     ticket.fields.summary: is set by the bridge; there is a key of its own for it in [ticket]
     ticket.transitions.opened: expected a status, such as "Authorize", or { to = "STATUS", fields = { … } }, got a number

@@ -22,7 +22,15 @@ pub(super) fn reason(
     now: Millis,
 ) -> String {
     let (seen, ticket_state) = match &gate.state {
+        GateState::Opening if let Some(named) = &gate.names => {
+            return format!("opening: the bridge looks at {named}, which the question names as its ticket");
+        }
         GateState::Opening => return "opening: the ticket is being opened".into(),
+        GateState::Stuck { why } if gate.names.is_some() => {
+            return format!(
+                "stuck: the ticket that the question names cannot be used, which is tried again: {why}"
+            );
+        }
         GateState::Stuck { why } => {
             return format!("stuck: the ticket could not be opened, which is tried again: {why}");
         }
@@ -124,6 +132,12 @@ fn invalid_words(reason: &InvalidReason) -> String {
                 status.name
             )
         }
+        InvalidReason::ApprovedBefore { status } => {
+            format!(
+                "gone: the ticket came to \"{}\" before it was the ticket of this gate, so that is no approval of this rollout; move it out and back",
+                status.name
+            )
+        }
         InvalidReason::Unmarked { gate } => {
             format!(
                 "gone: the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
@@ -183,7 +197,7 @@ mod tests {
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
         let ticket_state =
             TicketState::Approved { status, decision: Decision { changelog_entry: entry, since: Millis(0) } };
-        let ticket = Ticket { id, key, project, issue_type };
+        let ticket = Ticket { id, key, project, issue_type, taken_at: None };
         Gate {
             state: GateState::Watched { ticket, seen: Millis(0), ticket_state },
             statuses: Some(Statuses::default()),

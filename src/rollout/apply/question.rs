@@ -30,6 +30,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
     pub(super) metadata: &'a BTreeMap<String, String>,
+    pub(super) names: Option<&'a str>,
     pub(super) deny: &'a [String],
     pub(super) denials: &'a [String],
     pub(super) new_id: &'a GateId,
@@ -127,7 +128,10 @@ impl Step {
         let number = self.canary.rollout.as_ref().and_then(|rollout| rollout.number);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
-        if known.is_some_and(|at| !rollout.gates[at].needs_new_ticket()) {
+        if let Some(at) = known
+            && !rollout.gates[at].needs_new_ticket()
+        {
+            rollout.gates[at].name_ticket(asked.names);
             return true;
         }
         if let Some(refusal) = refusal {
@@ -143,6 +147,7 @@ impl Step {
         let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         gate.shows = shown_by(asked.observed);
         gate.rules = Some(rules.validity.into());
+        gate.names = asked.names.map(str::to_owned);
         // Nothing is analysed before the rollout starts: what is seen then is the previous one's.
         let analysis = asked.analysis.filter(|_| asked.name.stage != Stage::ConfirmRollout);
         gate.weight = analysis.and_then(|analysis| analysis.weight);
@@ -160,7 +165,12 @@ impl Step {
         }
         rollout.gates.push(gate);
         let subject = self.subject(asked, analysis, number);
-        self.commands.push(Command::Open { gate: asked.new_id.clone(), subject, sent_to: Vec::new() });
+        self.commands.push(Command::Open {
+            gate: asked.new_id.clone(),
+            subject,
+            sent_to: Vec::new(),
+            takes: None,
+        });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
         self.canary.tickets_opened.retain(|at| now.since(*at) < HOUR);

@@ -308,6 +308,7 @@ impl CommentRepeat {
             | Notice::Relocated { .. }
             | Notice::Mapped { .. }
             | Notice::Renamed { .. }
+            | Notice::ApprovedBefore
             | Notice::Expired { .. }
             | Notice::Late { .. }
             | Notice::NotLinked { .. }

@@ -9,13 +9,14 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 57] = [
+const SOURCES: [&str; 60] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
     "cli/gates/unguarded.rs",
     "flagger.rs",
     "gate/after_snapshot.rs",
+    "gate/existing.rs",
     "gate/interpret.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/answer/reason.rs",
@@ -61,11 +62,13 @@ const SOURCES: [&str; 57] = [
     "ticket/comment/rules.rs",
     "ticket/comment/words.rs",
     "ticket/event_note.rs",
+    "ticket/taken.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",
+    "worker/outbox/take.rs",
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.

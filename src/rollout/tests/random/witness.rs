@@ -160,6 +160,7 @@ impl Witness {
             gate: name,
             message,
             metadata: &metadata,
+            names: None,
             deny: &[],
             denials: &[],
             new_id: fresh.clone(),

@@ -312,6 +312,10 @@ fn fields() -> Vec<Case> {
             jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
         }),
         case("The screen has no Assignee", "ticket.assignee = \"5b10ac8d82e05b22cc7d4e01\""),
+        case(
+            "A first status for tickets that exist already",
+            "ticket.use = \"metadata.change\"\nticket.transitions.opened = \"In Review\"",
+        ),
         case("The screen has no Labels", "").with(|jira| jira.remove_create_field("OPS", "Change", "labels")),
         case("A template is broken", "ticket.summary = \"Approve {{ canary\""),
         case("A template uses an unknown name", "ticket.summary = \"Approve {{ canry }}\""),

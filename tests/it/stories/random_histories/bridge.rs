@@ -177,6 +177,7 @@ impl Bridge {
             gate: name,
             message,
             metadata: &BTreeMap::new(),
+            names: None,
             new_id: GateId(self.tickets.len().to_string()),
             silent_for,
             deny: &[],
@@ -205,6 +206,7 @@ impl Bridge {
                 key: format!("OPS-{gate}"),
                 project: "OPS".into(),
                 issue_type: "10004".into(),
+                taken_at: None,
             };
             self.tickets.push(ModelTicket {
                 name: name.clone(),
