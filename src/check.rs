@@ -16,6 +16,7 @@ mod ports;
 mod project;
 mod routes;
 mod screen;
+mod service_desk;
 mod settings;
 mod statuses;
 mod templates;

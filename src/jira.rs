@@ -30,6 +30,7 @@ mod reading;
 mod request;
 pub mod retry;
 mod send;
+mod service_desk;
 mod settings;
 mod setup;
 mod span;
@@ -60,6 +61,7 @@ pub use self::{
     reading::{ChangelogPage, PageBefore, Reading, add_missing},
     request::{MAX_PER_REQUEST, Operation},
     send::{fenced, one_at_a_time, urgently},
+    service_desk::RequestType,
     settings::{Kind, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
     span::EntrySpan,

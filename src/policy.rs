@@ -192,6 +192,32 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// Who may never approve; templates.
     pub deny: Vec<String>,
+    /// What the decision is.
+    pub source: ApprovalSource,
+}
+
+/// `approval.source`: what the decision about a ticket is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApprovalSource {
+    /// A person's move of the ticket.
+    #[default]
+    Status,
+    /// The approval of Jira Service Management that moved it.
+    Jsm,
+}
+
+impl ApprovalSource {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Status, Self::Jsm];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Jsm => "jsm",
+        }
+    }
 }
 
 /// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
@@ -208,6 +234,11 @@ impl Fingerprint {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
             }
+        }
+        match approval.source {
+            // As before there was a choice.
+            ApprovalSource::Status => {}
+            ApprovalSource::Jsm => hash.update(ApprovalSource::Jsm.as_str()),
         }
         let bytes = hash.finalize();
         Self(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))

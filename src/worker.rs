@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod context;
+mod desk;
 mod failures;
 mod judge;
 mod late_moves;

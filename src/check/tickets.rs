@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     connection::Connected, discovery::ticket_projects, existing::existing, finding::Finding,
-    project::TicketProject, screen::screen, statuses::statuses, transitions::transitions,
+    project::TicketProject, screen::screen, service_desk::service_desks, statuses::statuses,
+    transitions::transitions,
 };
 use crate::{
     jira::{Error, Kind, MAX_PER_REQUEST, Sample},
@@ -15,6 +16,7 @@ use crate::{
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let (places, mut findings) = ticket_projects(connected, policy).await;
     findings.extend(readability(connected, &places).await);
+    findings.extend(service_desks(&connected.jira, policy, &places).await);
     let mut checked = BTreeSet::new();
     for route in policy.all() {
         let Some(place) = places.iter().find(|place| place.is_for(route)) else { continue };

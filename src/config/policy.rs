@@ -13,8 +13,8 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{
-        Approval, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings, Transitions,
-        is_template,
+        Approval, ApprovalSource, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings,
+        Transitions, is_template,
     },
 };
 
@@ -42,6 +42,7 @@ struct ApprovalPart {
     valid_for: Option<Duration>,
     approvers: Option<Vec<String>>,
     deny: Option<Vec<String>>,
+    source: Option<ApprovalSource>,
 }
 
 /// Reads the three sections from the whole tree.
@@ -95,7 +96,12 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             on_bypass: ticket.on_bypass?,
             use_metadata: ticket.use_metadata.filter(|name| !name.is_empty()),
         },
-        Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
+        Approval {
+            valid_for: approval.valid_for?,
+            approvers: approval.approvers?,
+            deny: approval.deny?,
+            source: approval.source?,
+        },
     ))
 }
 
@@ -135,6 +141,7 @@ impl ApprovalPart {
             valid_for: self.valid_for.or(base.valid_for),
             approvers: self.approvers.or_else(|| base.approvers.clone()),
             deny: self.deny.or_else(|| base.deny.clone()),
+            source: self.source.or(base.source),
         }
     }
 }
@@ -322,8 +329,18 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let approvers = s.optional("approvers", |s, name| s.checked_texts(name, approver));
     let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
+    let source = s.optional("source", |s, name| {
+        let known = ApprovalSource::ALL;
+        let word = s.string(name)?;
+        let found = known.into_iter().find(|known| known.as_str() == word);
+        if found.is_none() {
+            let known = known.map(|known| format!("{:?}", known.as_str()));
+            s.problem(name, format!("must be {}, not {word:?}", known.join(" or ")));
+        }
+        found
+    });
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny }
+    ApprovalPart { valid_for, approvers, deny, source }
 }
 
 /// Checks that `group:` and `role:` have a name after them.

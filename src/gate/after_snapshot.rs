@@ -70,12 +70,14 @@ impl Gate {
                 moves,
                 invalidations,
                 answered,
+                approval,
             } => {
                 let is_home = *project == ticket.project && *issue_type == ticket.issue_type;
                 let shown = if is_home {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let on_our_clock = |entry: &Move| arrived - answered.since(entry.at);
-                    let shown = interpret(status, history, statuses, author, on_our_clock);
+                    let judged = (author, approval.as_ref());
+                    let shown = interpret(status, history, statuses, judged, on_our_clock);
                     given_before(self.with_renames_checked(shown, statuses), ticket)
                 } else {
                     TicketState::Invalid {

@@ -1,6 +1,7 @@
 //! PURE: what a status means together with the history that must explain it.
 
 use super::{
+    approval::DeskRecord,
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     ticket::{Decision, InvalidReason, TicketState},
 };
@@ -22,7 +23,7 @@ pub(super) fn interpret(
     status: &Status,
     (moves, invalidations): (&[Move], &[Invalidation]),
     statuses: &Statuses,
-    author: &Author,
+    (author, approval): (&Author, Option<&DeskRecord>),
     on_our_clock: impl Fn(&Move) -> Millis,
 ) -> TicketState {
     let status = status.clone();
@@ -41,8 +42,11 @@ pub(super) fn interpret(
         (None, Some(workflow)) => (!workflow.contains(&changelog_entry.from)).then_some(NotCounted::Mapped),
         (None, None) => Some(NotCounted::WorkflowUnknown),
     };
-    let decision =
-        Decision { changelog_entry: changelog_entry.clone(), since: on_our_clock(changelog_entry) };
+    let decision = Decision {
+        changelog_entry: changelog_entry.clone(),
+        since: on_our_clock(changelog_entry),
+        approval: approval.cloned(),
+    };
     if meaning == Meaning::Rejected {
         let author = rejection_author(author, why_not_counted);
         return TicketState::Rejected { status, decision, author };

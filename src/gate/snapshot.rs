@@ -1,6 +1,7 @@
 //! PURE: what Jira showed of a ticket.
 
 use super::{
+    approval::DeskRecord,
     history::{Invalidation, Move, orders},
     name::GateId,
 };
@@ -29,6 +30,8 @@ pub enum IssueSnapshot {
         invalidations: Vec<Invalidation>,
         /// When Jira answered, by Jira's clock.
         answered: Millis,
+        /// The approval in Jira Service Management that explains the deciding move, where that decides.
+        approval: Option<DeskRecord>,
     },
     /// Asked for it by its id alone, Jira showed no such issue, and then accepted the bridge's credentials.
     Missing {

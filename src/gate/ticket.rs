@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{history::Move, name::GateId};
+use super::{approval::DeskRecord, history::Move, name::GateId};
 use crate::{
     millis::Millis,
     policy::{Author, Status},
@@ -42,6 +42,20 @@ pub struct Decision {
     pub changelog_entry: Move,
     /// When that was, by the bridge's clock: the time of the answer less the decision's age by Jira's clock.
     pub since: Millis,
+    /// The approval in Jira Service Management that made it, where that decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<DeskRecord>,
+}
+
+impl Decision {
+    /// The names of who decided: of the approvers, where an approval in Jira Service Management decided.
+    #[must_use]
+    pub fn by(&self) -> String {
+        match &self.approval {
+            Some(approval) => approval.to_string(),
+            None => self.changelog_entry.by.name.clone(),
+        }
+    }
 }
 
 /// The state of a ticket when it was last read.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
 use crate::{
-    gate::{Decision, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
+    gate::{Decision, DeskRecord, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
     millis::{self, Millis},
     policy::Route,
     rollout::{AuditEvent, Canary},
@@ -205,17 +205,21 @@ const fn state_word(ticket_state: &TicketState) -> &'static str {
 /// A decision, and the policy that was in force.
 fn decision_json(
     detail: Detail,
-    Decision { changelog_entry: entry, since: _ }: &Decision,
+    Decision { changelog_entry: entry, since: _, approval }: &Decision,
     route: &Route,
     deny: &[String],
 ) -> Detail {
-    let decision = json!({
+    let mut decision = json!({
         "changelog_id": entry.changelog_id,
         "at": Rfc3339(entry.at),
         "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
         "from": entry.from,
         "status": { "id": entry.to.id, "name": entry.to.name },
     });
+    if let Some(DeskRecord { id, at, by, asked }) = approval {
+        let by: Vec<_> = by.iter().map(|one| json!({ "id": one.id, "name": one.name })).collect();
+        decision["approval"] = json!({ "id": id, "at": Rfc3339(*at), "by": by, "asked": asked });
+    }
     let policy = json!({
         "route": route.key,
         "approved": route.ticket.approved,

@@ -47,21 +47,19 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                     tracing::info!(canary = %id, %gate, ticket, status, "the ticket waits for a decision");
                 }
                 TicketState::Approved { decision, .. } => {
-                    let (by, entry) =
-                        (&decision.changelog_entry.by.name, &decision.changelog_entry.changelog_id);
+                    let (by, entry) = (decision.by(), &decision.changelog_entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was approved");
                 }
                 TicketState::Rejected { decision, .. } => {
-                    let (by, entry) =
-                        (&decision.changelog_entry.by.name, &decision.changelog_entry.changelog_id);
+                    let (by, entry) = (decision.by(), &decision.changelog_entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
                 }
                 TicketState::NotAllowed { decision, why, .. } => {
-                    let by = &decision.changelog_entry.by.name;
+                    let by = decision.by();
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count; a comment on the ticket says why, and the gate stays closed");
                 }
                 TicketState::JudgmentPending { decision, why, .. } => {
-                    let by = &decision.changelog_entry.by.name;
+                    let by = decision.by();
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "it is not known yet whether an approval counts; the gate stays closed, and it is tried again");
                 }
                 TicketState::Invalid { reason } => {
@@ -81,18 +79,18 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             }
         }
         AuditEvent::Passed { gate, ticket, decision } => {
-            let by = &decision.changelog_entry.by.name;
+            let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
         // Logged with the answer.
         AuditEvent::AnswerChanged { .. } | AuditEvent::Refused { .. } => {}
         AuditEvent::Expired { gate, ticket, decision } => {
-            let by = &decision.changelog_entry.by.name;
+            let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; a comment on the ticket says how to renew it");
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
-            let by = &decision.changelog_entry.by.name;
+            let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the rollback question is answered with 200");
         }
         AuditEvent::LateMove { gate, ticket } => {

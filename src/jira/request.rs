@@ -19,6 +19,7 @@ pub struct Operation {
 
 /// All operations.
 impl Operation {
+    pub(super) const APPROVALS: Self = Self::new("approvals", "reading a request's approvals");
     pub(super) const CHANGELOG: Self = Self::new("changelog", "reading a ticket's history");
     pub(super) const COMMENT: Self = Self::new("comment", "writing a comment");
     pub(super) const COMMENTS: Self = Self::new("comments", "reading a ticket's comments");
@@ -38,9 +39,12 @@ impl Operation {
     pub(super) const PERMISSIONS: Self = Self::new("permissions", "reading the bridge's permissions");
     pub(super) const PROJECT: Self = Self::new("project", "reading the project");
     pub(super) const PROJECTS: Self = Self::new("projects", "looking for projects");
+    pub(super) const REQUEST_TYPES: Self =
+        Self::new("request_types", "reading the request types of a service desk");
     pub(super) const ROLE: Self = Self::new("role", "reading a project role");
     pub(super) const SEARCH: Self = Self::new("search", "looking for a ticket");
     pub(super) const SERVER_INFO: Self = Self::new("server_info", "reading Jira's server info");
+    pub(super) const SERVICE_DESKS: Self = Self::new("service_desks", "looking for a service desk");
     pub(super) const STATUSES: Self = Self::new("statuses", "reading the project's statuses");
     pub(super) const TRANSITION: Self = Self::new("transition", "moving a ticket");
     pub(super) const TRANSITIONS: Self = Self::new("transitions", "reading where a ticket can be moved");
@@ -101,6 +105,13 @@ impl Request {
         segments.extend(path.iter().map(|segment| (*segment).to_owned()));
         let (query, body, repeat, proof) = (vec![], None, Idempotency::Idempotent, SignInProof::Required);
         Self { operation, method, path: segments, query, body, idempotency: repeat, proof }
+    }
+
+    /// A request to Jira Service Management, which has one version for both kinds of Jira.
+    pub(super) fn desk(operation: Operation, method: Method, path: &[&str]) -> Self {
+        let mut request = Self::new(operation, method, Kind::Cloud, path);
+        request.path.splice(..3, ["rest".to_owned(), "servicedeskapi".to_owned()]);
+        request
     }
 
     /// With one more parameter.

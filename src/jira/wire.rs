@@ -10,6 +10,7 @@ mod existing;
 mod history;
 mod issue;
 mod people;
+mod service_desk;
 mod setup;
 
 mod updates;
@@ -22,6 +23,7 @@ pub(super) use self::{
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},
+    service_desk::{Approval, DeskPage, ServiceDesk, WireRequestType},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,

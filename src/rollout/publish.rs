@@ -105,5 +105,5 @@ fn entry(decision: &Decision) -> String {
 }
 
 fn by(decision: &Decision) -> String {
-    decision.changelog_entry.by.name.clone()
+    decision.by()
 }

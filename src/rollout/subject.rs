@@ -80,8 +80,8 @@ impl EarlierApproval {
     /// The approval of a gate, if it has one.
     pub(super) fn of(gate: &Gate) -> Option<Self> {
         let (ticket, decision) = gate.approval()?;
-        let Move { by, at, .. } = &decision.changelog_entry;
-        Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: by.name.clone(), at: *at })
+        let Move { at, .. } = &decision.changelog_entry;
+        Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: decision.by(), at: *at })
     }
 }
 

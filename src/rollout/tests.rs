@@ -185,6 +185,7 @@ impl World {
 
     fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) -> Vec<Command> {
         let snapshot = IssueSnapshot::Issue {
+            approval: None,
             key: gate.0.clone(),
             project: project.into(),
             issue_type: "10004".into(),

@@ -9,13 +9,17 @@ use super::{
 };
 use crate::{
     gate::Stage,
-    policy::{Approval, PersonEntry, Route},
+    policy::{Approval, ApprovalSource, PersonEntry, Route},
     rollout::Subject,
 };
 
+/// Where a decision is made that is an approval in Jira Service Management.
+const WHERE: &str = "in this request's approval in Jira Service Management. Each person who approves there must be one of those who may. \
+                     Moving this ticket by hand approves nothing.";
+
 /// Who may approve, until when they can decide, and until when an approval can be used.
 pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &People) -> Vec<Block> {
-    let Approval { valid_for, approvers, deny } = &route.approval;
+    let Approval { valid_for, approvers, deny, source } = &route.approval;
     let deny = denied(subject, deny);
     let has_empty_denial = deny.iter().any(|entry| PersonEntry::read(entry).is_empty());
     let approved = any_of(&route.ticket.approved);
@@ -39,6 +43,10 @@ pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &Peopl
         lines.push(labelled("Who may approve", ended(people.mentioned(approvers),
             ". An app, an automation or the bridge's own account counts only if its account is named here.",
         )));
+    }
+    match source {
+        ApprovalSource::Status => {}
+        ApprovalSource::Jsm => lines.push(line("Where to approve", WHERE)),
     }
     if !has_empty_denial && !deny.is_empty() {
         lines.push(labelled("Who may not", ended(people.named(&deny), ".")));

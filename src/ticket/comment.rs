@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     gate::GateName,
-    policy::{Milestone, Route},
+    policy::{ApprovalSource, Milestone, Route},
     rollout::{Analysis, Notice, Rollback},
     text::one_line,
 };
@@ -20,7 +20,12 @@ use crate::{
 #[must_use]
 pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
-    let again = format!("To approve it, an approver must move this ticket out of {approved} and back.");
+    let again = match route.approval.source {
+        ApprovalSource::Status => {
+            format!("To approve it, an approver must move this ticket out of {approved} and back.")
+        }
+        ApprovalSource::Jsm => ASK_AGAIN.to_owned(),
+    };
     let or_delete = "If it cannot be moved out, delete it: after a while the bridge opens another one.";
     let reason = |why: &str| one_line(why, LONGEST_REASON);
     let words = match notice {
@@ -156,6 +161,10 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
 }
+
+/// What to do if an approval in Jira Service Management does not count.
+const ASK_AGAIN: &str = "To have it approved, move this ticket back to the status in which Jira Service Management asks for the \
+                         approval, and answer it there.";
 
 /// Does not say how the rollout ended: another comment does, once.
 fn not_moved(milestone: Milestone, why: &str) -> String {

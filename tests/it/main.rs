@@ -33,6 +33,7 @@ mod stories {
     mod random_histories;
     mod rejection;
     mod rollout_endings;
+    mod service_desk_approvals;
     mod team_isolation;
     mod ticket_links;
     mod told;

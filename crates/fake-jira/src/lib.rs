@@ -38,6 +38,7 @@ mod render;
 mod route;
 mod search;
 mod serve;
+mod service_desk;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -63,4 +63,10 @@ pub enum Operation {
     ProjectRoles,
     /// `GET project/{key}/role/{id}`
     ProjectRole,
+    /// `GET servicedeskapi/request/{id}/approval`
+    Approvals,
+    /// `GET servicedeskapi/servicedesk`
+    ServiceDesks,
+    /// `GET servicedeskapi/servicedesk/{id}/requesttype`
+    RequestTypes,
 }

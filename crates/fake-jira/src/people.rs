@@ -49,6 +49,7 @@ impl FakeJira {
             updated: now,
             histories: Vec::new(),
             hidden: false,
+            approvals: Vec::new(),
             broken: false,
         });
         Ok(key)
@@ -134,6 +135,7 @@ impl FakeJira {
                 updated: now,
                 histories: Vec::new(),
                 hidden: false,
+                approvals: Vec::new(),
                 broken: false,
                 ..issue.clone()
             };

@@ -6,7 +6,7 @@ use super::{
     changelog, comments, directory, edit, issues, links, meta,
     model::Flavour,
     operation::Operation,
-    search,
+    search, service_desk,
     state::State,
     transitions,
 };
@@ -18,6 +18,11 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
         Flavour::DataCenter => "2",
     };
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if let ["rest", "servicedeskapi", rest @ ..] = segments.as_slice() {
+        let (operation, path_params) =
+            desk_operation(method, rest).unwrap_or((Operation::Unknown, Vec::new()));
+        return (operation, path_params.into_iter().map(decode).collect());
+    }
     let ["rest", "api", requested, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
@@ -48,6 +53,16 @@ fn cloud_operation<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Matc
         _ => return None,
     };
     Some((operation, Vec::new()))
+}
+
+/// Jira Service Management has the same paths on Cloud and Data Center.
+fn desk_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
+    Some(match (method, rest) {
+        ("GET", ["request", id, "approval"]) => (Operation::Approvals, vec![id]),
+        ("GET", ["servicedesk"]) => (Operation::ServiceDesks, vec![]),
+        ("GET", ["servicedesk", id, "requesttype"]) => (Operation::RequestTypes, vec![id]),
+        _ => return None,
+    })
 }
 
 fn issue_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
@@ -131,6 +146,9 @@ pub(super) fn run(
         O::GroupPicker => directory::search_groups(state, call),
         O::ProjectRoles => directory::roles(state, call, first),
         O::ProjectRole => directory::role(state, call, first, second),
+        O::Approvals => service_desk::approvals(state, call, first),
+        O::ServiceDesks => service_desk::desks(state, call),
+        O::RequestTypes => service_desk::request_types(state, call, first),
     }
 }
 

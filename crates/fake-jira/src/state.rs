@@ -16,6 +16,7 @@ use super::{
         Person, Setup, Status, Workflow,
     },
     recorded::Recorded,
+    service_desk::{Approval, Desk},
     time::{EpochMillis, TimeSource},
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Project {
     pub(super) team_managed: bool,
     /// Whether the project is archived. Lists of projects omit it.
     pub(super) archived: bool,
+    /// Its service desk, if it has one.
+    pub(super) desk: Option<Desk>,
 }
 
 #[derive(Clone)]
@@ -82,6 +85,8 @@ pub(super) struct Issue {
     pub(super) histories: Vec<History>,
     /// Hidden from the bridge's account, as issue security does.
     pub(super) hidden: bool,
+    /// Oldest first.
+    pub(super) approvals: Vec<Approval>,
     /// Jira answers 500 to every request whose answer would contain this issue.
     pub(super) broken: bool,
 }
@@ -389,5 +394,6 @@ fn project(id: &str, key: &str, name: &str) -> Project {
         revoked: HashSet::new(),
         team_managed: false,
         archived: false,
+        desk: None,
     }
 }

@@ -1,6 +1,7 @@
 //! The example configuration: its defaults, and each of its lines.
 
 use super::*;
+use crate::policy::ApprovalSource;
 
 #[test]
 fn the_example_has_the_documented_defaults() {
@@ -60,6 +61,7 @@ fn the_example_has_the_documented_defaults() {
     );
     assert_eq!(format!("{:?}", ticket.transitions), format!("{:?}", crate::policy::Transitions::default()));
     assert_eq!((approval.valid_for, approval.approvers.len(), approval.deny.len()), (s(72 * 3600), 0, 0));
+    assert_eq!(approval.source, ApprovalSource::Status);
 }
 
 /// The example's keys that are commented out, each with its section; those of a commented-out table together.

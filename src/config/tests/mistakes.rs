@@ -60,6 +60,7 @@ fn every_problem_is_reported_at_once() {
         failed = { too = "Failed" }
         suceeded = "Done"
         [approval]
+        source = "jira"
         valid_for = "3 days"
         approvers = ["group:", "{{ metadata.boss }}"]
         deny = ["{{ metdata.author }}"]
@@ -123,6 +124,7 @@ fn every_problem_is_reported_at_once() {
     approval.approvers[0]: "group:" needs a name after it
     approval.approvers[1]: cannot be a template; only entries of deny can
     approval.deny[0]: the template knows no "metdata"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
+    approval.source: must be "status" or "jsm", not "jira"
     routes[0].match.stage: "confirm-promotio" matches no stage; there are confirm-rollout, confirm-traffic-increase, confirm-promotion, gate
     routes[0].match.namespce: unknown key; did you mean routes[0].match.namespace?
     routes[0].ticket.project: is empty

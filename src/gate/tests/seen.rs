@@ -60,6 +60,7 @@ fn judged_of(to: &str, author: &Author, taken_at: Option<Millis>) -> Gate {
     let (status, at) = (Status { id: to.into(), name: to.into() }, Millis(1_790_000_000_000));
     let entry = Move { changelog_id: "1".into(), by, at, from: "new".into(), to: status.clone() };
     let snapshot = IssueSnapshot::Issue {
+        approval: None,
         key: "OPS-1".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),

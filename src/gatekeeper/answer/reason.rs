@@ -167,7 +167,7 @@ fn invalid_words(reason: &InvalidReason) -> String {
 }
 
 pub(super) fn decision_words(what: &str, decision: &Decision) -> String {
-    format!("{what} by {} at {}", decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at))
+    format!("{what} by {} at {}", decision.by(), clock_time(decision.changelog_entry.at))
 }
 
 #[cfg(test)]
@@ -195,8 +195,10 @@ mod tests {
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
         let entry =
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
-        let ticket_state =
-            TicketState::Approved { status, decision: Decision { changelog_entry: entry, since: Millis(0) } };
+        let ticket_state = TicketState::Approved {
+            status,
+            decision: Decision { changelog_entry: entry, since: Millis(0), approval: None },
+        };
         let ticket = Ticket { id, key, project, issue_type, taken_at: None };
         Gate {
             state: GateState::Watched { ticket, seen: Millis(0), ticket_state },

@@ -19,10 +19,15 @@ pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, Origin)> {
     let listed = messages.map(|messages| messages.iter().all(Value::is_string));
     // Jira may leave it empty if it has the list.
     let by_field = errors.map(|errors| errors.values().all(Value::is_string));
+    // Jira Service Management has another form.
+    let desk = body.get("errorMessage").and_then(Value::as_str);
+    let desk = desk.filter(|_| body.get("i18nErrorMessage").is_some_and(Value::is_object));
+    said.extend(desk.map(str::to_owned));
     let by = match (listed, by_field, body.get("errorMessages"), body.get("errors")) {
         (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => {
             Origin::Jira
         }
+        (None, None, None, None) if desk.is_some() => Origin::Jira,
         _ => Origin::Intermediary,
     };
     if said.is_empty() {
@@ -47,6 +52,11 @@ mod tests {
         assert_eq!(complaint(body.as_bytes()), Some(expected));
         let long = json!({"errorMessages": ["x".repeat(1000)]}).to_string();
         assert_eq!(complaint(long.as_bytes()).unwrap().0.chars().count(), 300);
+        let desk =
+            json!({"errorMessage": "No request.", "i18nErrorMessage": {"i18nKey": "sd.no"}}).to_string();
+        assert_eq!(complaint(desk.as_bytes()), Some(("No request.".into(), Origin::Jira)));
+        let other = json!({"errorMessage": "No."}).to_string();
+        assert_eq!(complaint(other.as_bytes()).unwrap().1, Origin::Intermediary);
         assert_eq!(complaint(br#"{"message":"off"}"#), Some(("off".into(), Origin::Intermediary)));
         assert_eq!(complaint(b"<html>"), None);
     }

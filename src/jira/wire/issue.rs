@@ -150,6 +150,7 @@ impl Issue {
             moves,
             invalidations,
             answered,
+            approval: None,
         })
     }
 }

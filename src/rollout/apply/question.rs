@@ -235,8 +235,7 @@ impl Step {
         }
         if passes_first_by(gate, decision) {
             let (ticket, decision) = (ticket.clone(), decision.clone());
-            let (entry, by) = (&decision.changelog_entry.changelog_id, &decision.changelog_entry.by.name);
-            let (entry, by, at) = (entry.clone(), by.clone(), self.now);
+            let (entry, by, at) = (decision.changelog_entry.changelog_id.clone(), decision.by(), self.now);
             let notice = Notice::Passed { entry, by, at, name: gate.name.clone() };
             notify_once(&mut self.commands, gate, notice);
             if gate.used.is_none() {

@@ -89,6 +89,7 @@ impl One {
     /// A reading that was judged by these denials. `today` are the statuses with the configured names.
     fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
         let mut snapshot = IssueSnapshot::Issue {
+            approval: None,
             key: "OPS-7".into(),
             project: "OPS".into(),
             issue_type: "10004".into(),

@@ -311,6 +311,7 @@ impl Witness {
             let marks = vec![issue.gate.clone()];
             let invalidations = Vec::new();
             IssueSnapshot::Issue {
+                approval: None,
                 key,
                 project,
                 issue_type,

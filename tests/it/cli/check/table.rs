@@ -316,6 +316,18 @@ fn fields() -> Vec<Case> {
             "A first status for tickets that exist already",
             "ticket.use = \"metadata.change\"\nticket.transitions.opened = \"In Review\"",
         ),
+        case("The project of approvals is no service desk", "approval.source = \"jsm\""),
+        case("Approvals that the account may not read", "approval.source = \"jsm\"").with(|jira| {
+            jira.add_service_desk("OPS", &[]);
+            jira.add_issue("OPS", "Change", "To Do", MIA).unwrap();
+            let body = r#"{"errorMessage":"You are not an agent.","i18nErrorMessage":{"i18nKey":"sd.no"}}"#
+                .to_owned();
+            jira.fault(
+                Operation::Approvals,
+                Fault::Status { code: 403, retry_after: None, body },
+                Times::Always,
+            );
+        }),
         case("The screen has no Labels", "").with(|jira| jira.remove_create_field("OPS", "Change", "labels")),
         case("A template is broken", "ticket.summary = \"Approve {{ canary\""),
         case("A template uses an unknown name", "ticket.summary = \"Approve {{ canry }}\""),

@@ -282,6 +282,7 @@ impl Bridge {
         }
         let entry = &self.tickets[ticket];
         let snapshot = IssueSnapshot::Issue {
+            approval: None,
             key: format!("OPS-{gate}"),
             project: "OPS".into(),
             issue_type: "10004".into(),
