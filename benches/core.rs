@@ -117,6 +117,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let entry =
         Move { changelog_id: "101".into(), by, at: NOW, from: "1".into(), to: status("3", "Approved") };
     let snapshot = IssueSnapshot::Issue {
+        approval: None,
         key: "OPS-7".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),

@@ -34,7 +34,6 @@ mod service_desk;
 mod settings;
 mod setup;
 mod span;
-mod suggest;
 mod throttle;
 mod time;
 mod transport;
@@ -61,11 +60,9 @@ pub use self::{
     reading::{ChangelogPage, PageBefore, Reading, add_missing},
     request::{MAX_PER_REQUEST, Operation},
     send::{fenced, one_at_a_time, urgently},
-    service_desk::RequestType,
     settings::{Kind, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
     span::EntrySpan,
-    suggest::did_you_mean,
     updates::{LinkOutcome, TicketPresence, TransitionOutcome, is_status},
 };
 

@@ -21,13 +21,14 @@ mod taken;
 mod team;
 mod technical;
 mod versions;
+mod words;
 mod writer;
 
 use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use self::writer::Writer;
+use self::{approvers::Obstacle, writer::Writer};
 use crate::{policy::Route, rollout::Subject};
 
 pub use self::{
@@ -100,8 +101,10 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
 /// What each ticket says: what changes, what each move does, who decides, what is known so far.
 fn sections(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Vec<Block> {
     let mut sections = change::change_section(subject);
-    sections.extend(decision::decision_section(subject, &route.ticket));
-    sections.extend(approvers::approvers_section(subject, route, around.people));
+    let deny = denied(subject, &route.approval.deny);
+    let obstacle = Obstacle::of(subject, &deny);
+    sections.extend(decision::decision_section(subject, &route.ticket, obstacle));
+    sections.extend(approvers::approvers_section(subject, route, &deny, around.people));
     sections.extend(evidence::evidence_section(subject, around.status_page, around.browse));
     sections.extend(technical::technical_section(subject));
     sections.push(Block::External(team::everything(subject)));

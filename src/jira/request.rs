@@ -39,8 +39,6 @@ impl Operation {
     pub(super) const PERMISSIONS: Self = Self::new("permissions", "reading the bridge's permissions");
     pub(super) const PROJECT: Self = Self::new("project", "reading the project");
     pub(super) const PROJECTS: Self = Self::new("projects", "looking for projects");
-    pub(super) const REQUEST_TYPES: Self =
-        Self::new("request_types", "reading the request types of a service desk");
     pub(super) const ROLE: Self = Self::new("role", "reading a project role");
     pub(super) const SEARCH: Self = Self::new("search", "looking for a ticket");
     pub(super) const SERVER_INFO: Self = Self::new("server_info", "reading Jira's server info");

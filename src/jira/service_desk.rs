@@ -1,4 +1,4 @@
-//! Jira Service Management: approvals of requests, service desks and their request types.
+//! Jira Service Management: the approvals of requests, and service desks.
 
 use std::sync::Arc;
 
@@ -19,19 +19,6 @@ use crate::{gate::DeskApproval, policy::Person};
 const PER_PAGE: usize = 50;
 /// More pages than this are no list that the bridge needs.
 const MOST_PAGES: usize = 40;
-
-/// A type of the requests of a service desk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestType {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The id of the issue type of its requests.
-    pub issue_type: Option<String>,
-    /// Whether the bridge's account may open such requests, if Jira says so.
-    pub can_create: Option<bool>,
-}
 
 impl Jira {
     /// The approvals of a request, each person still without the type of the account: see [`Jira::approver`].
@@ -76,17 +63,6 @@ impl Jira {
         Ok(own.map(|(_, desk)| desk.id))
     }
 
-    /// The request types of a service desk.
-    ///
-    /// # Errors
-    /// Any.
-    pub async fn request_types(&self, desk: &str) -> Result<Vec<RequestType>, Error> {
-        self.kind().await?;
-        let path = ["servicedesk", desk, "requesttype"];
-        let types = self.pages::<wire::WireRequestType>(Operation::REQUEST_TYPES, &path).await?;
-        Ok(types.into_iter().map(|(_, one)| one.read()).collect())
-    }
-
     /// All entries of a list.
     async fn pages<T: DeserializeOwned>(
         &self,
@@ -94,7 +70,9 @@ impl Jira {
         path: &[&str],
     ) -> Result<Vec<(Arc<Answer>, T)>, Error> {
         let mut all = vec![];
-        for _ in 0..MOST_PAGES {
+        let mut page_number = 0;
+        loop {
+            page_number += 1;
             let request = Request::desk(operation, Method::GET, path)
                 .query("start", all.len().to_string())
                 .query("limit", PER_PAGE.to_string());
@@ -111,16 +89,9 @@ impl Jira {
             if is_last {
                 return Ok(all);
             }
-            if is_empty {
-                return Err(answer.unreadable("an empty page before the last"));
+            if is_empty || page_number == MOST_PAGES {
+                return Err(answer.unreadable("a list that does not end"));
             }
         }
-        Err(Error::Refused {
-            host: self.sender.host.clone(),
-            operation,
-            status: 413,
-            messages: "the list has too many pages".into(),
-            by: super::error::Origin::Jira,
-        })
     }
 }

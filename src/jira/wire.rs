@@ -18,12 +18,12 @@ mod updates;
 pub(super) use self::{
     basics::User,
     changelog_part::{ChangelogPart, span},
-    complaint::complaint,
+    complaint::{Complaint, complaint},
     existing::ExistingIssue,
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},
-    service_desk::{Approval, DeskPage, ServiceDesk, WireRequestType},
+    service_desk::{Approval, DeskPage, ServiceDesk},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,

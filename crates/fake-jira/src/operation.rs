@@ -67,6 +67,4 @@ pub enum Operation {
     Approvals,
     /// `GET servicedeskapi/servicedesk`
     ServiceDesks,
-    /// `GET servicedeskapi/servicedesk/{id}/requesttype`
-    RequestTypes,
 }

@@ -60,7 +60,6 @@ fn desk_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
     Some(match (method, rest) {
         ("GET", ["request", id, "approval"]) => (Operation::Approvals, vec![id]),
         ("GET", ["servicedesk"]) => (Operation::ServiceDesks, vec![]),
-        ("GET", ["servicedesk", id, "requesttype"]) => (Operation::RequestTypes, vec![id]),
         _ => return None,
     })
 }
@@ -148,7 +147,6 @@ pub(super) fn run(
         O::ProjectRole => directory::role(state, call, first, second),
         O::Approvals => service_desk::approvals(state, call, first),
         O::ServiceDesks => service_desk::desks(state, call),
-        O::RequestTypes => service_desk::request_types(state, call, first),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Jira Service Management: service desks, request types, and the approvals of requests.
+//! Jira Service Management: service desks, and the approvals of requests.
 //!
 //! An approval is asked for when a request comes to a status with an approval step. The answer that decides it moves the
 //! request on, as the account that answered.
@@ -50,8 +50,6 @@ pub(super) struct Approval {
 #[derive(Clone)]
 pub(super) struct Desk {
     id: u64,
-    /// The ids and names of its request types, with the id of the issue type of each.
-    types: Vec<(String, String, String)>,
 }
 
 /// An error of Jira Service Management, which has a form of its own.
@@ -130,24 +128,6 @@ pub(super) fn desks(state: &State, call: &Call) -> HandlerResult {
     page(state, call, &values)
 }
 
-/// `GET servicedesk/{id}/requesttype`
-pub(super) fn request_types(state: &State, call: &Call, id: &str) -> HandlerResult {
-    if call.account.is_none() {
-        return Err(auth::unauthorized());
-    }
-    let desk = state.projects.iter().filter_map(|project| project.desk.as_ref());
-    let desk = desk.into_iter().find(|desk| desk.id.to_string() == id);
-    let desk = desk.ok_or_else(|| error(404, "The service desk does not exist."))?;
-    let one = |(type_id, name, issue_type): &(String, String, String)| {
-        json!({
-            "id": type_id, "name": name, "description": "", "helpText": "", "issueTypeId": issue_type,
-            "serviceDeskId": id, "groupIds": [],
-        })
-    };
-    let values: Vec<Value> = desk.types.iter().map(one).collect();
-    page(state, call, &values)
-}
-
 /// A page of a list, as Jira Service Management gives it.
 fn page(state: &State, call: &Call, all: &[Value]) -> HandlerResult {
     let (start, limit) = (call.number("start", 0)?, call.number("limit", 50)?.min(state.page_size).min(50));
@@ -164,18 +144,13 @@ fn page(state: &State, call: &Call, all: &[Value]) -> HandlerResult {
 }
 
 impl FakeJira {
-    /// Makes a project that of a service desk, with these request types: each a name, and the name of its issue type.
-    pub fn add_service_desk(&self, project: &str, types: &[(&str, &str)]) {
+    /// Makes a project that of a service desk.
+    pub fn add_service_desk(&self, project: &str) {
         let mut state = self.lock();
         let id = state.new_id();
-        let first = state.new_id();
-        let Some(project) = state.projects.iter_mut().find(|it| it.key == project) else { return };
-        let of_type = |(nth, (name, issue_type)): (usize, &(&str, &str))| {
-            let kind = project.types.iter().find(|it| it.name == *issue_type)?;
-            Some((format!("{first}{nth}"), (*name).to_owned(), kind.id.clone()))
-        };
-        let types = types.iter().enumerate().filter_map(of_type).collect();
-        project.desk = Some(Desk { id, types });
+        if let Some(project) = state.projects.iter_mut().find(|it| it.key == project) {
+            project.desk = Some(Desk { id });
+        }
     }
 
     /// The request asks these accounts for approval, as if it had come to a status with an approval step; `needed` of them

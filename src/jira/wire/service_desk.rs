@@ -1,4 +1,4 @@
-//! PURE: what Jira Service Management answers about requests, service desks and request types.
+//! PURE: what Jira Service Management answers about requests and service desks.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::basics::{User, id};
 use crate::{
     gate::{DeskApproval, DeskDecision},
-    jira::{account::Account, service_desk::RequestType},
+    jira::account::Account,
     millis::Millis,
     policy::Person,
     text,
@@ -95,28 +95,6 @@ pub(in crate::jira) struct ServiceDesk {
     #[serde(deserialize_with = "id")]
     pub(in crate::jira) id: String,
     pub(in crate::jira) project_key: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::jira) struct WireRequestType {
-    #[serde(deserialize_with = "id")]
-    id: String,
-    #[serde(default)]
-    name: String,
-    issue_type_id: Option<Value>,
-    can_create_request: Option<bool>,
-}
-
-impl WireRequestType {
-    pub(in crate::jira) fn read(self) -> RequestType {
-        RequestType {
-            id: self.id,
-            name: text::single_line(&self.name),
-            issue_type: self.issue_type_id.as_ref().and_then(super::basics::id_of),
-            can_create: self.can_create_request,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -169,6 +169,7 @@ impl Step {
             gate: asked.new_id.clone(),
             subject,
             sent_to: Vec::new(),
+            shows: None,
             takes: None,
         });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });

@@ -13,7 +13,7 @@ use crate::{
     gate::{GateId, Home, IssueSnapshot, NamedIssue, Ticket, Unusable, Wanted, issue_key},
     jira::{self, Origin, Retry, Workflow},
     lock::lock,
-    policy::{Route, Statuses},
+    policy::{Approval, Route, Statuses, is_template},
     rollout::{Command, Subject, Taking},
     store::OutboxRow,
     ticket::{self, Surroundings},
@@ -159,8 +159,10 @@ impl Take<'_> {
     }
 
     async fn words(&self, from: &str, route: &Route) -> ticket::Doc {
-        let deny = ticket::denied(self.subject, &route.approval.deny);
-        let people = self.lookups.named(&[&route.approval.approvers, &deny]).await;
+        // As for a new ticket: what a template makes of metadata costs no request.
+        let Approval { approvers, deny, .. } = &route.approval;
+        let deny: Vec<String> = deny.iter().filter(|entry| !is_template(entry)).cloned().collect();
+        let people = self.lookups.named(&[approvers, &deny]).await;
         let links = self.context.gatekeeper.links();
         let status_page = links.status_page.as_deref();
         let around = Surroundings { status_page, browse: &*links.browse, people: &people };
@@ -262,7 +264,7 @@ impl Take<'_> {
         let asked = context.store().asked_at(&row.canary, self.gate);
         let is_asked = asked.is_none_or(|at| now.since(at) < context.config().jira.trust_for);
         let wait = if is_asked { LOOK_AGAIN } else { LOOK_AGAIN_LATER };
-        CommandResult::Later { at: now + wait, why }
+        CommandResult::Retry { at: now + wait, why }
     }
 }
 

@@ -9,13 +9,14 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 60] = [
+const SOURCES: [&str; 63] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
     "cli/gates/unguarded.rs",
     "flagger.rs",
     "gate/after_snapshot.rs",
+    "gate/approval.rs",
     "gate/existing.rs",
     "gate/interpret.rs",
     "gatekeeper/answer.rs",
@@ -60,11 +61,13 @@ const SOURCES: [&str; 60] = [
     "ticket/comment.rs",
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
-    "ticket/comment/words.rs",
+    "ticket/words.rs",
     "ticket/event_note.rs",
     "ticket/taken.rs",
+    "worker/desk.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
+    "worker/outbox/settle.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",

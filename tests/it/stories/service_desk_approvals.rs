@@ -21,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Bridges whose project is a service desk.
 async fn desks(settings: &str) -> Vec<World> {
     let worlds = World::both(&format!("{JSM}\n{settings}")).await;
-    worlds.iter().for_each(|world| world.jira.add_service_desk("OPS", &[("Deployment", "Change")]));
+    worlds.iter().for_each(|world| world.jira.add_service_desk("OPS"));
     worlds
 }
 

@@ -318,7 +318,7 @@ fn fields() -> Vec<Case> {
         ),
         case("The project of approvals is no service desk", "approval.source = \"jsm\""),
         case("Approvals that the account may not read", "approval.source = \"jsm\"").with(|jira| {
-            jira.add_service_desk("OPS", &[]);
+            jira.add_service_desk("OPS");
             jira.add_issue("OPS", "Change", "To Do", MIA).unwrap();
             let body = r#"{"errorMessage":"You are not an agent.","i18nErrorMessage":{"i18nKey":"sd.no"}}"#
                 .to_owned();
