@@ -9,6 +9,7 @@ mod accounts;
 mod adf;
 mod administer;
 mod answer;
+mod approval;
 mod auth;
 mod body;
 mod call;

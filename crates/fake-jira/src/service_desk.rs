@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Answer, HandlerResult},
+    approval::{Approval, Decision, Desk},
     auth,
     call::Call,
     fake::FakeJira,
@@ -15,42 +16,6 @@ use super::{
     state::{Issue, State},
     time::{self, EpochMillis},
 };
-
-/// What an approver answered, or an approval came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    Approved,
-    Declined,
-    Pending,
-}
-
-impl Decision {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approved => "approved",
-            Self::Declined => "declined",
-            Self::Pending => "pending",
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct Approval {
-    id: u64,
-    created: EpochMillis,
-    completed: Option<EpochMillis>,
-    /// Account ids.
-    approvers: Vec<(String, Decision)>,
-    /// How many have to approve.
-    needed: usize,
-    decision: Decision,
-}
-
-/// The service desk of a project.
-#[derive(Clone)]
-pub(super) struct Desk {
-    id: u64,
-}
 
 /// An error of Jira Service Management, which has a form of its own.
 fn error(status: u16, message: &str) -> Answer {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{
+    approval::{Approval, Desk},
     delivery::{Delivery, PendingDelivery, Webhook},
     fault::PlannedFault,
     model::{
@@ -16,7 +17,6 @@ use super::{
         Person, Setup, Status, Workflow,
     },
     recorded::Recorded,
-    service_desk::{Approval, Desk},
     time::{EpochMillis, TimeSource},
 };
 

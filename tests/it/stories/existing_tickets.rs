@@ -90,9 +90,10 @@ async fn a_named_ticket_decides() {
         assert!(issue.labels.iter().any(|label| label == "flagger-gate"), "{:?}", issue.labels);
         assert!(issue.labels.iter().any(|label| label == "flagger-canary-cart"), "{:?}", issue.labels);
         assert!(issue.properties["flagger-jira-bridge"]["gate"].is_string());
-        for words in
-            ["This ticket now also decides about a rollout: Promote cart new, of shop/cart", "Who decides"]
-        {
+        for words in [
+            "This ticket now also decides about a rollout: Promote cart revision new, of shop/cart",
+            "Who decides",
+        ] {
             assert_eq!(world.times_said(&key, words), 1, "{words}: {:?}", world.said_on(&key));
         }
         assert_eq!(issue.status, "To Do", "the bridge does not move it");
@@ -112,7 +113,7 @@ async fn a_named_ticket_decides() {
 async fn a_question_that_names_no_ticket_gets_a_new_one() {
     for world in World::both(USE).await {
         let key = world.promotion_approved().await;
-        assert_eq!(world.jira.issue(&key).unwrap().summary, "Promote cart new (default/shop) #1");
+        assert_eq!(world.jira.issue(&key).unwrap().summary, "Promote cart revision new (default/shop) #1");
         for empty in ["", " "] {
             assert_eq!(world.names(empty).await.status, 200, "the gate keeps its ticket");
         }

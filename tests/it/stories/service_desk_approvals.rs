@@ -41,13 +41,13 @@ impl World {
         self.advance(MINUTE);
     }
 
-    async fn answers(&self, key: &str, who: &str, approves: bool) {
+    async fn approver_answers(&self, key: &str, who: &str, approves: bool) {
         let to = if approves { "Approved" } else { "Rejected" };
         self.jira.answers_approval(key, who, approves, to).unwrap();
-        self.reads().await;
+        self.reads_later().await;
     }
 
-    async fn reads(&self) {
+    async fn reads_later(&self) {
         self.advance(SECONDS_20);
         self.run_worker().await;
     }
@@ -58,9 +58,9 @@ impl World {
 async fn the_approval_decides() {
     for world in desks("").await {
         let key = world.asks_people(&[MIA, BOB, AUTOMATION], 2).await;
-        world.answers(&key, MIA, true).await;
+        world.approver_answers(&key, MIA, true).await;
         world.promotion_is_closed("waiting for a decision").await;
-        world.answers(&key, BOB, true).await;
+        world.approver_answers(&key, BOB, true).await;
         let open = world.promotes().await;
         let who = "approved by Mia Change and Bob Builder (2 of 3 approvers)";
         assert!(open.status == 200 && open.body.contains(who), "{}", open.body);
@@ -80,8 +80,8 @@ async fn the_approval_decides() {
 async fn a_declined_approval_rejects() {
     for world in desks("").await {
         let key = world.asks_people(&[MIA, BOB], 2).await;
-        world.answers(&key, MIA, true).await;
-        world.answers(&key, BOB, false).await;
+        world.approver_answers(&key, MIA, true).await;
+        world.approver_answers(&key, BOB, false).await;
         world.promotion_is_closed("rejected by Bob Builder (1 of 2 approvers)").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
         world.finish().await;
@@ -94,26 +94,26 @@ async fn a_move_by_hand_approves_nothing() {
     for world in desks("").await {
         let key = world.promotion_waits().await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.reads().await;
+        world.reads_later().await;
         world.promotion_is_closed("Jira Service Management shows no approval on it").await;
         world.asks_again(&key, &[MIA], 1);
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.reads().await;
+        world.reads_later().await;
         world.promotion_is_closed("is still pending (0 of 1 approved)").await;
         // Answered in time, and then moved on and back by hand.
         world.asks_again(&key, &[MIA], 1);
-        world.answers(&key, MIA, true).await;
+        world.approver_answers(&key, MIA, true).await;
         world.promotion_is_open().await;
         world.advance(MINUTE);
         world.jira.move_issue(&key, "To Do", BOB).unwrap();
         world.advance(MINUTE);
         world.jira.move_issue(&key, "Approved", BOB).unwrap();
-        world.reads().await;
+        world.reads_later().await;
         world.promotion_is_closed("did not move it there").await;
         // Asked and answered again, it counts again.
         world.asks_again(&key, &[BOB], 1);
         world.promotion_is_closed("").await;
-        world.answers(&key, BOB, true).await;
+        world.approver_answers(&key, BOB, true).await;
         world.promotion_is_open().await;
         world.finish().await;
     }
@@ -135,8 +135,8 @@ async fn who_approved_must_be_one_who_may() {
             }
             world.jira.add_to_role("OPS", "Builders", &[BOB], &[]);
             let key = world.asks_people(&[MIA, who], 2).await;
-            world.answers(&key, MIA, true).await;
-            world.answers(&key, who, true).await;
+            world.approver_answers(&key, MIA, true).await;
+            world.approver_answers(&key, who, true).await;
             let closed = world.promotes().await;
             assert!(closed.status == 403 && closed.body.contains("does not count"), "{}", closed.body);
             assert!(closed.body.contains(why) || why.starts_with("which"), "{why}: {}", closed.body);
@@ -148,7 +148,7 @@ async fn who_approved_must_be_one_who_may() {
                 "{last}"
             );
             world.asks_again(&key, &[MIA], 1);
-            world.answers(&key, MIA, true).await;
+            world.approver_answers(&key, MIA, true).await;
             world.promotion_is_open().await;
             world.finish().await;
         }
@@ -163,11 +163,11 @@ async fn approvals_that_cannot_be_read() {
         let body = r#"{"errorMessage":"You are not an agent.","i18nErrorMessage":{"i18nKey":"sd.no","parameters":[]}}"#;
         let fault = Fault::Status { code: 403, retry_after: None, body: body.to_owned() };
         world.jira.fault(Operation::Approvals, fault, Times::Always);
-        world.answers(&key, MIA, true).await;
+        world.approver_answers(&key, MIA, true).await;
         world.promotion_is_closed("its approvals in Jira Service Management cannot be read").await;
         assert_eq!(world.gates().await[0]["state"], "stuck");
         world.jira.clear_faults();
-        world.reads().await;
+        world.reads_later().await;
         world.promotion_is_open().await;
         world.finish().await;
     }
@@ -181,9 +181,9 @@ async fn what_it_costs() {
     };
     for world in desks("").await {
         let key = world.asks_people(&[MIA], 1).await;
-        world.reads().await;
+        world.reads_later().await;
         assert_eq!(count(&world), 0);
-        world.answers(&key, MIA, true).await;
+        world.approver_answers(&key, MIA, true).await;
         assert!(count(&world) <= 2, "{}", count(&world));
         world.promotion_is_open().await;
         world.finish().await;
