@@ -111,13 +111,13 @@ fn every_problem_is_reported_at_once() {
     ticket.labels[1]: is empty; leave it out
     ticket.labels[2]: "flagger-ended" marks tickets of ended rollouts, which open no gate
     ticket.assignee: must be an account id, an e-mail or a user name, not "group:cab"
-    ticket.use: must be "metadata." and the name under which hooks send the key of a ticket, not "change"
     ticket.fields.customfield_1[0].value: the template knows no filter "shout"
     ticket.fields.summary: is set by the bridge; it has its own key in [ticket]
     ticket.transitions.opened: expected a status, such as "Authorize", or { to = "STATUS", fields = { … } }, got a number
     ticket.transitions.failed.to: is missing
     ticket.transitions.failed.too: unknown key
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
+    ticket.use: must be "metadata." and the name under which hooks send the key of a ticket, not "change"
     ticket.project: is missing; give the key of the project in which tickets are opened
     ticket.statuses: "done" is both approved and rejected; remove it from one of the two
     approval.valid_for: "3 days" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
