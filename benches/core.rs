@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
+    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, StepAuthors, TargetProof, Ticket, Validity},
     http::credentials::is_signed,
     millis::Millis,
     policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
@@ -134,6 +134,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         snapshot: &snapshot,
         statuses: &statuses,
         author: &author,
+        authors: &StepAuthors::default(),
         denials: &denials,
         arrived: NOW,
     };

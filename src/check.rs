@@ -17,6 +17,7 @@ mod routes;
 mod screen;
 mod settings;
 mod statuses;
+mod steps;
 mod templates;
 #[cfg(test)]
 mod tests;

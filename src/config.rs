@@ -10,6 +10,7 @@ mod problems;
 mod read;
 mod sections;
 mod settings;
+mod steps;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod name;
 mod pace;
 mod snapshot;
 mod state;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -21,6 +22,7 @@ pub use self::{
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState, LastAnswer, ShownRules, Used},
+    steps::{ApprovalStep, StepAuthors, StepState, steps_made, steps_need_history_since},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{TargetProof, Validity, Verdict},
 };

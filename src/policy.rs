@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 mod judge;
 mod statuses;
+mod steps;
 mod template;
 
 pub use self::{
@@ -16,6 +17,7 @@ pub use self::{
         too_many_denials,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
+    steps::StepProblem,
     template::is_template,
 };
 
@@ -190,10 +192,13 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// Who may never approve; templates.
     pub deny: Vec<String>,
+    /// Names or ids of the statuses that an approval leads through, in this order and each by another person; empty if it
+    /// has only one step.
+    pub steps: Vec<String>,
 }
 
-/// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
-/// change of those changes it. The settings cannot be derived from it.
+/// Identifies the settings that approvals are judged by: who may approve, who may not, which statuses decide, and
+/// the steps. Any change of those changes it. The settings cannot be derived from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub u64);
 
@@ -205,6 +210,13 @@ impl Fingerprint {
             for entry in list {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
+            }
+        }
+        if !approval.steps.is_empty() {
+            hash.update("steps");
+            for step in &approval.steps {
+                hash.update((step.len() as u64).to_be_bytes());
+                hash.update(step);
             }
         }
         let bytes = hash.finalize();

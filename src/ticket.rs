@@ -16,6 +16,7 @@ mod links;
 mod people;
 mod sections;
 mod spans;
+mod steps;
 mod summary;
 mod team;
 mod technical;

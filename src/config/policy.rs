@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     read::{Section, Wanted},
+    steps::report_steps,
     template,
 };
 use crate::{
@@ -40,6 +41,7 @@ struct ApprovalPart {
     valid_for: Option<Duration>,
     approvers: Option<Vec<String>>,
     deny: Option<Vec<String>>,
+    steps: Option<Vec<String>>,
 }
 
 /// Reads the three sections from the whole tree.
@@ -54,6 +56,7 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
     });
     let approval = root.section("approval").map(|s| approval_part(&s));
     let (ticket, approval) = (ticket.unwrap_or_default(), approval.unwrap_or_default());
+    report_misfits(root, &ticket, &approval);
     let mut routes = Vec::new();
     for s in root.sections("routes") {
         let gates = s.section("match").and_then(|s| gates(&s));
@@ -69,8 +72,13 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
         });
         let own = s.optional("approval", |s, name| s.section(name).map(|s| approval_part(&s)));
         s.report_unknown_keys();
+        let is_own = part.is_some() || own.is_some();
         let part = part.unwrap_or_else(|| ticket.clone());
-        let route = route(s.at(), part, own.unwrap_or_default().or(&approval));
+        let approval = own.unwrap_or_default().or(&approval);
+        if is_own {
+            report_misfits(&s, &part, &approval);
+        }
+        let route = route(s.at(), part, approval);
         routes.extend(gates.zip(route));
     }
     Some(Policy { base: route("ticket", ticket, approval)?, routes })
@@ -92,7 +100,13 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
         },
-        Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
+        Approval {
+            valid_for: approval.valid_for?,
+            approvers: approval.approvers?,
+            deny: approval.deny?,
+            // One step alone is an approval as without steps.
+            steps: approval.steps.filter(|steps| steps.len() > 1).unwrap_or_default(),
+        },
     ))
 }
 
@@ -131,6 +145,7 @@ impl ApprovalPart {
             valid_for: self.valid_for.or(base.valid_for),
             approvers: self.approvers.or_else(|| base.approvers.clone()),
             deny: self.deny.or_else(|| base.deny.clone()),
+            steps: self.steps.or_else(|| base.steps.clone()),
         }
     }
 }
@@ -210,6 +225,14 @@ fn assignee(s: &Section<'_>, name: &str) -> Option<String> {
 fn template_at(s: &Section<'_>, name: &str, source: &str) {
     if let Err(what) = template::check(source) {
         s.problem(name, what);
+    }
+}
+
+/// Reports keys of `[approval]` that do not fit those of `[ticket]`. `s` holds both sections.
+fn report_misfits(s: &Section<'_>, ticket: &TicketPart, approval: &ApprovalPart) {
+    if let (Some(steps), Some(approved)) = (&approval.steps, &ticket.approved) {
+        let rejected = ticket.rejected.as_deref().unwrap_or_default();
+        report_steps(s, "approval.steps", steps, approved, rejected);
     }
 }
 
@@ -299,8 +322,9 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let approvers = s.optional("approvers", |s, name| s.checked_texts(name, approver));
     let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
+    let steps = s.optional("steps", Section::texts);
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny }
+    ApprovalPart { valid_for, approvers, deny, steps }
 }
 
 /// Checks that `group:` and `role:` have a name after them.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     name::{GateId, GateName},
     pace::Pace,
+    steps::ApprovalStep,
     ticket::{Decision, InvalidReason, Ticket, TicketState},
 };
 use crate::{
@@ -116,6 +117,9 @@ pub struct Gate {
     /// version opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<ShownRules>,
+    /// The steps of its approval, as its ticket last showed them; none if an approval has only one step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<ApprovalStep>,
 }
 
 impl Gate {
@@ -138,6 +142,7 @@ impl Gate {
             shows: None,
             weight: None,
             rules: None,
+            steps: Vec::new(),
         }
     }
 
@@ -155,7 +160,7 @@ impl Gate {
         let approved = then.approved.intersection(&today.approved).cloned().collect();
         let ambiguous = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved, rejected, ambiguous, names: today.names, workflow: today.workflow }
+        Statuses { approved, rejected, ambiguous, ..today }
     }
 
     /// Marks the decision to be judged again. Returns whether that changed anything.

@@ -1,6 +1,7 @@
 //! The text of an answer, and the same as an object.
 
 mod reason;
+mod steps;
 
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ impl AnswerLinks {
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
+            steps: gate.map(steps::views).unwrap_or_default(),
+            next_step: gate.and_then(steps::next).map(|(_, step)| step.status.name.clone()),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
@@ -219,6 +222,8 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         asked_at: None,
         last_asked_at: None,
         rollout: rollout.map(rollout_view),
+        steps: Vec::new(),
+        next_step: None,
     }
 }
 

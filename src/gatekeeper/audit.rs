@@ -1,5 +1,7 @@
 //! The entries of the audit record: everything that decided something, with its evidence.
 
+mod steps;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
@@ -45,7 +47,8 @@ pub(super) fn entry<'a>(
         AuditEvent::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
         AuditEvent::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
         AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
-            (SEEN, ticket_seen(on(gate, ticket), ticket_state, route(gate), &deny(gate)))
+            let seen = ticket_seen(on(gate, ticket), ticket_state, route(gate), &deny(gate));
+            (SEEN, steps::with_steps(seen, is.gate(gate)))
         }
         AuditEvent::Passed { gate, ticket, decision } => {
             (PASSED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
@@ -200,18 +203,18 @@ const fn state_word(ticket_state: &TicketState) -> &'static str {
 /// A decision, and the policy that was in force.
 fn decision_json(
     detail: Detail,
-    Decision { changelog_entry: entry, since: _ }: &Decision,
+    Decision { changelog_entry: entry, since: _, steps }: &Decision,
     route: &Route,
     deny: &[String],
 ) -> Detail {
-    let decision = json!({
+    let mut decision = json!({
         "changelog_id": entry.changelog_id,
         "at": Rfc3339(entry.at),
         "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
         "from": entry.from,
         "status": { "id": entry.to.id, "name": entry.to.name },
     });
-    let policy = json!({
+    let mut policy = json!({
         "route": route.key,
         "approved": route.ticket.approved,
         "rejected": route.ticket.rejected,
@@ -219,6 +222,12 @@ fn decision_json(
         "deny": deny,
         "valid_for_ms": millis::as_millis_i64(route.approval.valid_for),
     });
+    if !steps.is_empty() {
+        decision["steps"] = steps.iter().map(steps::move_json).collect();
+    }
+    if !route.approval.steps.is_empty() {
+        policy["steps"] = json!(route.approval.steps);
+    }
     with(with(detail, "decision", decision), "policy", policy)
 }
 

@@ -319,6 +319,22 @@ pub enum Notice {
         /// The newer revision.
         revision: Revision,
     },
+    /// A step of its approval was made.
+    Step {
+        /// The changelog entry of the move.
+        entry: String,
+        /// Which step, from 1, and of how many.
+        of: (usize, usize),
+        /// The name of its status.
+        status: String,
+        /// The name of the person who made it: external text.
+        by: String,
+        /// The name of the next step's status.
+        next: String,
+        /// Why it does not count, if it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// The bridge could not move it.
     NotMoved {
         /// When it was to be moved.
@@ -359,6 +375,8 @@ impl Notice {
             Self::OtherRevision { .. } => "other-revision".into(),
             Self::OtherLabel { .. } => "other-label".into(),
             Self::Unasked { .. } => "unasked".into(),
+            Self::Step { entry, why: None, .. } => format!("step-{entry}"),
+            Self::Step { entry, why: Some(_), .. } => format!("step-not-counted-{entry}"),
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }
     }

@@ -12,7 +12,7 @@ use super::{
     promotion::Promotion,
 };
 use crate::{
-    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, Ticket, Validity},
+    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, StepAuthors, Ticket, Validity},
     millis::Millis,
     policy::{Author, OnBypass, Statuses},
 };
@@ -153,6 +153,8 @@ pub enum Event<'a> {
         statuses: &'a Statuses,
         /// Whether the deciding move counts; ignored if no move decided.
         author: &'a Author,
+        /// Whether the moves count that made the steps before it; empty if an approval has only one step.
+        authors: &'a StepAuthors,
         /// The denials that this was judged by.
         denials: &'a Denials,
         /// When Jira answered, by the bridge's clock; the event's own time is when Jira was asked.

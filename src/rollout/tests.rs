@@ -8,8 +8,8 @@ use std::{
 use super::*;
 use crate::{
     gate::{
-        Gate, GateId, GateName, GateState, InvalidReason, IssueSnapshot, Move, Pace, Stage, TargetProof,
-        Ticket, TicketState, Validity, Verdict,
+        Gate, GateId, GateName, GateState, InvalidReason, IssueSnapshot, Move, Pace, Stage, StepAuthors,
+        TargetProof, Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
@@ -194,6 +194,7 @@ impl World {
             snapshot: &snapshot,
             statuses: &statuses(),
             author: &Author::Accepted,
+            authors: &StepAuthors::default(),
             denials: &Denials::default(),
             arrived,
         })

@@ -5,6 +5,7 @@ use super::{
     people::People,
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
+    steps::steps_line,
     writer::denied,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 
 /// Who may approve, until when they can decide, and until when an approval can be used.
 pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &People) -> Vec<Block> {
-    let Approval { valid_for, approvers, deny } = &route.approval;
+    let Approval { valid_for, approvers, deny, steps } = &route.approval;
     let deny = denied(subject, deny);
     let has_empty_denial = deny.iter().any(|entry| PersonEntry::read(entry).is_empty());
     let approved = any_of(&route.ticket.approved);
@@ -39,6 +40,9 @@ pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &Peopl
         lines.push(labelled("Who may approve", ended(people.mentioned(approvers),
             ". An app, an automation or the bridge's own account counts only if its account is named here.",
         )));
+    }
+    if !has_empty_denial {
+        lines.extend(steps_line(steps));
     }
     if !has_empty_denial && !deny.is_empty() {
         lines.push(labelled("Who may not", ended(people.named(&deny), ".")));

@@ -2,6 +2,7 @@
 
 mod ending;
 mod rules;
+mod steps;
 mod words;
 
 use self::words::{LONGEST_LINE, LONGEST_REASON, OVER, moment, person};
@@ -20,7 +21,7 @@ use crate::{
 #[must_use]
 pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
-    let again = format!("To approve it, an approver must move this ticket out of {approved} and back.");
+    let again = steps::again(route, &approved);
     let or_delete = "If it cannot be moved out, delete it: after a while the bridge opens another one.";
     let reason = |why: &str| one_line(why, LONGEST_REASON);
     let words = match notice {
@@ -148,6 +149,9 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
              asked about such a revision, add a confirm-promotion hook to the canary.",
             one_line(&revision.0, LONGEST_LINE)
         ),
+        Notice::Step { of, status, by, next, why, .. } => {
+            steps::step(*of, (status, by), next, why.as_deref())
+        }
         Notice::NotMoved { milestone, why } => not_moved(*milestone, &reason(why)),
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])

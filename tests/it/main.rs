@@ -26,6 +26,7 @@ mod stories {
     mod cluster_isolation;
     mod command_concurrency;
     mod flagger_edge_cases;
+    mod four_eyes;
     mod history;
     mod late_moves;
     mod poll_priority;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     gate::{
-        Browse, Gate, GateId, GateName, GateState, IssueSnapshot, Move, Stage, TargetProof, Ticket,
-        TicketState, Validity,
+        Browse, Gate, GateId, GateName, GateState, IssueSnapshot, Move, Stage, StepAuthors, TargetProof,
+        Ticket, TicketState, Validity,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
@@ -33,7 +33,9 @@ fn after(answers: &str) -> Gate {
         let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
         let (at, snapshot) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
-        if let Some(next) = gate.after_snapshot(&snapshot, &statuses, &author, at, at, VALIDITY) {
+        if let Some(next) =
+            gate.after_snapshot(&snapshot, &statuses, (&author, &StepAuthors::default()), at, at, VALIDITY)
+        {
             gate = next;
         }
     }
@@ -62,7 +64,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         invalidations: vec![],
         answered: at,
     };
-    gate.after_snapshot(&snapshot, &statuses, author, at, at, VALIDITY).unwrap()
+    gate.after_snapshot(&snapshot, &statuses, (author, &StepAuthors::default()), at, at, VALIDITY).unwrap()
 }
 
 #[test]

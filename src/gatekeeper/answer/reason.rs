@@ -1,5 +1,6 @@
 //! The reason of an answer, in words.
 
+use super::steps;
 use crate::{
     gate::{Decision, Gate, GateState, InvalidReason, TicketState, Validity, Verdict},
     gatekeeper::unread_tickets::UnreadSince,
@@ -29,7 +30,7 @@ pub(super) fn reason(
         GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
     };
     match ticket_state {
-        TicketState::Waiting { .. } => "waiting for a decision".into(),
+        TicketState::Waiting { .. } => "waiting for a decision".to_owned() + &steps::progress(gate),
         TicketState::Rejected { decision, .. } => decision_words("rejected", decision),
         TicketState::NotAllowed { decision, why, .. } => {
             format!("not_allowed: {}, which does not count: {why}", decision_words("approved", decision))
@@ -153,7 +154,8 @@ fn invalid_words(reason: &InvalidReason) -> String {
 }
 
 pub(super) fn decision_words(what: &str, decision: &Decision) -> String {
-    format!("{what} by {} at {}", decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at))
+    let (by, at) = (&decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at));
+    format!("{what} by {by} at {at}{}", steps::before(decision))
 }
 
 #[cfg(test)]
@@ -181,8 +183,10 @@ mod tests {
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
         let entry =
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
-        let ticket_state =
-            TicketState::Approved { status, decision: Decision { changelog_entry: entry, since: Millis(0) } };
+        let ticket_state = TicketState::Approved {
+            status,
+            decision: Decision { changelog_entry: entry, since: Millis(0), steps: vec![] },
+        };
         let ticket = Ticket { id, key, project, issue_type };
         Gate {
             state: GateState::Watched { ticket, seen: Millis(0), ticket_state },

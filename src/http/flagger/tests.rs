@@ -288,6 +288,8 @@ async fn an_answer_is_a_line_or_an_object() {
         asked_at: None,
         last_asked_at: None,
         rollout: None,
+        steps: vec![],
+        next_step: None,
     };
     let answer = Answer { open: false, line: "closed: \u{1b}[31mOPS-1\nis waiting".into(), gate };
     let text = async |response: Response| {

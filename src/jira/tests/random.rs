@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, GateState, Stage, TargetProof, Ticket, TicketState, Validity, decisive},
+    gate::{
+        Gate, GateName, GateState, Stage, StepAuthors, TargetProof, Ticket, TicketState, Validity, decisive,
+    },
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -95,7 +97,9 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
     };
-    let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
+    let Some(gate) =
+        gate.after_snapshot(&snapshot, &statuses(), (&author, &StepAuthors::default()), NOW, NOW, trust)
+    else {
         return false;
     };
     gate.verdict(NOW, trust).is_open()

@@ -2,7 +2,10 @@
 
 use super::step::{Step, notify_once};
 use crate::{
-    gate::{Decision, Gate, GateId, GateState, InvalidReason, ShownRules, Ticket, TicketState, Verdict},
+    gate::{
+        ApprovalStep, Decision, Gate, GateId, GateState, InvalidReason, ShownRules, StepState, Ticket,
+        TicketState, Verdict,
+    },
     policy::{Author, Milestone, Statuses},
     rollout::{
         canary::Rollout,
@@ -37,6 +40,7 @@ impl Step {
         };
         gate.statuses = statuses.map(Statuses::pinned);
         gate.rules = shows.or(gate.rules);
+        gate.steps = statuses.map(ApprovalStep::missing).unwrap_or_default();
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
         self.commands.push(Command::Move { gate, name: name.clone(), milestone });
@@ -75,11 +79,14 @@ impl Step {
         else {
             return;
         };
-        if was == ticket_state {
+        let is_news = was != ticket_state;
+        let waits = matches!(ticket_state, TicketState::Waiting { .. });
+        if !is_news && (before.steps == gate.steps || !waits) {
             return;
         }
         self.audit_events.extend(AuditEvent::ticket_seen(gate));
-        if let Some(notice) = notice_for(rollout, gate, ticket_state) {
+        let notices = notice_for(rollout, gate, ticket_state).filter(|_| is_news);
+        for notice in notices.into_iter().chain(step_notices(&before, gate, ticket_state)) {
             notify_once(&mut self.commands, &mut rollout.gates[at], notice);
         }
     }
@@ -139,6 +146,31 @@ impl Step {
             notify_once(&mut self.commands, gate, Notice::NotJudged { why: why.to_owned() });
         }
     }
+}
+
+/// The comments on the steps of an approval that were made since, while further ones are missing.
+fn step_notices(before: &Gate, gate: &Gate, ticket_state: &TicketState) -> Vec<Notice> {
+    if !matches!(ticket_state, TicketState::Waiting { .. }) {
+        return Vec::new();
+    }
+    let count = gate.steps.len();
+    let notice = |(nth, step): (usize, &ApprovalStep)| {
+        let why = match &step.state {
+            StepState::Done { .. } => None,
+            StepState::NotCounted { why, .. } => Some(why.clone()),
+            StepState::Missing | StepState::JudgmentPending { .. } => return None,
+        };
+        let entry = step.entry().filter(|_| !before.steps.contains(step))?;
+        Some(Notice::Step {
+            entry: entry.changelog_id.clone(),
+            of: (nth, count),
+            status: step.status.name.clone(),
+            by: entry.by.name.clone(),
+            next: gate.steps.get(nth)?.status.name.clone(),
+            why,
+        })
+    };
+    (1..).zip(&gate.steps).filter_map(notice).collect()
 }
 
 /// The comment that explains this state of a gate's ticket, if it needs one.

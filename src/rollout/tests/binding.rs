@@ -105,6 +105,7 @@ impl One {
             snapshot: &snapshot,
             statuses: &statuses,
             author: &Author::Accepted,
+            authors: &StepAuthors::default(),
             denials,
             arrived: self.now,
         });

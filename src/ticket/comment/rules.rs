@@ -34,6 +34,10 @@ pub(super) fn changed(deny: &[String], route: &Route) -> Vec<Block> {
         lines.push(line("Never", list(&named)));
     }
     lines.push(line("To approve, move it to", statuses(&route.ticket.approved)));
+    if !approval.steps.is_empty() {
+        let steps = approval.steps.join(", then to ");
+        lines.push(line("Steps, each by another person", format!("to {steps}")));
+    }
     if !route.ticket.rejected.is_empty() {
         lines.push(line("To reject, move it to", any_of(&route.ticket.rejected)));
     }

@@ -314,6 +314,7 @@ impl CommentRepeat {
             | Notice::OtherRevision { .. }
             | Notice::OtherLabel { .. }
             | Notice::Unasked { .. }
+            | Notice::Step { .. }
             | Notice::NotMoved { .. } => Self::Once,
         }
     }

@@ -40,10 +40,12 @@ impl SeenTicket {
         self.reading.gate == due.gate
     }
 
-    /// Whether it is known if the deciding move counts. True if no move decided.
-    pub(super) const fn is_judged(&self) -> bool {
+    /// Whether it is known if the deciding move counts, and those of the steps before it. True if no move decided.
+    pub(super) fn is_judged(&self) -> bool {
         match self.reading.author {
-            Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision => true,
+            Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision => {
+                self.reading.authors.are_judged()
+            }
             Author::Unknown { .. } => false,
         }
     }
@@ -58,11 +60,11 @@ impl SeenTicket {
 
     /// Why this reading, if it is from a combined request, is not enough.
     pub(super) fn recheck(&self, context: &Context, health: &ReadHealth) -> RecheckReason {
-        let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
+        let TicketReading { snapshot, statuses, author, authors, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
         let validity = context.gatekeeper.validity(&self.canary, &gate.name);
-        let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, validity);
+        let after = gate.after_snapshot(snapshot, statuses, (author, authors), *now, *arrived, validity);
         let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
             return RecheckReason::None;
         };

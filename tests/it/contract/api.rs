@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use fake_jira::{Fault, Flavour, Operation, Times};
+use fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
 use flagger_jira_bridge::{
     gate::Verdict,
     metrics::{ListenerLabel, RefusalReason},
@@ -144,7 +144,11 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     let cluster = Cluster::start().await;
     cluster.is_at("Progressing", 50, 0);
     cluster.has_canary("shop", "till", &json!({ "analysis": { "webhooks": [] } }));
-    let settings = format!("{}\nlimits.open_tickets = 4", cluster.settings("show"));
+    let route = format!(
+        "[[routes]]\nmatch = {{ canary = \"canary-0\" }}\n\
+         approval = {{ approvers = [\"{MIA}\"], steps = [\"In Review\", \"Approved\"] }}"
+    );
+    let settings = format!("{}\nlimits.open_tickets = 4\n{route}", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;
     let mut described = Described::read();
     let asks = async |name: &str, path: &str, metadata: Value| {
@@ -176,6 +180,12 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     assert_eq!(world.posts("/gate/confirm-promotion", &json!({ "name": "Cart!" })).await.status, 400);
     asks("cart", "/gate/confirm-promotion?cluster=moon", json!({})).await;
     world.is_as_described(&mut described).await;
+    world.advance(Duration::from_secs(20));
+    world.run_worker().await;
+    world.is_as_described(&mut described).await;
+    let gates = world.gates().await;
+    let gate = gates.as_array().unwrap().iter().find(|gate| gate["canary"] == "canary-0").unwrap();
+    world.jira.move_issue(gate["ticket"]["key"].as_str().unwrap(), "In Review", BOB).unwrap();
     world.advance(Duration::from_secs(20));
     world.run_worker().await;
     world.is_as_described(&mut described).await;

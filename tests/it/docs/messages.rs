@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 57] = [
+const SOURCES: [&str; 60] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -17,8 +17,10 @@ const SOURCES: [&str; 57] = [
     "flagger.rs",
     "gate/after_snapshot.rs",
     "gate/interpret.rs",
+    "gate/steps.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/answer/reason.rs",
+    "gatekeeper/answer/steps.rs",
     "gatekeeper/overview.rs",
     "http/app.rs",
     "http/body.rs",
@@ -59,6 +61,7 @@ const SOURCES: [&str; 57] = [
     "ticket/comment.rs",
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
+    "ticket/comment/steps.rs",
     "ticket/comment/words.rs",
     "ticket/event_note.rs",
     "worker/judge.rs",

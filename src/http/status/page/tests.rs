@@ -3,7 +3,7 @@ use std::{collections::HashMap, time::Duration};
 use super::*;
 use crate::{
     http::status::Trouble,
-    view::{RolloutView, TicketView, Tone},
+    view::{RolloutView, StepView, TicketView, Tone},
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -36,6 +36,13 @@ fn hostile() -> GateView {
             label: Some(evil("v2")),
             course: "running".into(),
         }),
+        steps: vec![StepView {
+            status: evil("Reviewed"),
+            by: Some(evil("Mia")),
+            at: Some(TWO_HOURS_AGO),
+            why: Some(evil("why")),
+        }],
+        next_step: Some(evil("Approved")),
     }
 }
 
@@ -54,6 +61,8 @@ fn plain() -> GateView {
         asked_at: None,
         last_asked_at: None,
         rollout: None,
+        steps: vec![],
+        next_step: None,
     }
 }
 

@@ -384,6 +384,21 @@ fn statuses() -> Vec<Case> {
         case("No status is left for waiting", "").with(|jira| {
             jira.set_workflow("OPS", "Change", without(&["To Do", "In Review", "Done", "Cancelled"]));
         }),
+        case("A step is misspelled", "approval.steps = [\"In Revew\", \"Approved\"]"),
+        case("The last step is not an approved status", "approval.steps = [\"Approved\", \"In Review\"]"),
+        case("A step is there twice", "approval.steps = [\"Approved\", \"approved\"]"),
+        case("No transition leads to the next step", "approval.steps = [\"In Review\", \"Approved\"]").with(
+            |jira| {
+                let mut workflow = Workflow::change();
+                workflow.transitions[2].from = vec!["10001".into()];
+                jira.set_workflow("OPS", "Change", workflow);
+                jira.add_issue("OPS", "Change", "In Review", "mia").unwrap();
+            },
+        ),
+        case(
+            "The bridge would make a step by itself",
+            "approval.steps = [\"In Review\", \"Approved\"]\nticket.transitions.opened = \"In Review\"",
+        ),
         case("The names are in the language of the account", "ticket.statuses.approved = [\"Genehmigt\"]")
             .with(|jira| jira.set_translated(true)),
     ]
@@ -458,6 +473,11 @@ fn people() -> Vec<Case> {
         case("Roles cannot be read (Administer Projects)", "approval.approvers = [\"role:Developers\"]")
             .with(|jira| jira.revoke("OPS", &["ADMINISTER_PROJECTS"])),
         case("No approvers are listed, on Data Center", "-approval.approvers").data_center(),
+        case(
+            "More steps than approvers",
+            "approval.approvers = [\"mia\"]\napproval.steps = [\"In Review\", \"Approved\"]",
+        )
+        .data_center(),
         case("The bridge's own account", "approval.approvers = [\"flagger-bridge\"]").data_center(),
         case(
             "An approver is also denied",

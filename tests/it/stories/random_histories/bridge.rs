@@ -7,7 +7,7 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
+    gate::{GateId, GateName, IssueSnapshot, Move, Pace, StepAuthors, TargetProof, Ticket, Validity},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
     rollout::{
@@ -297,6 +297,7 @@ impl Bridge {
                 snapshot: &snapshot,
                 statuses: &statuses,
                 author: &Author::Accepted,
+                authors: &StepAuthors::default(),
                 denials: &Denials::default(),
                 arrived: now,
             },
