@@ -30,6 +30,7 @@ const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
     },
     idle_after: Duration::from_secs(600),

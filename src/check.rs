@@ -10,6 +10,7 @@ mod diagnosis;
 mod discovery;
 mod finding;
 mod kubernetes;
+mod limits;
 mod permissions;
 mod ports;
 mod project;

@@ -5,6 +5,7 @@ mod examples;
 mod in_force;
 mod kubernetes;
 mod layers;
+mod limits;
 mod policy;
 mod problems;
 mod read;

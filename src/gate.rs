@@ -14,6 +14,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod time_limit;
 mod verdict;
 
 pub use self::{
@@ -21,7 +22,7 @@ pub use self::{
     name::{GateId, GateName, Stage},
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
-    state::{Gate, GateState, LastAnswer, ShownRules, Used},
+    state::{Gate, GateState, LastAnswer, ShownRules, TimedOut, Used},
     steps::{ApprovalStep, StepAuthors, StepState, steps_made, steps_need_history_since},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{TargetProof, Validity, Verdict},

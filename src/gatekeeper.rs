@@ -32,7 +32,7 @@ pub use self::{
     apply::Applied,
     ask::Question,
     handle::Gatekeeper,
-    list::{ListedGate, counts, oldest_waiting},
+    list::{ListedGate, counts, oldest_waiting, overdue},
     nudges::NudgeOutcome,
     retries::Retries,
     unread_tickets::{NoneRead, UnreadTickets},

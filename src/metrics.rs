@@ -39,6 +39,8 @@ pub struct Metrics {
     approval_to_open: Histogram,
     decisions: Family<DecisionLabels, Histogram, fn() -> Histogram>,
     oldest_waiting: Gauge<f64, AtomicU64>,
+    overdue: Gauge,
+    timed_out: Counter,
     /// Metrics of the process, whose names have no prefix.
     process: Registry,
 }
@@ -218,6 +220,8 @@ impl Metrics {
             ]),
             decisions: Family::new_with_constructor(decision_times),
             oldest_waiting: Gauge::default(),
+            overdue: Gauge::default(),
+            timed_out: Counter::default(),
             process: Registry::default(),
         };
         new.register();
@@ -272,6 +276,16 @@ impl Metrics {
             "oldest_waiting_seconds",
             "Time since Flagger's first question at the gate that has been waiting for a decision longest",
             self.oldest_waiting.clone(),
+        );
+        all.register(
+            "overdue_gates",
+            "Gates that have been waiting for a decision longer than approval.decide_within",
+            self.overdue.clone(),
+        );
+        all.register(
+            "timed_out",
+            "Gates that were rejected because nobody decided in time",
+            self.timed_out.clone(),
         );
         all.register("build_info", "The version that runs; always 1", build);
     }
@@ -396,6 +410,16 @@ impl Metrics {
         self.oldest_waiting.set(age.as_secs_f64());
     }
 
+    /// Sets how many gates wait for a decision longer than they should.
+    pub fn overdue_gates(&self, many: u64) {
+        self.overdue.set(i64::try_from(many).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a gate that was rejected because nobody decided in time.
+    pub fn timed_out(&self) {
+        self.timed_out.inc();
+    }
+
     /// Everything in the OpenMetrics text format.
     ///
     /// # Errors
@@ -483,6 +507,8 @@ mod tests {
         metrics.approval_to_open(Duration::from_secs(20));
         metrics.decided(DecisionLabel::Rejected, Duration::from_secs(90));
         metrics.oldest_waiting(Duration::from_secs(8));
+        metrics.overdue_gates(4);
+        metrics.timed_out();
         insta::assert_snapshot!(shown(&metrics), @r#"
         approval_to_open_seconds_count 1
         approval_to_open_seconds_sum 20.0
@@ -499,9 +525,11 @@ mod tests {
         oldest_waiting_seconds 8.0
         outbox_oldest_seconds 7.0
         outbox_rows{state="parked"} 2
+        overdue_gates 4
         poll_last_success_timestamp_seconds 1790000000.5
         rollouts_ended_total{how="superseded"} 1
         tickets_refused_total{reason="open_tickets"} 1
+        timed_out_total 1
         webhooks_total{source="jira",outcome="ignored"} 1
         "#);
     }
@@ -527,6 +555,8 @@ mod tests {
         approval_to_open_seconds histogram
         decision_seconds histogram
         oldest_waiting_seconds gauge
+        overdue_gates gauge
+        timed_out counter
         build_info gauge
         "#);
         for verdict in Verdict::ALL {

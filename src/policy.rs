@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 mod judge;
+mod limits;
 mod statuses;
 mod steps;
 mod template;
@@ -16,6 +17,7 @@ pub use self::{
         Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
         too_many_denials,
     },
+    limits::{OnTimeout, TimeLimits},
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     steps::StepProblem,
     template::is_template,
@@ -125,6 +127,8 @@ pub enum Milestone {
     Abandoned,
     /// The rollout succeeded without this approval.
     Bypassed,
+    /// Nobody decided in time. No key: the bridge moves the ticket to a rejected status.
+    TimedOut,
 }
 
 impl Milestone {
@@ -138,6 +142,7 @@ impl Milestone {
             Self::Superseded => "superseded",
             Self::Abandoned => "abandoned",
             Self::Bypassed => "bypassed",
+            Self::TimedOut => "timed_out",
         }
     }
 }
@@ -170,6 +175,7 @@ impl Transitions {
             Milestone::Superseded => self.superseded.as_ref(),
             Milestone::Abandoned => self.abandoned.as_ref(),
             Milestone::Bypassed => self.bypassed.as_ref(),
+            Milestone::TimedOut => None,
         }
     }
 }
@@ -195,10 +201,12 @@ pub struct Approval {
     /// Names or ids of the statuses that an approval leads through, in this order and each by another person; empty if it
     /// has only one step.
     pub steps: Vec<String>,
+    /// How long a decision may take.
+    pub limits: TimeLimits,
 }
 
-/// Identifies the settings that approvals are judged by: who may approve, who may not, which statuses decide, and
-/// the steps. Any change of those changes it. The settings cannot be derived from it.
+/// Identifies the settings that approvals are judged by: who may approve, who may not, which statuses decide, the
+/// steps, and until when. Any change of those changes it. The settings cannot be derived from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub u64);
 
@@ -218,6 +226,10 @@ impl Fingerprint {
                 hash.update((step.len() as u64).to_be_bytes());
                 hash.update(step);
             }
+        }
+        if let Some(after) = approval.limits.reject_after() {
+            hash.update("reject after");
+            hash.update(after.as_millis().to_be_bytes());
         }
         let bytes = hash.finalize();
         Self(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))

@@ -14,12 +14,14 @@ mod evidence;
 mod labels;
 mod links;
 mod people;
+mod reminder;
 mod sections;
 mod spans;
 mod steps;
 mod summary;
 mod team;
 mod technical;
+mod time_limit;
 mod versions;
 mod writer;
 
@@ -36,6 +38,7 @@ pub use self::{
     event_note::event_note,
     labels::labels,
     people::{MOST_NAMED, NamedAccount, People},
+    reminder::reminder,
     writer::{Unrenderable, denied},
 };
 

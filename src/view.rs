@@ -70,6 +70,9 @@ pub struct GateView {
     /// The steps of its approval, in their order; left out if an approval has only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepView>,
+    /// Until when a decision is due, if one is awaited and there is a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decide_by: Option<Rfc3339>,
     /// The status of the step that is to be made next, while a decision is awaited and there are several steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,

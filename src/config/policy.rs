@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use serde_json::Value;
 
 use super::{
+    limits::LimitsPart,
     read::{Section, Wanted},
     steps::report_steps,
     template,
@@ -42,6 +43,7 @@ struct ApprovalPart {
     approvers: Option<Vec<String>>,
     deny: Option<Vec<String>>,
     steps: Option<Vec<String>>,
+    limits: LimitsPart,
 }
 
 /// Reads the three sections from the whole tree.
@@ -106,6 +108,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             deny: approval.deny?,
             // One step alone is an approval as without steps.
             steps: approval.steps.filter(|steps| steps.len() > 1).unwrap_or_default(),
+            limits: approval.limits.whole(),
         },
     ))
 }
@@ -146,6 +149,7 @@ impl ApprovalPart {
             approvers: self.approvers.or_else(|| base.approvers.clone()),
             deny: self.deny.or_else(|| base.deny.clone()),
             steps: self.steps.or_else(|| base.steps.clone()),
+            limits: self.limits.or(&base.limits),
         }
     }
 }
@@ -234,6 +238,7 @@ fn report_misfits(s: &Section<'_>, ticket: &TicketPart, approval: &ApprovalPart)
         let rejected = ticket.rejected.as_deref().unwrap_or_default();
         report_steps(s, "approval.steps", steps, approved, rejected);
     }
+    approval.limits.report(s, "approval");
 }
 
 /// Reports each status that is both approved and rejected.
@@ -323,8 +328,9 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
     let steps = s.optional("steps", Section::texts);
+    let limits = LimitsPart::read(s);
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny, steps }
+    ApprovalPart { valid_for, approvers, deny, steps, limits }
 }
 
 /// Checks that `group:` and `role:` have a name after them.

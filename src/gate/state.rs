@@ -48,6 +48,15 @@ pub struct Used {
     pub longest_gap: Duration,
 }
 
+/// Nobody decided in time, and the gate was rejected for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimedOut {
+    /// When the bridge recorded that.
+    pub at: Millis,
+    /// How long a decision could take.
+    pub within: Duration,
+}
+
 /// The settings that a ticket shows: who may approve, which statuses decide, and for how long an approval is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownRules {
@@ -120,6 +129,9 @@ pub struct Gate {
     /// The steps of its approval, as its ticket last showed them; none if an approval has only one step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<ApprovalStep>,
+    /// That nobody decided in time, so that it is rejected, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timed_out: Option<TimedOut>,
 }
 
 impl Gate {
@@ -143,6 +155,7 @@ impl Gate {
             weight: None,
             rules: None,
             steps: Vec::new(),
+            timed_out: None,
         }
     }
 
@@ -216,6 +229,8 @@ impl Gate {
     #[must_use]
     pub const fn needs_new_ticket(&self) -> bool {
         match &self.state {
+            // A rejection stays, whatever becomes of the ticket.
+            _ if self.timed_out.is_some() => false,
             GateState::Watched { ticket_state: TicketState::Invalid { reason }, .. } => match reason {
                 InvalidReason::LabelledEnded { .. }
                 | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,

@@ -19,6 +19,9 @@ pub struct Validity {
     pub valid_for: Duration,
     /// The settings by which approvals are judged today.
     pub judged_by: Fingerprint,
+    /// An approval that comes later than this after Flagger's first question does not count. None: it does, whenever it
+    /// comes.
+    pub reject_after: Option<Duration>,
     /// Whether what would start is what the ticket shows.
     pub target: TargetProof,
 }
@@ -124,6 +127,9 @@ impl Gate {
             GateState::Stuck { .. } => return Verdict::Stuck,
             GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
         };
+        if self.is_too_late(ticket_state, validity) {
+            return Verdict::Rejected;
+        }
         match ticket_state {
             TicketState::Waiting { .. } => Verdict::Waiting,
             TicketState::Rejected { .. } => Verdict::Rejected,

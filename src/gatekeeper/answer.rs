@@ -2,6 +2,7 @@
 
 mod reason;
 mod steps;
+mod time_limit;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Gate, GateName, GateState, Stage, Validity, Verdict},
     millis::Millis,
+    policy::TimeLimits,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, Rfc3339, RolloutView, TicketView},
@@ -44,6 +46,8 @@ pub(super) struct Doubts<'a> {
     pub(super) ticket: Option<&'a UnreadSince>,
     /// What the API server shows.
     pub(super) target: &'a Observed,
+    /// How long a decision may take.
+    pub(super) limits: &'a TimeLimits,
 }
 
 /// The links in answers.
@@ -73,6 +77,10 @@ impl AnswerLinks {
                 (verdict, reason(gate, verdict, validity, doubts.target, now))
             }
         };
+        let decide_by = gate.and_then(|gate| time_limit::due(gate, verdict, doubts.limits));
+        if let Some(due) = decide_by {
+            reason.push_str(&time_limit::words(due, now));
+        }
         if name.stage == Stage::ConfirmRollout
             && canary.rollout.as_ref().is_some_and(|rollout| rollout.looks_untyped)
         {
@@ -88,6 +96,7 @@ impl AnswerLinks {
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
+            decide_by: decide_by.map(Rfc3339),
             steps: gate.map(steps::views).unwrap_or_default(),
             next_step: gate.and_then(steps::next).map(|(_, step)| step.status.name.clone()),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
@@ -99,8 +108,8 @@ impl AnswerLinks {
     /// The answer to a rollback question.
     pub(super) fn answer_rollback(&self, canary: &Canary) -> Answer {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
-        let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
-        let Some((gate, (_, decision))) = rejected else {
+        let Some((gate, why)) = canary.rolls_back().and_then(|gate| Some((gate, rejection_words(gate)?)))
+        else {
             let view = match canary
                 .rejection_without_rollback()
                 .and_then(|gate| gate.rejection().map(|no| (gate, no)))
@@ -123,7 +132,7 @@ impl AnswerLinks {
         let view = GateView {
             gate: gate.name.approver.clone(),
             state: Verdict::Rejected,
-            reason: format!("{} was {}", gate.name.stage, decision_words("rejected", decision)),
+            reason: format!("{} was {why}", gate.name.stage),
             ticket: self.ticket(gate),
             asked_at: Some(Rfc3339(gate.asked_at)),
             ..blank
@@ -139,6 +148,14 @@ impl AnswerLinks {
     /// What is shown of a ticket.
     pub(super) fn ticket_view(&self, key: &str, status: Option<String>) -> TicketView {
         TicketView { key: key.to_owned(), url: (self.browse)(key), status }
+    }
+}
+
+/// Why a gate rolls back.
+fn rejection_words(gate: &Gate) -> Option<String> {
+    match gate.timed_out() {
+        Some(timed_out) => Some(time_limit::rejected(gate, timed_out)),
+        None => gate.rollback().map(|(_, decision)| decision_words("rejected", decision)),
     }
 }
 
@@ -224,6 +241,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         rollout: rollout.map(rollout_view),
         steps: Vec::new(),
         next_step: None,
+        decide_by: None,
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) const ENDED: &str = "rollout_ended";
 pub(super) const EXPIRED: &str = "expired";
 /// The `kind` of a row for a rejection by which Flagger was told to roll back.
 pub(super) const ROLLED_BACK: &str = "rolled_back";
+/// The `kind` of a row for a gate that nobody decided in time.
+pub(super) const TIMED_OUT: &str = "timed_out";
 /// The `kind` of a row for a revision that shipped without a question.
 pub(super) const UNASKED: &str = "unasked";
 
@@ -69,6 +71,13 @@ pub(super) fn entry<'a>(
         AuditEvent::RolledBack { gate, ticket, decision } => {
             (ROLLED_BACK, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
+        AuditEvent::TimedOut { gate, ticket, within } => {
+            let within = with(on(gate, ticket), "within_ms", json!(millis::as_millis_i64(*within)));
+            (TIMED_OUT, within)
+        }
+        AuditEvent::TimeoutRolledBack { gate, ticket } => {
+            (ROLLED_BACK, with(on(gate, ticket), "why", json!(TIMED_OUT)))
+        }
         AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
         AuditEvent::Bypassed { gate, ticket, how } => {
@@ -108,6 +117,8 @@ pub(super) fn entry<'a>(
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Expired { .. }
         | AuditEvent::RolledBack { .. }
+        | AuditEvent::TimedOut { .. }
+        | AuditEvent::TimeoutRolledBack { .. }
         | AuditEvent::Refused { .. }
         | AuditEvent::OtherRevision { .. }
         | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),

@@ -138,6 +138,7 @@ impl Gatekeeper {
             trust_for: self.config.jira.trust_for,
             valid_for,
             judged_by,
+            reject_after: approval.limits.reject_after(),
             target: TargetProof::NotNeeded,
         }
     }
@@ -149,7 +150,10 @@ impl Gatekeeper {
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
         let target = TargetProof::NotNeeded;
-        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target })
+        self.rules_with(
+            canary,
+            Validity { trust_for, valid_for: Duration::MAX, judged_by, reject_after: None, target },
+        )
     }
 
     fn rules_with(&self, canary: &CanaryId, validity: Validity) -> Rules {
@@ -183,7 +187,8 @@ impl Gatekeeper {
         now: Millis,
     ) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
-        let doubts = Doubts { ticket: unread.as_ref(), target: observed };
+        let limits = &self.route(&canary.id, gate).approval.limits;
+        let doubts = Doubts { ticket: unread.as_ref(), target: observed, limits };
         let mut answer = self.links.answer(canary, gate, validity, doubts, now);
         answer.gate.weight = canary.gate(gate).and_then(|gate| self.weight(&canary.id, gate, now));
         answer

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     answer::AnswerLinks,
-    audit::{BYPASSED, ENDED, EXPIRED, PASSED, ROLLED_BACK, SEEN, UNASKED},
+    audit::{BYPASSED, ENDED, EXPIRED, PASSED, ROLLED_BACK, SEEN, TIMED_OUT, UNASKED},
     handle::Gatekeeper,
 };
 use crate::{
@@ -19,8 +19,14 @@ use crate::{
 /// The most entries that are shown of each kind.
 const MAX_SHOWN: u32 = 20;
 /// The rows of the audit record that the history shows: their kind, and what their detail contains.
-const HISTORY: [(&str, &str); 5] =
-    [(PASSED, ""), (SEEN, "\"shows\":\"rejected\""), (ROLLED_BACK, ""), (EXPIRED, ""), (ENDED, "")];
+const HISTORY: [(&str, &str); 6] = [
+    (PASSED, ""),
+    (SEEN, "\"shows\":\"rejected\""),
+    (ROLLED_BACK, ""),
+    (TIMED_OUT, ""),
+    (EXPIRED, ""),
+    (ENDED, ""),
+];
 
 impl Gatekeeper {
     /// What the page shows beside the gates, from the database. Views without a write in between cost one row each,
@@ -116,6 +122,7 @@ impl AnswerLinks {
             PASSED => (Tone::Good, "opened".to_owned()),
             SEEN => (Tone::Bad, "rejected".to_owned()),
             ROLLED_BACK => (Tone::Bad, "rolled back".to_owned()),
+            TIMED_OUT => (Tone::Bad, "rejected: nobody decided in time".to_owned()),
             EXPIRED => (Tone::Plain, "approval expired".to_owned()),
             _ => {
                 let how = word("/how").unwrap_or_default();

@@ -16,7 +16,7 @@ use self::{
     page::{Gates, PageInput, PageLinks, PageQuery, render},
 };
 use crate::{
-    gatekeeper::{Gatekeeper, counts, oldest_waiting},
+    gatekeeper::{Gatekeeper, counts, oldest_waiting, overdue},
     http::{
         health::health,
         plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line},
@@ -124,6 +124,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
             metrics.set_gates(state, count);
         }
         metrics.oldest_waiting(oldest_waiting(&list, now));
+        metrics.overdue_gates(overdue(&list, now));
     }
     match metrics.encode() {
         Ok(text) => {

@@ -10,6 +10,7 @@ mod step;
 mod target;
 mod tickets;
 mod unasked;
+mod waited;
 
 use self::{question::GateQuestion, step::Step};
 use super::{
@@ -97,6 +98,7 @@ impl Canary {
             Event::Promoted { promotion, before, new_id, on_bypass } => {
                 step.promoted(promotion, *before, new_id, *on_bypass, rules);
             }
+            Event::Waited { gate, limits, read } => step.waited(gate, limits, *read),
             Event::TimePassed { silent_for } => step.end_if_silent(*silent_for, rules),
         }
         if step.canary == *self && step.commands.is_empty() && step.audit_events.is_empty() {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, StepAuthors, Ticket, Validity},
     millis::Millis,
-    policy::{Author, OnBypass, Statuses},
+    policy::{Author, OnBypass, Statuses, TimeLimits},
 };
 
 /// If a decided ticket cannot be judged for this long, a comment says so. What lasts shorter is over before anybody
@@ -55,6 +55,7 @@ impl Event<'_> {
             | Self::NotOpened { .. }
             | Self::Seen { .. }
             | Self::NotJudged { .. }
+            | Self::Waited { .. }
             | Self::TimePassed { .. } => false,
         }
     }
@@ -72,6 +73,7 @@ impl Event<'_> {
             | Self::Seen { .. }
             | Self::NotJudged { .. }
             | Self::Promoted { .. }
+            | Self::Waited { .. }
             | Self::TimePassed { .. } => &Observed::Unread,
         }
     }
@@ -186,6 +188,15 @@ pub enum Event<'a> {
         new_id: GateId,
         /// What to do if no gate let it pass.
         on_bypass: OnBypass,
+    },
+    /// The ticket of a gate was read, and its limits may have passed.
+    Waited {
+        /// Which gate.
+        gate: &'a GateId,
+        /// Its limits.
+        limits: &'a TimeLimits,
+        /// When Jira was asked for the ticket, by the bridge's clock.
+        read: Millis,
     },
     /// Time passed without a message.
     TimePassed {

@@ -46,6 +46,9 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         AuditEvent::Expired { gate, ticket, decision } => {
             (gate, CanaryEvent::ApprovalExpired { ticket: ticket.key.clone(), entry: entry(decision) })
         }
+        AuditEvent::TimedOut { gate, ticket, .. } => {
+            (gate, CanaryEvent::NotDecided { ticket: ticket.key.clone() })
+        }
         AuditEvent::Bypassed { gate, ticket, .. } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.clone());
             (gate, CanaryEvent::ShippedWithoutApproval { ticket })
@@ -61,6 +64,7 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::Ended { .. }
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::RolledBack { .. }
+        | AuditEvent::TimeoutRolledBack { .. }
         | AuditEvent::Refused { .. }
         | AuditEvent::LateMove { .. }
         | AuditEvent::OtherRevision { .. }

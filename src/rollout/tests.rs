@@ -17,6 +17,7 @@ use crate::{
 
 mod binding;
 mod cells;
+mod limits;
 mod random;
 mod readings;
 mod traces;
@@ -26,6 +27,7 @@ const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
     },
     idle_after: Duration::from_secs(600),
@@ -74,6 +76,7 @@ struct World {
     moves: BTreeMap<GateId, Vec<Move>>,
     gates: usize,
     ended: Vec<(End, Vec<Gate>)>,
+    rules: Rules,
 }
 
 impl World {
@@ -86,11 +89,12 @@ impl World {
             moves: BTreeMap::new(),
             gates: 0,
             ended: Vec::new(),
+            rules: RULES,
         }
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
-        match self.canary.apply(event, self.now, &RULES) {
+        match self.canary.apply(event, self.now, &self.rules) {
             Change::Unchanged => Vec::new(),
             Change::To { canary, commands, audit_events } => {
                 self.canary = canary;
@@ -140,7 +144,7 @@ impl World {
             self.sees(&gate, "To Do");
         }
         let Some(gate) = self.canary.gate(name) else { return (false, None) };
-        let open = gate.verdict(self.now, RULES.validity).is_open();
+        let open = gate.verdict(self.now, self.rules.validity).is_open();
         let id = gate.id.clone();
         self.paces.entry(id.clone()).or_default().answered(open, self.now);
         (open, Some(id))

@@ -6,6 +6,7 @@ use super::{
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
     steps::steps_line,
+    time_limit::until_when,
     writer::denied,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 
 /// Who may approve, until when they can decide, and until when an approval can be used.
 pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &People) -> Vec<Block> {
-    let Approval { valid_for, approvers, deny, steps } = &route.approval;
+    let Approval { valid_for, approvers, deny, steps, limits } = &route.approval;
     let deny = denied(subject, deny);
     let has_empty_denial = deny.iter().any(|entry| PersonEntry::read(entry).is_empty());
     let approved = any_of(&route.ticket.approved);
@@ -57,11 +58,7 @@ pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &Peopl
             ),
         }));
     }
-    lines.push(line(
-        "Until when",
-        "there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for \
-         instance because a newer version replaces it. A comment here says so then.",
-    ));
+    lines.push(line("Until when", &until_when(limits, subject.gate.stage)));
     lines.push(line(
         "How long an approval counts",
         &format!(

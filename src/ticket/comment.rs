@@ -3,9 +3,11 @@
 mod ending;
 mod rules;
 mod steps;
+mod time_limit;
 mod words;
 
-use self::words::{LONGEST_LINE, LONGEST_REASON, OVER, moment, person};
+pub(super) use self::words::moment;
+use self::words::{LONGEST_LINE, LONGEST_REASON, OVER, person};
 use super::{
     doc::{Block, Doc, Span},
     spans::{any_of, duration_in_words},
@@ -42,6 +44,9 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
                 ),
                 None => told,
             }
+        }
+        Notice::RolledBack { rollback: Rollback { at, timed_out: true, .. }, .. } => {
+            format!("Flagger was told to roll back at {} because nobody decided in time.", moment(*at))
         }
         Notice::RolledBack { rollback: Rollback { at, by, .. }, .. } => format!(
             "Flagger was told to roll back at {} because {} rejected this ticket.",
@@ -149,6 +154,11 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
              asked about such a revision, add a confirm-promotion hook to the canary.",
             one_line(&revision.0, LONGEST_LINE)
         ),
+        Notice::TimedOut { within, name } => time_limit::timed_out(*within, name),
+        Notice::Overdue { within } => time_limit::overdue(*within),
+        Notice::TooLate { within, .. } => time_limit::too_late(*within),
+        // The mentions are added by `reminder`.
+        Notice::Reminder { after, .. } => time_limit::reminded(*after),
         Notice::Step { of, status, by, next, why, .. } => {
             steps::step(*of, (status, by), next, why.as_deref())
         }
@@ -168,7 +178,8 @@ fn not_moved(milestone: Milestone, why: &str) -> String {
         | Milestone::Failed
         | Milestone::Superseded
         | Milestone::Abandoned
-        | Milestone::Bypassed => (
+        | Milestone::Bypassed
+        | Milestone::TimedOut => (
             "The bridge could not move this ticket",
             "You can move it by hand. That does not affect the rollout.",
         ),

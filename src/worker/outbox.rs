@@ -41,7 +41,9 @@ mod duplicates;
 mod parked;
 mod publish;
 mod refused_fields;
+mod reminder;
 mod result;
+mod time_out;
 mod update;
 
 use create::Create;

@@ -35,6 +35,7 @@ mod stories {
     mod rollout_endings;
     mod team_isolation;
     mod ticket_links;
+    mod time_limits;
     mod told;
     mod unguarded;
     mod untrusted_text;

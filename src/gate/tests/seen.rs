@@ -15,6 +15,7 @@ const VALIDITY: Validity = Validity {
     trust_for: Duration::from_mins(10),
     valid_for: Duration::MAX,
     judged_by: Fingerprint(0),
+    reject_after: None,
     target: TargetProof::NotNeeded,
 };
 

@@ -21,6 +21,7 @@ const VALIDITY: Validity = Validity {
     trust_for: Duration::MAX,
     valid_for: Duration::MAX,
     judged_by: Fingerprint(0),
+    reject_after: None,
     target: TargetProof::NotNeeded,
 };
 /// Later than every move.

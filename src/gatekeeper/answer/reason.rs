@@ -1,6 +1,6 @@
 //! The reason of an answer, in words.
 
-use super::steps;
+use super::{steps, time_limit};
 use crate::{
     gate::{Decision, Gate, GateState, InvalidReason, TicketState, Validity, Verdict},
     gatekeeper::unread_tickets::UnreadSince,
@@ -29,6 +29,9 @@ pub(super) fn reason(
         }
         GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
     };
+    if let Some(timed_out) = gate.timed_out() {
+        return time_limit::rejected(gate, timed_out);
+    }
     match ticket_state {
         TicketState::Waiting { .. } => "waiting for a decision".to_owned() + &steps::progress(gate),
         TicketState::Rejected { decision, .. } => decision_words("rejected", decision),
@@ -54,7 +57,10 @@ pub(super) fn reason(
                 clock_time(seen)
             ),
             // An approved ticket has none of these verdicts.
-            Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Gone => {
+            Verdict::Rejected => {
+                format!("rejected: {}, which came too late", decision_words("approved", decision))
+            }
+            Verdict::Opening | Verdict::Waiting | Verdict::NotAllowed | Verdict::Gone => {
                 verdict.as_str().into()
             }
         },
@@ -172,6 +178,7 @@ mod tests {
         trust_for: Duration::MAX,
         valid_for: Duration::MAX,
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
     };
 

@@ -95,6 +95,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         trust_for: day,
         valid_for: day,
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
     };
     let Some(gate) =

@@ -1,11 +1,14 @@
 //! PURE: what happens to a gate when its ticket is opened or read.
 
+use std::time::Duration;
+
 use super::step::{Step, notify_once};
 use crate::{
     gate::{
         ApprovalStep, Decision, Gate, GateId, GateState, InvalidReason, ShownRules, StepState, Ticket,
-        TicketState, Verdict,
+        TicketState, TimedOut, Verdict,
     },
+    millis::as_millis_i64,
     policy::{Author, Milestone, Statuses},
     rollout::{
         canary::Rollout,
@@ -136,7 +139,7 @@ impl Step {
         let matters = match gate.verdict(now, rules.validity) {
             Verdict::Waiting | Verdict::Stuck | Verdict::Stale => true,
             // It closes the gate whether or not it counts, and there is nothing to roll back yet.
-            Verdict::Rejected => !nothing_started && gate.rollback().is_none(),
+            Verdict::Rejected => !nothing_started && !gate.rolls_back(),
             Verdict::Opening | Verdict::Approved | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
                 false
             }
@@ -173,10 +176,27 @@ fn step_notices(before: &Gate, gate: &Gate, ticket_state: &TicketState) -> Vec<N
     (1..).zip(&gate.steps).filter_map(notice).collect()
 }
 
+/// The comment if a ticket shows this after nobody decided in time. A rejection may be the bridge's own.
+fn too_late(ticket_state: &TicketState, within: Duration) -> Option<Notice> {
+    match ticket_state {
+        TicketState::Approved { decision, .. } | TicketState::NotAllowed { decision, .. } => {
+            let entry = decision.changelog_entry.changelog_id.clone();
+            Some(Notice::TooLate { entry, within: as_millis_i64(within) })
+        }
+        TicketState::Waiting { .. }
+        | TicketState::Rejected { .. }
+        | TicketState::JudgmentPending { .. }
+        | TicketState::Invalid { .. } => None,
+    }
+}
+
 /// The comment that explains this state of a gate's ticket, if it needs one.
 fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Option<Notice> {
     let for_good = rollout.has_too_many_denials() || gate.has_empty_denial();
     let entry = |decision: &Decision| decision.changelog_entry.changelog_id.clone();
+    if let Some(TimedOut { within, .. }) = gate.timed_out() {
+        return too_late(ticket_state, within);
+    }
     match ticket_state {
         TicketState::Waiting { .. } | TicketState::Approved { .. } | TicketState::JudgmentPending { .. } => {
             None

@@ -64,7 +64,14 @@ fn names_no_other(text: &str) -> bool {
     !WORDS.iter().any(|word| *word != "failed" && text.contains(word))
 }
 
-fn rolled_back(Rollback { at, by, ticket, gate }: &Rollback) -> String {
+fn rolled_back(Rollback { at, by, ticket, gate, timed_out }: &Rollback) -> String {
+    if *timed_out {
+        return format!(
+            "Rolled back at {} because nobody decided {ticket} ({}) in time. The rollout failed, and the previous version stays.",
+            moment(*at),
+            what(gate)
+        );
+    }
     let by = Some(person(by)).filter(|by| names_no_other(by));
     format!(
         "Rolled back at {} because {} rejected {ticket} ({}). The rollout failed, and the previous version stays.",

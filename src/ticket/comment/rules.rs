@@ -1,7 +1,7 @@
 //! PURE: the comment that the rules for a ticket are other ones than it shows.
 
 use crate::{
-    policy::{PersonEntry, Route, is_template, quote_entry},
+    policy::{OnTimeout, PersonEntry, Route, is_template, quote_entry},
     ticket::{
         doc::{Block, Span},
         spans::{any_of, duration_in_words},
@@ -40,6 +40,14 @@ pub(super) fn changed(deny: &[String], route: &Route) -> Vec<Block> {
     }
     if !route.ticket.rejected.is_empty() {
         lines.push(line("To reject, move it to", any_of(&route.ticket.rejected)));
+    }
+    if let Some(within) = approval.limits.decide_within {
+        let within = duration_in_words(within.as_millis());
+        let then = match approval.limits.on_timeout {
+            OnTimeout::Wait => "after that it is overdue",
+            OnTimeout::Reject => "after that the bridge rejects it",
+        };
+        lines.push(line("Decide within", format!("{within} of Flagger's first question; {then}")));
     }
     let valid_for = duration_in_words(approval.valid_for.as_millis());
     lines.push(line("Until when", format!("Flagger must use an approval within {valid_for}")));

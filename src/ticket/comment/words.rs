@@ -12,7 +12,7 @@ pub(super) const LONGEST_REASON: usize = 500;
 const LONGEST_NAME: usize = 100;
 
 /// A moment: `16:03 UTC on 21 September 2026`. A comment may be written much later.
-pub(super) fn moment(Millis(at): Millis) -> String {
+pub(in crate::ticket) fn moment(Millis(at): Millis) -> String {
     match jiff::Timestamp::from_millisecond(at) {
         Ok(at) => at.strftime("%H:%M UTC on %-d %B %Y").to_string(),
         Err(_) => "an unknown time".to_owned(),

@@ -146,7 +146,7 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     cluster.has_canary("shop", "till", &json!({ "analysis": { "webhooks": [] } }));
     let route = format!(
         "[[routes]]\nmatch = {{ canary = \"canary-0\" }}\n\
-         approval = {{ approvers = [\"{MIA}\"], steps = [\"In Review\", \"Approved\"] }}"
+         approval = {{ approvers = [\"{MIA}\"], steps = [\"In Review\", \"Approved\"], decide_within = \"3d\" }}"
     );
     let settings = format!("{}\nlimits.open_tickets = 4\n{route}", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 60] = [
+const SOURCES: [&str; 64] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 60] = [
     "gatekeeper/answer.rs",
     "gatekeeper/answer/reason.rs",
     "gatekeeper/answer/steps.rs",
+    "gatekeeper/answer/time_limit.rs",
     "gatekeeper/overview.rs",
     "http/app.rs",
     "http/body.rs",
@@ -62,13 +63,16 @@ const SOURCES: [&str; 60] = [
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
     "ticket/comment/steps.rs",
+    "ticket/comment/time_limit.rs",
     "ticket/comment/words.rs",
     "ticket/event_note.rs",
+    "ticket/reminder.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",
+    "worker/outbox/time_out.rs",
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.

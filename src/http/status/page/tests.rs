@@ -43,6 +43,7 @@ fn hostile() -> GateView {
             why: Some(evil("why")),
         }],
         next_step: Some(evil("Approved")),
+        decide_by: Some(TWO_HOURS_AGO),
     }
 }
 
@@ -63,6 +64,7 @@ fn plain() -> GateView {
         rollout: None,
         steps: vec![],
         next_step: None,
+        decide_by: None,
     }
 }
 

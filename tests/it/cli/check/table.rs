@@ -445,6 +445,16 @@ fn moves() -> Vec<Case> {
             jira.set_workflow("OPS", "Change", workflow);
             jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
         }),
+        case(
+            "A ticket that nobody decides in time cannot be rejected",
+            "approval.decide_within = \"3d\"\napproval.on_timeout = \"reject\"",
+        )
+        .with(|jira| {
+            let mut workflow = Workflow::change();
+            workflow.transitions.retain(|way| way.to != "10008");
+            jira.set_workflow("OPS", "Change", workflow);
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+        }),
         case("The bridge would approve by itself", "ticket.transitions.opened = \"Approved\""),
     ]
 }
@@ -473,6 +483,17 @@ fn people() -> Vec<Case> {
         case("Roles cannot be read (Administer Projects)", "approval.approvers = [\"role:Developers\"]")
             .with(|jira| jira.revoke("OPS", &["ADMINISTER_PROJECTS"])),
         case("No approvers are listed, on Data Center", "-approval.approvers").data_center(),
+        case(
+            "A reminder that mentions nobody",
+            "approval.approvers = [\"group:cab\"]\napproval.remind_after = [\"4h\"]",
+        )
+        .with(cab),
+        case("A time limit that rejects, without a time", "approval.on_timeout = \"reject\""),
+        case(
+            "A reminder after the time limit",
+            "approval.on_timeout = \"reject\"\napproval.decide_within = \"1d\"\napproval.remind_after = [\"2d\"]",
+        ),
+        case("A time that is none", "approval.remind_after = [\"soon\"]"),
         case(
             "More steps than approvers",
             "approval.approvers = [\"mia\"]\napproval.steps = [\"In Review\", \"Approved\"]",

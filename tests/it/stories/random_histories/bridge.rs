@@ -24,6 +24,7 @@ pub(super) const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
     },
     idle_after: Duration::from_secs(600),
