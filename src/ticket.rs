@@ -23,13 +23,14 @@ mod team;
 mod technical;
 mod time_limit;
 mod versions;
+mod words;
 mod writer;
 
 use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use self::writer::Writer;
+use self::{approvers::Obstacle, writer::Writer};
 use crate::{policy::Route, rollout::Subject};
 
 pub use self::{
@@ -86,8 +87,9 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             let words = writer.text(&route.key_of("description"), &settings.description)?;
             let mut description = vec![Block::External(spans::blocks(&words))];
             description.extend(change::change_section(subject));
-            description.extend(decision::decision_section(subject, settings));
-            description.extend(approvers::approvers_section(subject, route, around.people));
+            let deny = denied(subject, &route.approval.deny);
+            description.extend(decision::decision_section(subject, settings, Obstacle::of(subject, &deny)));
+            description.extend(approvers::approvers_section(subject, route, &deny, around.people));
             description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
             description.extend(technical::technical_section(subject));
             description.push(Block::External(team::everything(subject)));

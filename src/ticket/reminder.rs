@@ -1,20 +1,18 @@
 //! PURE: comments that mention the people who are to decide.
 
 use super::{
-    comment::{comment, moment},
+    comment::comment,
     doc::{Block, Doc, Span},
     people::{NamedAccount, People},
     sections::text,
+    words::{LONGEST_NAME, moment},
 };
 use crate::{policy::Route, rollout::Notice, text::one_line};
-
-/// The longest display name, in characters.
-const LONGEST_NAME: usize = 100;
 
 /// The comment for a notice, with a mention of the assignee, if there is one, or else of the approvers that are people.
 #[must_use]
 pub fn reminder(notice: &Notice, route: &Route, assignee: Option<&NamedAccount>, people: &People) -> Doc {
-    let Doc(mut blocks) = comment(notice, route);
+    let Doc(mut blocks) = comment(notice, route, people);
     let mut who = vec![text(" ")];
     match (assignee, route.approval.approvers.as_slice()) {
         (Some(NamedAccount { id, name }), _) => {

@@ -6,15 +6,11 @@ use crate::{
     policy::{OnTimeout, TimeLimits},
 };
 
-/// Until when the ticket can be decided.
-pub(super) fn until_when(limits: &TimeLimits, stage: Stage) -> String {
-    let Some(within) = limits.decide_within else {
-        return "there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for \
-                instance because a newer version replaces it. A comment here says so then."
-            .to_owned();
-    };
+/// Until when the ticket can be decided; none if there is no limit.
+pub(super) fn until_when(limits: &TimeLimits, stage: Stage) -> Option<String> {
+    let within = limits.decide_within?;
     let within = duration_in_words(within.as_millis());
-    match (limits.on_timeout, stage) {
+    Some(match (limits.on_timeout, stage) {
         (OnTimeout::Wait, _) => format!(
             "within {within} of Flagger's first question. After that a comment here says that it is overdue. Flagger keeps waiting, \
              and this ticket can still be decided."
@@ -29,5 +25,15 @@ pub(super) fn until_when(limits: &TimeLimits, stage: Stage) -> String {
              Flagger takes the new version back if the team has set up a rollback hook, and a later approval does not count."
             )
         }
-    }
+    })
+}
+
+/// The limit of today, on a ticket that shows another one; none if there is none.
+pub(super) fn today(limits: &TimeLimits) -> Option<String> {
+    let within = duration_in_words(limits.decide_within?.as_millis());
+    let then = match limits.on_timeout {
+        OnTimeout::Wait => "this ticket is overdue, and can still be decided.",
+        OnTimeout::Reject => "the bridge rejects this ticket, and a later approval does not count.",
+    };
+    Some(format!("within {within} of Flagger's first question. After that {then}"))
 }

@@ -1,7 +1,10 @@
 //! PURE: what comments say about the steps of an approval.
 
-use super::words::{LONGEST_REASON, person};
-use crate::{policy::Route, text::one_line};
+use crate::{
+    policy::Route,
+    text::one_line,
+    ticket::words::{LONGEST_REASON, person},
+};
 
 /// What `Notice::Step` says.
 pub(super) fn step(

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 64] = [
+const SOURCES: [&str; 65] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -64,11 +64,12 @@ const SOURCES: [&str; 64] = [
     "ticket/comment/rules.rs",
     "ticket/comment/steps.rs",
     "ticket/comment/time_limit.rs",
-    "ticket/comment/words.rs",
+    "ticket/words.rs",
     "ticket/event_note.rs",
     "ticket/reminder.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
+    "worker/outbox/settle.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",

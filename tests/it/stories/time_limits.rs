@@ -168,7 +168,7 @@ async fn a_gate_is_rejected_in_time() {
         // The rollout fails, and the next one has a ticket of its own.
         world.reports("/post-rollout", "Failed", "new").await;
         world.run_worker().await;
-        world.says_once(&key, "because nobody decided ");
+        world.says_once(&key, "because nobody decided in time on ");
         world.asks("confirm-promotion", "Progressing", "newer").await;
         world.run_worker().await;
         assert_ne!(world.newest(), key);
