@@ -15,7 +15,7 @@ use flagger_jira_bridge::{
     gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
     http::credentials::is_signed,
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Policy, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Observed, Rules, Subject},
     ticket::{self, People, Surroundings},
 };
@@ -31,6 +31,7 @@ const RULES: Rules = Rules {
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),

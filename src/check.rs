@@ -10,6 +10,7 @@ mod diagnosis;
 mod discovery;
 mod finding;
 mod kubernetes;
+mod modes;
 mod permissions;
 mod ports;
 mod project;
@@ -56,6 +57,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(templates::templates(config));
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
+    findings.extend(modes::modes(config));
     findings.extend(settings::settings(config));
     findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);

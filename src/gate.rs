@@ -20,7 +20,7 @@ pub use self::{
     name::{GateId, GateName, Stage},
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
-    state::{Gate, GateState, LastAnswer, ShownRules, Used},
+    state::{Gate, GateState, LastAnswer, Passage, ShownRules, Used},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{TargetProof, Validity, Verdict},
 };

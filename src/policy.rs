@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 mod judge;
+mod mode;
 mod statuses;
 mod template;
 
@@ -15,6 +16,7 @@ pub use self::{
         Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
         too_many_denials,
     },
+    mode::{ApprovalMode, Recording},
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
 };
@@ -190,6 +192,8 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// Who may never approve; templates.
     pub deny: Vec<String>,
+    /// Whether anybody is asked.
+    pub mode: ApprovalMode,
 }
 
 /// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
@@ -206,6 +210,11 @@ impl Fingerprint {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
             }
+        }
+        // A key that is not set leaves the fingerprints of stored approvals as they are.
+        match approval.mode {
+            ApprovalMode::Required => {}
+            ApprovalMode::Record => hash.update("approval.mode = record"),
         }
         let bytes = hash.finalize();
         Self(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -227,6 +236,12 @@ impl Route {
             "ticket" => format!("ticket.{setting}"),
             at => format!("{at}.ticket.{setting}"),
         }
+    }
+
+    /// Whether a status means that a ticket is rejected.
+    #[must_use]
+    pub const fn can_be_rejected(&self) -> bool {
+        !self.ticket.rejected.is_empty()
     }
 
     /// The full key of a setting of its approval: `approval.deny`, or `routes[0].approval.deny`.

@@ -14,6 +14,7 @@ mod evidence;
 mod labels;
 mod links;
 mod people;
+mod recorded;
 mod sections;
 mod spans;
 mod summary;
@@ -27,7 +28,10 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 
 use self::writer::Writer;
-use crate::{policy::Route, rollout::Subject};
+use crate::{
+    policy::{ApprovalMode, Route},
+    rollout::Subject,
+};
 
 pub use self::{
     comment::comment,
@@ -35,6 +39,7 @@ pub use self::{
     event_note::event_note,
     labels::labels,
     people::{MOST_NAMED, NamedAccount, People},
+    recorded::RECORDED_LABEL,
     writer::{Unrenderable, denied},
 };
 
@@ -82,8 +87,15 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             let words = writer.text(&route.key_of("description"), &settings.description)?;
             let mut description = vec![Block::External(spans::blocks(&words))];
             description.extend(change::change_section(subject));
-            description.extend(decision::decision_section(subject, settings));
-            description.extend(approvers::approvers_section(subject, route, around.people));
+            match route.approval.mode {
+                ApprovalMode::Required => {
+                    description.extend(decision::decision_section(subject, settings));
+                    description.extend(approvers::approvers_section(subject, route, around.people));
+                }
+                ApprovalMode::Record => {
+                    description.extend(recorded::recorded_section(subject, route, around.people));
+                }
+            }
             description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
             description.extend(technical::technical_section(subject));
             description.push(Block::External(team::everything(subject)));

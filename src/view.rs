@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{gate::Verdict, millis::Millis};
+use crate::{gate::Verdict, millis::Millis, policy::ApprovalMode};
 
 /// A point in time that is written as RFC 3339 in UTC, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,9 @@ pub struct GateView {
     /// The share of the traffic that goes to the new version now, in percent, if the bridge knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u8>,
+    /// Whether it asks anybody; left out if it does.
+    #[serde(default, skip_serializing_if = "ApprovalMode::is_required")]
+    pub mode: ApprovalMode,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
     /// When Flagger first asked; none for a question that belongs to no gate.

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{
-        Approval, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings, Transitions,
-        is_template,
+        Approval, ApprovalMode, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings,
+        Transitions, is_template,
     },
 };
 
@@ -40,6 +40,7 @@ struct ApprovalPart {
     valid_for: Option<Duration>,
     approvers: Option<Vec<String>>,
     deny: Option<Vec<String>>,
+    mode: Option<ApprovalMode>,
 }
 
 /// Reads the three sections from the whole tree.
@@ -92,7 +93,12 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
         },
-        Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
+        Approval {
+            valid_for: approval.valid_for?,
+            approvers: approval.approvers?,
+            deny: approval.deny?,
+            mode: approval.mode?,
+        },
     ))
 }
 
@@ -131,6 +137,7 @@ impl ApprovalPart {
             valid_for: self.valid_for.or(base.valid_for),
             approvers: self.approvers.or_else(|| base.approvers.clone()),
             deny: self.deny.or_else(|| base.deny.clone()),
+            mode: self.mode.or(base.mode),
         }
     }
 }
@@ -169,15 +176,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         statuses.report_unknown_keys();
     }
     let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
-    let on_bypass = s.optional("on_bypass", |s, name| {
-        let word = s.string(name)?;
-        let known = OnBypass::ALL.into_iter().find(|known| known.as_str() == word);
-        if known.is_none() {
-            let known = OnBypass::ALL.map(|known| format!("{:?}", known.as_str()));
-            s.problem(name, format!("must be {}, not {word:?}", known.join(" or ")));
-        }
-        known
-    });
+    let on_bypass = s.optional("on_bypass", |s, name| one_of(s, name, OnBypass::ALL, OnBypass::as_str));
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart {
@@ -299,8 +298,25 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let approvers = s.optional("approvers", |s, name| s.checked_texts(name, approver));
     let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
+    let mode = s.optional("mode", |s, name| one_of(s, name, ApprovalMode::ALL, ApprovalMode::as_str));
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny }
+    ApprovalPart { valid_for, approvers, deny, mode }
+}
+
+/// One of the known words.
+fn one_of<T: Copy, const N: usize>(
+    s: &Section<'_>,
+    name: &str,
+    all: [T; N],
+    as_str: impl Fn(T) -> &'static str,
+) -> Option<T> {
+    let word = s.string(name)?;
+    let known = all.into_iter().find(|known| as_str(*known) == word);
+    if known.is_none() {
+        let known = all.map(|known| format!("{:?}", as_str(known)));
+        s.problem(name, format!("must be {}, not {word:?}", known.join(" or ")));
+    }
+    known
 }
 
 /// Checks that `group:` and `role:` have a name after them.

@@ -6,9 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
     state::{Gate, GateState, ShownRules},
-    ticket::{Decision, TicketState},
+    ticket::{Decision, InvalidReason, TicketState},
 };
-use crate::{millis::Millis, policy::Fingerprint};
+use crate::{
+    millis::Millis,
+    policy::{ApprovalMode, Fingerprint},
+};
 
 /// How long a reading and an approval are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Validity {
     pub judged_by: Fingerprint,
     /// Whether what would start is what the ticket shows.
     pub target: TargetProof,
+    /// Whether anybody is asked.
+    pub mode: ApprovalMode,
 }
 
 impl From<Validity> for ShownRules {
@@ -63,11 +68,13 @@ pub enum Verdict {
     Stale,
     /// The ticket proves nothing.
     Gone,
+    /// Open: nobody is asked, and a ticket records the rollout.
+    Recorded,
 }
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Opening,
         Self::Stuck,
         Self::Waiting,
@@ -77,12 +84,23 @@ impl Verdict {
         Self::Expired,
         Self::Stale,
         Self::Gone,
+        Self::Recorded,
     ];
 
     /// Whether Flagger may pass: 200, not 403.
     #[must_use]
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Approved)
+        match self {
+            Self::Approved | Self::Recorded => true,
+            Self::Opening
+            | Self::Stuck
+            | Self::Waiting
+            | Self::Rejected
+            | Self::NotAllowed
+            | Self::Expired
+            | Self::Stale
+            | Self::Gone => false,
+        }
     }
 
     /// Its name wherever it is shown, counted or recorded. The names are a contract with users.
@@ -98,6 +116,7 @@ impl Verdict {
             Self::Expired => "expired",
             Self::Stale => "stale",
             Self::Gone => "gone",
+            Self::Recorded => "recorded",
         }
     }
 }
@@ -119,6 +138,51 @@ impl<'de> Deserialize<'de> for Verdict {
 impl Gate {
     /// Whether Flagger may pass, and why (not).
     pub fn verdict(&self, now: Millis, validity: Validity) -> Verdict {
+        match validity.mode {
+            ApprovalMode::Required => self.approval_verdict(now, validity),
+            ApprovalMode::Record => self.record_verdict(),
+        }
+    }
+
+    /// The verdict of a gate that asks nobody: it is open until its ticket is rejected, or is gone, and the record with
+    /// it. Whether its ticket was opened yet does not matter: that is stored with the gate, and done.
+    fn record_verdict(&self) -> Verdict {
+        match &self.state {
+            GateState::Opening
+            | GateState::Stuck { .. }
+            | GateState::Watched {
+                ticket_state:
+                    TicketState::Waiting { .. }
+                    | TicketState::Approved { .. }
+                    | TicketState::NotAllowed { .. }
+                    | TicketState::JudgmentPending { .. }
+                    // It is in a status that would approve, where that means nothing.
+                    | TicketState::Invalid {
+                        reason:
+                            InvalidReason::Relocated { .. }
+                            | InvalidReason::Mapped { .. }
+                            | InvalidReason::Renamed { .. },
+                    },
+                ..
+            } => Verdict::Recorded,
+            GateState::Watched { ticket_state: TicketState::Rejected { .. }, .. } => Verdict::Rejected,
+            GateState::Watched {
+                ticket_state:
+                    TicketState::Invalid {
+                        reason:
+                            InvalidReason::LabelledEnded { .. }
+                            | InvalidReason::MovedElsewhere { .. }
+                            // It may be in a rejected status.
+                            | InvalidReason::NoChangelogEntry { .. }
+                            | InvalidReason::Unmarked { .. }
+                            | InvalidReason::Missing { .. },
+                    },
+                ..
+            } => Verdict::Gone,
+        }
+    }
+
+    fn approval_verdict(&self, now: Millis, validity: Validity) -> Verdict {
         let (seen, ticket_state) = match &self.state {
             GateState::Opening => return Verdict::Opening,
             GateState::Stuck { .. } => return Verdict::Stuck,
@@ -137,7 +201,7 @@ impl Gate {
             // Also if `seen` is in the future: setting the clock back must not extend an approval.
             TicketState::Approved { .. } if now.abs_diff(seen) > validity.trust_for => Verdict::Stale,
             TicketState::Approved { decision, .. }
-                if self.used.is_none() && age(decision, seen, now) > validity.valid_for =>
+                if !self.is_approval_used() && age(decision, seen, now) > validity.valid_for =>
             {
                 Verdict::Expired
             }

@@ -9,6 +9,7 @@ use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Gate, GateName, GateState, Stage, Validity, Verdict},
     millis::Millis,
+    policy::ApprovalMode,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, Rfc3339, RolloutView, TicketView},
@@ -87,6 +88,7 @@ impl AnswerLinks {
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
+            mode: validity.mode,
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
@@ -215,6 +217,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         reason: String::new(),
         change: None,
         weight: None,
+        mode: ApprovalMode::Required,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

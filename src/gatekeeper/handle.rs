@@ -24,7 +24,7 @@ use crate::{
     kubernetes::Clusters,
     metrics::Metrics,
     millis::Millis,
-    policy::Route,
+    policy::{ApprovalMode, Route},
     rollout::{Budget, Canary, CanaryId, Headroom, Observed, Rules},
     store::Store,
     view::Overview,
@@ -139,6 +139,7 @@ impl Gatekeeper {
             valid_for,
             judged_by,
             target: TargetProof::NotNeeded,
+            mode: approval.mode,
         }
     }
 
@@ -148,8 +149,8 @@ impl Gatekeeper {
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
-        let target = TargetProof::NotNeeded;
-        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target })
+        let (target, mode) = (TargetProof::NotNeeded, ApprovalMode::Required);
+        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target, mode })
     }
 
     fn rules_with(&self, canary: &CanaryId, validity: Validity) -> Rules {

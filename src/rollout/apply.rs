@@ -4,6 +4,7 @@ mod canary_read;
 mod end;
 mod promoted;
 mod question;
+mod recorded;
 mod replaced;
 mod report;
 mod step;
@@ -77,7 +78,7 @@ impl Canary {
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let unknown = Author::Unknown { why: DENY_LIST_GREW.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &unknown };
-                step.seen(gate, |gate| {
+                step.seen(gate, rules.validity.mode, |gate| {
                     gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
                 });
                 if let IssueSnapshot::Issue { .. } = snapshot {

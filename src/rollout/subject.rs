@@ -79,7 +79,7 @@ pub struct EarlierApproval {
 impl EarlierApproval {
     /// The approval of a gate, if it has one.
     pub(super) fn of(gate: &Gate) -> Option<Self> {
-        let (ticket, decision) = gate.approval()?;
+        let (ticket, decision) = gate.approval().filter(|_| !gate.is_recorded())?;
         let Move { by, at, .. } = &decision.changelog_entry;
         Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: by.name.clone(), at: *at })
     }

@@ -12,13 +12,14 @@ use crate::{
         Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
 };
 
 mod binding;
 mod cells;
 mod random;
 mod readings;
+mod recorded;
 mod traces;
 
 const RULES: Rules = Rules {
@@ -27,6 +28,7 @@ const RULES: Rules = Rules {
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -74,6 +76,8 @@ struct World {
     moves: BTreeMap<GateId, Vec<Move>>,
     gates: usize,
     ended: Vec<(End, Vec<Gate>)>,
+    rules: Rules,
+    audit_events: Vec<AuditEvent>,
 }
 
 impl World {
@@ -86,14 +90,17 @@ impl World {
             moves: BTreeMap::new(),
             gates: 0,
             ended: Vec::new(),
+            rules: RULES,
+            audit_events: Vec::new(),
         }
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
-        match self.canary.apply(event, self.now, &RULES) {
+        match self.canary.apply(event, self.now, &self.rules) {
             Change::Unchanged => Vec::new(),
             Change::To { canary, commands, audit_events } => {
                 self.canary = canary;
+                self.audit_events.extend(audit_events.iter().cloned());
                 for audit_event in audit_events {
                     if let AuditEvent::Ended { how, gates } = audit_event {
                         self.ended.push((how, gates));
@@ -140,7 +147,7 @@ impl World {
             self.sees(&gate, "To Do");
         }
         let Some(gate) = self.canary.gate(name) else { return (false, None) };
-        let open = gate.verdict(self.now, RULES.validity).is_open();
+        let open = gate.verdict(self.now, self.rules.validity).is_open();
         let id = gate.id.clone();
         self.paces.entry(id.clone()).or_default().answered(open, self.now);
         (open, Some(id))

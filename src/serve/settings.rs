@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Flagger, Jira, Kubernetes, KubernetesMode},
     jira::Kind,
     millis::config_notation,
+    policy::Recording,
     store,
 };
 
@@ -13,6 +14,13 @@ pub(super) fn log_settings(config: &Config) {
     tracing::info!("flagger-jira-bridge {} starts", env!("CARGO_PKG_VERSION"));
     for line in lines(config) {
         tracing::info!("{line}");
+    }
+    for Recording { key, gates } in config.policy.recording() {
+        tracing::warn!(
+            key,
+            gates,
+            "approval.mode is record here: these gates open at once, and nobody is asked"
+        );
     }
     for (key, secret) in config.flagger.all_tokens() {
         if !secret.fits_url() {

@@ -14,7 +14,7 @@ use crate::{
     gate::{TargetProof, Validity},
     millis::Millis,
     mutation::{changed, changes, garbled},
-    policy::Fingerprint,
+    policy::{ApprovalMode, Fingerprint},
     rollout::{Canary, Command},
 };
 
@@ -24,6 +24,7 @@ const VALIDITY: Validity = Validity {
     valid_for: Duration::from_secs(72 * 3600),
     judged_by: Fingerprint(1),
     target: TargetProof::NotNeeded,
+    mode: ApprovalMode::Required,
 };
 
 /// A canary with an approved gate, a rejected one and one that is being opened.

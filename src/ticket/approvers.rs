@@ -15,7 +15,7 @@ use crate::{
 
 /// Who may approve, until when they can decide, and until when an approval can be used.
 pub(super) fn approvers_section(subject: &Subject, route: &Route, people: &People) -> Vec<Block> {
-    let Approval { valid_for, approvers, deny } = &route.approval;
+    let Approval { valid_for, approvers, deny, mode: _ } = &route.approval;
     let deny = denied(subject, deny);
     let has_empty_denial = deny.iter().any(|entry| PersonEntry::read(entry).is_empty());
     let approved = any_of(&route.ticket.approved);

@@ -7,11 +7,12 @@ mod words;
 use self::words::{LONGEST_LINE, LONGEST_REASON, OVER, moment, person};
 use super::{
     doc::{Block, Doc, Span},
+    recorded,
     spans::{any_of, duration_in_words},
 };
 use crate::{
     gate::GateName,
-    policy::{Milestone, Route},
+    policy::{ApprovalMode, Milestone, Route},
     rollout::{Analysis, Notice, Rollback},
     text::one_line,
 };
@@ -24,11 +25,19 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let or_delete = "If it cannot be moved out, delete it: after a while the bridge opens another one.";
     let reason = |why: &str| one_line(why, LONGEST_REASON);
     let words = match notice {
-        Notice::Ended { outcome, name, other, cause } => {
+        Notice::Ended { outcome, name, other, cause, recorded: false } => {
             return Doc(ending::ended(*outcome, name, other.as_ref(), cause.as_ref()));
         }
+        Notice::Ended { outcome, name, other: _, cause, recorded: true } => {
+            return Doc(ending::ended_without_asking(*outcome, name, cause.as_ref()));
+        }
         Notice::Progress { lines, analysis } => return progress(lines, *analysis),
-        Notice::RulesChanged { deny, .. } => return Doc(rules::changed(deny, route)),
+        Notice::RulesChanged { deny, .. } => {
+            return Doc(match route.approval.mode {
+                ApprovalMode::Required => rules::changed(deny, route),
+                ApprovalMode::Record => recorded::rules_changed(route),
+            });
+        }
         Notice::Passed { by, at, name: GateName { approver, .. }, .. } => {
             let told = format!(
                 "Flagger was told to go on at {} because {} approved this ticket.",

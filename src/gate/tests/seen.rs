@@ -8,7 +8,7 @@ use crate::{
         TicketState, Validity,
     },
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
 };
 
 const VALIDITY: Validity = Validity {
@@ -16,6 +16,7 @@ const VALIDITY: Validity = Validity {
     valid_for: Duration::MAX,
     judged_by: Fingerprint(0),
     target: TargetProof::NotNeeded,
+    mode: ApprovalMode::Required,
 };
 
 /// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not

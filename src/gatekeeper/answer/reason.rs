@@ -21,6 +21,9 @@ pub(super) fn reason(
     target: &Observed,
     now: Millis,
 ) -> String {
+    if verdict == Verdict::Recorded {
+        return recorded_words(&gate.state);
+    }
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
         GateState::Stuck { why } => {
@@ -53,11 +56,24 @@ pub(super) fn reason(
                 clock_time(seen)
             ),
             // An approved ticket has none of these verdicts.
-            Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Gone => {
-                verdict.as_str().into()
-            }
+            Verdict::Opening
+            | Verdict::Waiting
+            | Verdict::Rejected
+            | Verdict::NotAllowed
+            | Verdict::Gone
+            | Verdict::Recorded => verdict.as_str().into(),
         },
     }
+}
+
+/// Why a gate is open that asks nobody.
+fn recorded_words(state: &GateState) -> String {
+    let ticket = match state {
+        GateState::Opening => "; the ticket is being opened".to_owned(),
+        GateState::Stuck { why } => format!("; the ticket could not be opened, which is tried again: {why}"),
+        GateState::Watched { .. } => String::new(),
+    };
+    format!("recorded, not asked: this gate needs no approval, because approval.mode is \"record\"{ticket}")
 }
 
 /// Why it is not known whether what would start is what the ticket shows.
@@ -85,7 +101,7 @@ pub(super) fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &Unrea
             format!("; Jira has not confirmed that since {}: {why}", clock_time(*since))
         }
         // These have no ticket, or their reason already names the problem.
-        Verdict::Opening | Verdict::Stuck | Verdict::Approved => String::new(),
+        Verdict::Opening | Verdict::Stuck | Verdict::Approved | Verdict::Recorded => String::new(),
     }
 }
 
@@ -163,7 +179,7 @@ mod tests {
     use super::*;
     use crate::{
         gate::{GateId, GateName, Move, Stage, TargetProof, Ticket},
-        policy::{Fingerprint, Person, Status, Statuses},
+        policy::{ApprovalMode, Fingerprint, Person, Status, Statuses},
     };
 
     const VALIDITY: Validity = Validity {
@@ -171,6 +187,7 @@ mod tests {
         valid_for: Duration::MAX,
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        mode: ApprovalMode::Required,
     };
 
     /// A gate that was approved at time 0.

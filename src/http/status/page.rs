@@ -22,6 +22,7 @@ use crate::{
     gatekeeper::{ListedGate, counts},
     http::refused_calls::RefusedView,
     millis::{Millis, clock_time, config_notation, rough_duration},
+    policy::Recording,
     view::{FailedView, GateView, HistoryView, Overview, Rfc3339, UnaskedView, UnguardedView},
 };
 
@@ -85,6 +86,8 @@ pub(super) struct Gates<'a> {
     pub(super) trust_for: Duration,
     /// Without a question for so long, a gate is marked as one at which nobody asks.
     pub(super) idle_after: Duration,
+    /// The settings by which gates ask nobody.
+    pub(super) recording: Vec<Recording>,
 }
 
 /// The input of the template.
@@ -113,6 +116,7 @@ struct Page<'a> {
     unguarded_more: usize,
     unasked: Vec<Timed<'a, UnaskedView>>,
     limits: Option<LimitsView<'a>>,
+    recording: &'a [Recording],
 }
 
 /// The connection to Jira.
@@ -229,6 +233,7 @@ pub(super) fn render(
         unguarded_more: known.unguarded.len().saturating_sub(MAX_UNGUARDED),
         unasked: timed(overview.iter().flat_map(|it| &it.unasked), |what| what.at, now),
         limits: known.gates.as_ref().map(limits),
+        recording: known.gates.as_ref().map_or(&[], |gates| &gates.recording),
     };
     TEMPLATES
         .as_ref()
@@ -300,7 +305,7 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
     };
     found.sort_by_key(|listed| urgency(listed.verdict()));
     let counts = counts(gates.list);
-    let approved = counts.iter().find(|(state, _)| *state == Verdict::Approved).map_or(0, |(_, many)| *many);
+    let closed = counts.iter().filter(|(state, _)| !state.is_open()).map(|(_, many)| many).sum();
     let pages = found.len().div_ceil(ROWS_PER_PAGE).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row = |listed: &ListedGate| {
@@ -324,7 +329,7 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
         in_all: gates.list.len(),
         found: found.len(),
         rows: found.into_iter().skip((page - 1) * ROWS_PER_PAGE).take(ROWS_PER_PAGE).map(row).collect(),
-        closed: gates.list.len() as u64 - approved,
+        closed,
         counts: counts
             .into_iter()
             .map(count)

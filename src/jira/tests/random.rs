@@ -13,7 +13,7 @@ use crate::{
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
-    policy::{Author, Fingerprint, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Statuses},
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -94,6 +94,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         valid_for: day,
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        mode: ApprovalMode::Required,
     };
     let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
         return false;

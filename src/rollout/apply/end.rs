@@ -42,6 +42,7 @@ impl Step {
             name: gate.name.clone(),
             other: other.cloned(),
             cause: cause.clone(),
+            recorded: gate.is_recorded(),
         };
         for gate in &rollout.gates {
             let outcome = match (how, gate.used) {

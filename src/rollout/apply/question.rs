@@ -7,7 +7,7 @@ use super::{
     target::shown_by,
 };
 use crate::{
-    gate::{Decision, Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
+    gate::{Decision, Gate, GateId, GateName, LastAnswer, Pace, Passage, Stage, Used, Verdict},
     policy::DENY_LIST_GREW,
     rollout::{
         analysis::Analysis,
@@ -113,7 +113,10 @@ impl Step {
         }
         gate.last_answer = if open { LastAnswer::Open } else { LastAnswer::Closed };
         // The first use of an approval has its own audit event, with the evidence.
-        let first = |audit_event: &AuditEvent| matches!(audit_event, AuditEvent::Passed { gate, .. } if gate == asked.name);
+        let first = |audit_event: &AuditEvent| match audit_event {
+            AuditEvent::Passed { gate, .. } | AuditEvent::Recorded { gate, .. } => gate == asked.name,
+            _ => false,
+        };
         if !self.audit_events.iter().any(first) {
             self.audit_events.push(AuditEvent::AnswerChanged { gate: asked.name.clone() });
         }
@@ -210,6 +213,10 @@ impl Step {
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let rules = rules.proven_by(asked.observed, gate);
         let verdict = gate.verdict(self.now, rules.validity);
+        if verdict == Verdict::Recorded {
+            self.record_passage(asked.name, verdict, asked.pace);
+            return self.admit(asked.name.stage, Start::Settled);
+        }
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {
             let entry = decision.changelog_entry.changelog_id.clone();
@@ -229,14 +236,22 @@ impl Step {
             let (entry, by, at) = (entry.clone(), by.clone(), self.now);
             let notice = Notice::Passed { entry, by, at, name: gate.name.clone() };
             notify_once(&mut self.commands, gate, notice);
-            if gate.used.is_none() {
+            if !gate.is_approval_used() {
                 self.audit_events.push(AuditEvent::Passed { gate: gate.name.clone(), ticket, decision });
-                gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
+                let longest_gap = asked.pace.longest_gap(self.now);
+                gate.used = Some(Used { at: self.now, longest_gap, by: Passage::Approval });
             }
         }
-        rollout.progress = match (rollout.progress.clone(), asked.name.stage) {
+        let start = if asked.observed.is_bound() { Start::Unverified } else { Start::Settled };
+        self.admit(asked.name.stage, start);
+    }
+
+    /// An open answer at confirm-rollout starts the rollout.
+    fn admit(&mut self, stage: Stage, start: Start) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        rollout.progress = match (rollout.progress.clone(), stage) {
             (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
-                rollout.start = if asked.observed.is_bound() { Start::Unverified } else { Start::Settled };
+                rollout.start = start;
                 Progress::Admitted(base)
             }
             (progress, _) => progress,
@@ -262,7 +277,7 @@ impl Step {
 /// it left no tag.
 fn passes_first_by(gate: &Gate, approval: &Decision) -> bool {
     let mut told = gate.notified.iter().filter_map(|tag| tag.strip_prefix(PASSED)).peekable();
-    gate.used.is_none()
+    !gate.is_approval_used()
         || (told.peek().is_some() && told.all(|entry| entry != approval.changelog_entry.changelog_id))
 }
 

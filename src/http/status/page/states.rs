@@ -10,12 +10,24 @@ pub(super) const fn urgency(state: Verdict) -> u8 {
         Verdict::Expired => 1,
         Verdict::NotAllowed => 2,
         Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::Stale | Verdict::Gone => 3,
-        Verdict::Approved => 4,
+        Verdict::Recorded => 4,
+        Verdict::Approved => 5,
     }
 }
 
 pub(super) fn state_word(state: Verdict) -> String {
-    state.as_str().replace('_', " ")
+    match state {
+        Verdict::Recorded => "recorded, not asked".to_owned(),
+        Verdict::Opening
+        | Verdict::Stuck
+        | Verdict::Waiting
+        | Verdict::Approved
+        | Verdict::Rejected
+        | Verdict::NotAllowed
+        | Verdict::Expired
+        | Verdict::Stale
+        | Verdict::Gone => state.as_str().replace('_', " "),
+    }
 }
 
 /// What a state means, and what to do about it.
@@ -27,6 +39,10 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
              flagger-jira-bridge check shows what to fix. The bridge retries by itself."
         }
         Verdict::Waiting => "The ticket is not decided yet. Find the change manager, who moves the ticket.",
+        Verdict::Recorded => {
+            "The gate is open and nobody is asked, because approval.mode is record. The ticket only records the rollout. \
+             Rejecting it closes the gate."
+        }
         Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
         Verdict::Rejected => {
             "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back."

@@ -3,6 +3,7 @@ use std::{collections::HashMap, time::Duration};
 use super::*;
 use crate::{
     http::status::Trouble,
+    policy::ApprovalMode,
     view::{RolloutView, TicketView, Tone},
 };
 
@@ -22,6 +23,7 @@ fn hostile() -> GateView {
         reason: evil("reason"),
         change: Some(evil("cart 6.4.0 → 6.5.0")),
         weight: Some(50),
+        mode: ApprovalMode::Required,
         ticket: Some(TicketView {
             key: evil("OPS-1"),
             url: "https://jira.example/browse/OPS-1?\"onmouseover=\"alert(1)".into(),
@@ -50,6 +52,7 @@ fn plain() -> GateView {
         reason: "opening: the ticket is being opened".into(),
         change: None,
         weight: None,
+        mode: ApprovalMode::Required,
         ticket: None,
         asked_at: None,
         last_asked_at: None,
@@ -94,6 +97,7 @@ fn shows_with(
         limits,
         trust_for: Duration::from_secs(600),
         idle_after: Duration::from_secs(600),
+        recording: vec![],
     });
     let links = PageLinks::All;
     render(&PageInput { gates, overview, refused: vec![], unguarded: vec![], jira, links }, wanted, NOW)

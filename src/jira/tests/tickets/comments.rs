@@ -25,7 +25,8 @@ fn comments_at_the_end_of_a_rollout() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
     for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
-            let notice = Notice::Ended { outcome, name: name(stage), other: None, cause: None };
+            let notice =
+                Notice::Ended { outcome, name: name(stage), other: None, cause: None, recorded: false };
             for text in both(&ticket::comment(&notice, &route(""))) {
                 let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
@@ -34,7 +35,13 @@ fn comments_at_the_end_of_a_rollout() {
         }
     }
     let all = OUTCOMES.map(|(outcome, _)| {
-        said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion), other: None, cause: None })
+        said(&Notice::Ended {
+            outcome,
+            name: name(Stage::ConfirmPromotion),
+            other: None,
+            cause: None,
+            recorded: false,
+        })
     });
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version is running. This ticket no longer controls anything. The next rollout gets its own.
@@ -144,6 +151,7 @@ fn why_a_rollout_failed() {
         name: name.clone(),
         other: None,
         cause: Some(cause),
+        recorded: false,
     };
     let checks = |lines: &[&str]| {
         let lines = lines.iter().map(|&line| line.to_owned()).collect();
@@ -276,13 +284,26 @@ fn what_flagger_did_without_a_question() {
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name(), other: None, cause: None },
-        Notice::Ended { outcome: TicketOutcome::Recreated, name: name(), other: None, cause: None },
+        Notice::Ended {
+            outcome: TicketOutcome::ShippedUnasked,
+            name: name(),
+            other: None,
+            cause: None,
+            recorded: false,
+        },
+        Notice::Ended {
+            outcome: TicketOutcome::Recreated,
+            name: name(),
+            other: None,
+            cause: None,
+            recorded: false,
+        },
         Notice::Ended {
             outcome: TicketOutcome::Ended(End::Recreated),
             name: name(),
             other: None,
             cause: None,
+            recorded: false,
         },
         Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
         Notice::OtherLabel { label: label("v2"), before: label("v1") },

@@ -485,6 +485,14 @@ fn elsewhere() -> Vec<Case> {
             "jira.requests_per_second = 1\njira.trust_for = \"1m\"\nlimits.open_tickets = 5000",
         ),
         case("The limit for a namespace is the whole limit", "limits.open_tickets = 100"),
+        case(
+            "A route lets gates open without a question",
+            "[[routes]]\nmatch = { namespace = \"payments-*\" }\napproval = { mode = \"record\" }",
+        ),
+        case(
+            "Every gate opens without a question, and no status closes it",
+            "approval.mode = \"record\"\nticket.statuses.rejected = []",
+        ),
         case("No webhook", "-jira.webhook_secret"),
         case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
         case("Flagger's token cannot be in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),

@@ -9,7 +9,7 @@ use std::{
 use flagger_jira_bridge::{
     gate::{GateId, GateName, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
     rollout::{
         AuditEvent, Budget, Canary, CanaryId, CanaryStatus, Change, Command, Denials, Event, Headroom,
         Message, Observed, Report, Rollout, Rules,
@@ -25,6 +25,7 @@ pub(super) const RULES: Rules = Rules {
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
