@@ -30,6 +30,7 @@ mod stories {
     mod late_moves;
     mod poll_priority;
     mod random_histories;
+    mod recorded;
     mod rejection;
     mod rollout_endings;
     mod team_isolation;
