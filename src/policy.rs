@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 mod judge;
 mod mode;
+mod recording;
 mod statuses;
 mod template;
 
@@ -16,7 +17,8 @@ pub use self::{
         Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
         too_many_denials,
     },
-    mode::{ApprovalMode, Recording},
+    mode::ApprovalMode,
+    recording::Recording,
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
 };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{gate::Verdict, millis::Millis, policy::ApprovalMode};
+use crate::{gate::Verdict, millis::Millis};
 
 /// A point in time that is written as RFC 3339 in UTC, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ pub struct GateView {
     /// The share of the traffic that goes to the new version now, in percent, if the bridge knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u8>,
-    /// Whether it asks anybody; left out if it does.
-    #[serde(default, skip_serializing_if = "ApprovalMode::is_required")]
-    pub mode: ApprovalMode,
+    /// That it asks nobody; none if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ModeView>,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
     /// When Flagger first asked; none for a question that belongs to no gate.
@@ -70,6 +70,23 @@ pub struct GateView {
     pub last_asked_at: Option<Rfc3339>,
     /// The rollout it belongs to, if there is one.
     pub rollout: Option<RolloutView>,
+}
+
+/// `approval.mode`, if that is not the usual one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeView {
+    /// The gate asks nobody.
+    Record,
+}
+
+/// Settings by which gates ask nobody, as the page shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordingView {
+    /// The key that says so.
+    pub key: String,
+    /// The gates, in words.
+    pub gates: String,
 }
 
 /// A ticket, for people.

@@ -12,7 +12,7 @@ use crate::{
     policy::ApprovalMode,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
-    view::{GateView, Rfc3339, RolloutView, TicketView},
+    view::{GateView, ModeView, Rfc3339, RolloutView, TicketView},
 };
 
 /// What a rollback question has in place of a stage.
@@ -88,7 +88,7 @@ impl AnswerLinks {
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
-            mode: validity.mode,
+            mode: mode(validity.mode),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
@@ -138,6 +138,13 @@ impl AnswerLinks {
     /// What is shown of a ticket.
     pub(super) fn ticket_view(&self, key: &str, status: Option<String>) -> TicketView {
         TicketView { key: key.to_owned(), url: (self.browse)(key), status }
+    }
+}
+
+const fn mode(mode: ApprovalMode) -> Option<ModeView> {
+    match mode {
+        ApprovalMode::Required => None,
+        ApprovalMode::Record => Some(ModeView::Record),
     }
 }
 
@@ -217,7 +224,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         reason: String::new(),
         change: None,
         weight: None,
-        mode: ApprovalMode::Required,
+        mode: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

@@ -157,7 +157,7 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
             limits: gatekeeper.config().limits,
             trust_for: gatekeeper.config().jira.trust_for,
             idle_after: gatekeeper.config().rollout.idle_after,
-            recording: gatekeeper.config().policy.recording(),
+            recording: gatekeeper.recording(),
         }),
         links: admin.links,
         overview,

@@ -5,7 +5,6 @@ use crate::{
     config::{Config, Flagger, Jira, Kubernetes, KubernetesMode},
     jira::Kind,
     millis::config_notation,
-    policy::Recording,
     store,
 };
 
@@ -15,7 +14,8 @@ pub(super) fn log_settings(config: &Config) {
     for line in lines(config) {
         tracing::info!("{line}");
     }
-    for Recording { key, gates } in config.policy.recording() {
+    for recording in config.policy.recording() {
+        let (key, gates) = (recording.key, recording.gates);
         tracing::warn!(
             key,
             gates,

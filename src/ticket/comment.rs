@@ -7,7 +7,6 @@ mod words;
 use self::words::{LONGEST_LINE, LONGEST_REASON, OVER, moment, person};
 use super::{
     doc::{Block, Doc, Span},
-    recorded,
     spans::{any_of, duration_in_words},
 };
 use crate::{
@@ -35,7 +34,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
         Notice::RulesChanged { deny, .. } => {
             return Doc(match route.approval.mode {
                 ApprovalMode::Required => rules::changed(deny, route),
-                ApprovalMode::Record => recorded::rules_changed(route),
+                ApprovalMode::Record => rules::asks_nobody(route),
             });
         }
         Notice::Passed { by, at, name: GateName { approver, .. }, .. } => {

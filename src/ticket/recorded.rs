@@ -58,19 +58,3 @@ fn who(route: &Route, people: &People) -> Vec<Span> {
         }
     }
 }
-
-/// The comment on a ticket that was opened to be approved, or under other rules, at a gate that asks nobody now.
-pub(super) fn rules_changed(route: &Route) -> Vec<Block> {
-    let key = route.approval_key("mode");
-    let mut words = format!(
-        "The rules for this ticket changed when the bridge was restarted with new settings: {key} is \"record\" now, so this \
-         ticket asks nobody. Flagger goes on without an approval."
-    );
-    if !route.ticket.rejected.is_empty() {
-        words.push_str(&format!(
-            " To stop this rollout here, move the ticket to {}.",
-            any_of(&route.ticket.rejected)
-        ));
-    }
-    vec![paragraph(&words)]
-}

@@ -22,8 +22,7 @@ use crate::{
     gatekeeper::{ListedGate, counts},
     http::refused_calls::RefusedView,
     millis::{Millis, clock_time, config_notation, rough_duration},
-    policy::Recording,
-    view::{FailedView, GateView, HistoryView, Overview, Rfc3339, UnaskedView, UnguardedView},
+    view::{FailedView, GateView, HistoryView, Overview, RecordingView, Rfc3339, UnaskedView, UnguardedView},
 };
 
 /// How many gates one page shows.
@@ -87,7 +86,7 @@ pub(super) struct Gates<'a> {
     /// Without a question for so long, a gate is marked as one at which nobody asks.
     pub(super) idle_after: Duration,
     /// The settings by which gates ask nobody.
-    pub(super) recording: Vec<Recording>,
+    pub(super) recording: Vec<RecordingView>,
 }
 
 /// The input of the template.
@@ -116,7 +115,7 @@ struct Page<'a> {
     unguarded_more: usize,
     unasked: Vec<Timed<'a, UnaskedView>>,
     limits: Option<LimitsView<'a>>,
-    recording: &'a [Recording],
+    recording: &'a [RecordingView],
 }
 
 /// The connection to Jira.

@@ -50,6 +50,22 @@ pub(super) fn changed(deny: &[String], route: &Route) -> Vec<Block> {
     ]
 }
 
+/// The same if the gate asks nobody now.
+pub(super) fn asks_nobody(route: &Route) -> Vec<Block> {
+    let key = route.approval_key("mode");
+    let mut words = format!(
+        "The rules for this ticket changed when the bridge was restarted with new settings: {key} is \"record\" now, so this \
+         ticket asks nobody. Flagger goes on without an approval."
+    );
+    if !route.ticket.rejected.is_empty() {
+        words.push_str(&format!(
+            " To stop this rollout here, move the ticket to {}.",
+            any_of(&route.ticket.rejected)
+        ));
+    }
+    vec![Block::Paragraph(vec![Span::Text(words)])]
+}
+
 fn statuses(approved: &[String]) -> String {
     format!("{}, but only if that already meant approved when this ticket was opened", any_of(approved))
 }

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 58] = [
+const SOURCES: [&str; 57] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -61,7 +61,6 @@ const SOURCES: [&str; 58] = [
     "ticket/comment/rules.rs",
     "ticket/comment/words.rs",
     "ticket/event_note.rs",
-    "ticket/recorded.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
     "worker/outbox/parked.rs",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fake_jira::{BOB, Flavour, MIA};
 
-use crate::world::{World, log::Log};
+use crate::world::{World, log::Log, question};
 
 crate::world::crash::crash_tests!(a_recorded_rollout, a_rejection_stops_it);
 
@@ -23,8 +23,9 @@ impl World {
 async fn a_recorded_rollout() {
     for world in World::both(RECORD).await {
         // Before there is a ticket.
-        let start = world.asks("confirm-rollout", "Initialized", "old").await;
-        let words = "open: recorded, not asked: this gate needs no approval, because approval.mode is \"record\"";
+        let start = world.asks("confirm-rollout", "Waiting", "old").await;
+        let words =
+            "open: recorded, not asked: this gate needs no approval, because approval.mode is \"record\"";
         assert!(start.status == 200 && start.body.starts_with(words), "{start:?}");
         world.run_worker().await;
         let ticket = world.newest();
@@ -33,7 +34,10 @@ async fn a_recorded_rollout() {
         let promotion = world.newest();
         assert_ne!(ticket, promotion);
         let answer = world.promotes().await;
-        assert!(answer.body.contains(&promotion) && answer.body.contains("recorded, not asked"), "{answer:?}");
+        assert!(
+            answer.body.contains(&promotion) && answer.body.contains("recorded, not asked"),
+            "{answer:?}"
+        );
         for ticket in world.tickets() {
             assert!(ticket.labels.contains(&"flagger-recorded".to_owned()), "{:?}", ticket.labels);
             let text = format!("{:?}", ticket.description);
@@ -45,7 +49,10 @@ async fn a_recorded_rollout() {
         let shown = gates.as_array().unwrap().iter().find(|gate| gate["ticket"]["key"] == promotion).unwrap();
         assert_eq!((&shown["state"], &shown["mode"]), (&"recorded".into(), &"record".into()), "{shown}");
         let page = world.sends(world.admin("GET", "/")).await.body;
-        assert!(page.contains("recorded, not asked") && page.contains("<strong>Nobody is asked</strong>"), "{page}");
+        assert!(
+            page.contains("recorded, not asked") && page.contains("<strong>Nobody is asked</strong>"),
+            "{page}"
+        );
 
         assert_eq!(world.reports("/post-rollout", "Succeeded", "new").await.status, 200);
         world.run_worker().await;
@@ -63,7 +70,7 @@ async fn a_recorded_rollout() {
 /// No means no: a rejection closes the gate, rolls back, and is taken back like any other.
 #[tokio::test]
 async fn a_rejection_stops_it() {
-    for world in World::both(&format!("{RECORD}\napproval.approvers = [\"{MIA}\"]")).await {
+    for world in World::both(&format!("{RECORD}\napproval.approvers = [\"{MIA}\", \"mia\"]")).await {
         world.promotion_is_open().await;
         world.run_worker().await;
         let key = world.newest();
@@ -86,7 +93,8 @@ async fn a_rejection_stops_it() {
 #[tokio::test]
 async fn without_a_record_it_is_closed() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
-        let world = World::start_with(flavour, &format!("{RECORD}\nlimits.open_tickets_per_namespace = 1")).await;
+        let world =
+            World::start_with(flavour, &format!("{RECORD}\nlimits.open_tickets_per_namespace = 1")).await;
         world.sql("ALTER TABLE turn RENAME TO elsewhere").await;
         let closed = world.promotes().await;
         assert!(closed.status == 403 && closed.body.starts_with("closed: stuck:"), "{closed:?}");
@@ -94,7 +102,9 @@ async fn without_a_record_it_is_closed() {
 
         world.promotion_is_open().await;
         world.run_worker().await;
-        let limited = world.asks("confirm-rollout", "Succeeded", "new").await;
+        let mut other = question("Progressing", "new");
+        other["name"] = "web".into();
+        let limited = world.posts("/gate/confirm-promotion", &other).await;
         assert_eq!(limited.status, 403, "{limited:?}");
         assert!(limited.body.contains("open_tickets_per_namespace"), "{limited:?}");
         world.finish().await;
@@ -106,13 +116,14 @@ async fn without_a_record_it_is_closed() {
 async fn the_mode_changes_while_it_waits() {
     let mut world = World::start(Flavour::Cloud).await;
     let key = world.promotion_waits().await;
-    world.restarts_with(RECORD).await;
+    world.restarts_with(&format!("{RECORD}\n")).await;
     world.promotion_is_open().await;
     world.advance(MINUTE * 4);
     world.run_worker().await;
     let said = |world: &World| format!("{:?}", world.jira.issue(&key).unwrap().comments);
     assert!(said(&world).contains("this ticket asks nobody"), "{}", said(&world));
-    world.restarts_with("approval.mode = \"required\"").await;
+    world.settings.clear();
+    world.restarts().await;
     world.promotion_is_closed("waiting for a decision").await;
     world.decides(&key, "Approved").await;
     world.promotion_is_open().await;
@@ -138,7 +149,10 @@ async fn it_is_counted_and_recorded_apart() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
-    assert!(!metrics.contains("flagger_jira_bridge_decision_seconds_count{decision=\"approved\"} 1"), "{metrics}");
+    assert!(
+        !metrics.contains("flagger_jira_bridge_decision_seconds_count{decision=\"approved\"} 1"),
+        "{metrics}"
+    );
     assert!(log.text().contains("because approval.mode is record: nobody is asked"), "{}", log.text());
     let nobody = "audit WHERE kind = 'recorded' AND detail LIKE '%\"mode\":\"record\"%' AND detail LIKE \
                   '%\"route\":\"routes[0]\"%' AND detail NOT LIKE '%\"decision\"%'";
