@@ -55,7 +55,7 @@ fn payload() -> String {
 }
 
 fn gate() -> GateName {
-    GateName { stage: Stage::ConfirmPromotion, approver: None }
+    GateName { stage: Stage::ConfirmPromotion, approver: None, step: None }
 }
 
 fn id() -> CanaryId {
@@ -89,6 +89,7 @@ impl Question {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
+            step: None,
         }
     }
 }

@@ -22,6 +22,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod traffic;
 mod transitions;
 
 pub use self::finding::{Finding, Level, Report};
@@ -58,6 +59,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
     findings.extend(modes::modes(config));
+    findings.extend(traffic::traffic(config));
     findings.extend(settings::settings(config));
     findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);

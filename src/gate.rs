@@ -10,6 +10,7 @@ mod name;
 mod pace;
 mod snapshot;
 mod state;
+mod step;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -21,6 +22,7 @@ pub use self::{
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState, LastAnswer, Passage, ShownRules, Used},
+    step::{Share, Step},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{TargetProof, Validity, Verdict},
 };

@@ -23,6 +23,7 @@ mod recent_nudges;
 mod refused_gates;
 mod report;
 mod retries;
+mod steps;
 mod unguarded;
 mod unread_tickets;
 mod unsaved_readings;

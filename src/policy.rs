@@ -11,6 +11,7 @@ mod mode;
 mod recording;
 mod statuses;
 mod template;
+mod traffic;
 
 pub use self::{
     judge::{
@@ -21,6 +22,7 @@ pub use self::{
     recording::Recording,
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
+    traffic::Traffic,
 };
 
 /// The settings of all gates: `[ticket]` and `[approval]`, and what `[[routes]]` overrides for some.
@@ -85,6 +87,8 @@ pub struct TicketSettings {
     pub transitions: Transitions,
     /// What to do if a version is promoted that no gate let pass.
     pub on_bypass: OnBypass,
+    /// What a ticket of confirm-traffic-increase is for.
+    pub traffic: Traffic,
 }
 
 /// `ticket.on_bypass`: what to do if a version is promoted that no gate let pass, where the bridge reads the API server.
@@ -217,6 +221,10 @@ impl Fingerprint {
         match approval.mode {
             ApprovalMode::Required => {}
             ApprovalMode::Record => hash.update("approval.mode = record"),
+        }
+        match ticket.traffic {
+            Traffic::Once => {}
+            Traffic::Step => hash.update("ticket.traffic = step"),
         }
         let bytes = hash.finalize();
         Self(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))

@@ -17,6 +17,7 @@ mod people;
 mod recorded;
 mod sections;
 mod spans;
+mod step;
 mod summary;
 mod team;
 mod technical;

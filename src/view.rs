@@ -57,6 +57,12 @@ pub struct GateView {
     /// The share of the traffic that goes to the new version now, in percent, if the bridge knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u8>,
+    /// Which step of traffic of its rollout it is for, from 1, if each step has a gate of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// The share of the traffic that an approval of this step allows, in percent, if the bridge knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_weight: Option<u8>,
     /// That it asks nobody; none if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ModeView>,

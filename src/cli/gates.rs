@@ -272,6 +272,8 @@ mod tests {
             reason: evil.into(),
             change: Some(evil.into()),
             weight: Some(50),
+            step: None,
+            allowed_weight: None,
             ticket: Some(Ticket { key: evil.into(), url: format!("https://jira.example.com/{evil}") }),
             asked_at: None,
             rollout: Some(Rollout {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{
-        Approval, ApprovalMode, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings,
+        Approval, ApprovalMode, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings, Traffic,
         Transitions, is_template,
     },
 };
@@ -32,6 +32,7 @@ struct TicketPart {
     rejected: Option<Vec<String>>,
     transitions: Transitions,
     on_bypass: Option<OnBypass>,
+    traffic: Option<Traffic>,
 }
 
 /// The given keys of `[approval]`.
@@ -92,6 +93,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             rejected: ticket.rejected?,
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
+            traffic: ticket.traffic?,
         },
         Approval {
             valid_for: approval.valid_for?,
@@ -127,6 +129,7 @@ impl TicketPart {
                 bypassed: own.bypassed.or(under.bypassed),
             },
             on_bypass: self.on_bypass.or(base.on_bypass),
+            traffic: self.traffic.or(base.traffic),
         }
     }
 }
@@ -177,6 +180,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
     }
     let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
     let on_bypass = s.optional("on_bypass", |s, name| one_of(s, name, OnBypass::ALL, OnBypass::as_str));
+    let traffic = s.optional("traffic", |s, name| one_of(s, name, Traffic::ALL, Traffic::as_str));
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart {
@@ -191,6 +195,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         rejected,
         transitions,
         on_bypass,
+        traffic,
     }
 }
 

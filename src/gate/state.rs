@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     name::{GateId, GateName},
     pace::Pace,
+    step::Step,
     ticket::{Decision, InvalidReason, Ticket, TicketState},
 };
 use crate::{
@@ -136,6 +137,9 @@ pub struct Gate {
     /// version opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<ShownRules>,
+    /// The step of traffic that it is for, if each step has a gate of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
 }
 
 impl Gate {
@@ -158,6 +162,7 @@ impl Gate {
             shows: None,
             weight: None,
             rules: None,
+            step: None,
         }
     }
 
@@ -213,6 +218,12 @@ impl Gate {
     #[must_use]
     pub const fn is_approval_used(&self) -> bool {
         matches!(self.used, Some(Used { by: Passage::Approval, .. }))
+    }
+
+    /// Whether it is for a step of traffic that Flagger may have taken.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.step, Some(Step { over: true, .. }))
     }
 
     /// Whether Flagger could pass because the gate asked nobody.

@@ -70,11 +70,13 @@ pub enum Verdict {
     Gone,
     /// Open: nobody is asked, and a ticket records the rollout.
     Recorded,
+    /// It is for an earlier step of traffic, about which Flagger does not ask again.
+    Passed,
 }
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Opening,
         Self::Stuck,
         Self::Waiting,
@@ -85,6 +87,7 @@ impl Verdict {
         Self::Stale,
         Self::Gone,
         Self::Recorded,
+        Self::Passed,
     ];
 
     /// Whether Flagger may pass: 200, not 403.
@@ -99,7 +102,8 @@ impl Verdict {
             | Self::NotAllowed
             | Self::Expired
             | Self::Stale
-            | Self::Gone => false,
+            | Self::Gone
+            | Self::Passed => false,
         }
     }
 
@@ -117,6 +121,7 @@ impl Verdict {
             Self::Stale => "stale",
             Self::Gone => "gone",
             Self::Recorded => "recorded",
+            Self::Passed => "passed",
         }
     }
 }
@@ -138,6 +143,9 @@ impl<'de> Deserialize<'de> for Verdict {
 impl Gate {
     /// Whether Flagger may pass, and why (not).
     pub fn verdict(&self, now: Millis, validity: Validity) -> Verdict {
+        if self.is_over() && self.rejection().is_none() {
+            return Verdict::Passed;
+        }
         match validity.mode {
             ApprovalMode::Required => self.approval_verdict(now, validity),
             ApprovalMode::Record => self.record_verdict(),

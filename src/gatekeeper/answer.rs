@@ -83,6 +83,8 @@ impl AnswerLinks {
         }
         let view = GateView {
             gate: name.approver.clone(),
+            step: name.step,
+            allowed_weight: gate.and_then(|gate| gate.step?.share.after),
             state: verdict,
             reason,
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
@@ -121,6 +123,7 @@ impl AnswerLinks {
         };
         let view = GateView {
             gate: gate.name.approver.clone(),
+            step: gate.name.step,
             state: Verdict::Rejected,
             reason: format!("{} was {}", gate.name.stage, decision_words("rejected", decision)),
             ticket: self.ticket(gate),
@@ -193,6 +196,7 @@ pub(super) fn refused(
     }
     let view = GateView {
         gate: gate.approver.clone(),
+        step: gate.step,
         state: Verdict::Stuck,
         reason: format!("stuck: no ticket is opened: {reason}"),
         ..blank(id, gate.stage.as_str(), None)
@@ -204,10 +208,25 @@ pub(super) fn refused(
 pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
     let view = GateView {
         gate: gate.approver.clone(),
+        step: gate.step,
         state: Verdict::Stuck,
         reason: "stuck: this question brings no checksum, though others about this canary did; without one the bridge cannot \
                  know which revision it is about"
             .into(),
+        ..blank(id, gate.stage.as_str(), None)
+    };
+    Answer { open: false, line: line("closed", &view), gate: view }
+}
+
+/// The answer if it is not known which step of traffic a question is about.
+pub(super) fn unknown_step(id: &CanaryId, gate: &GateName, why: &str) -> Answer {
+    let view = GateView {
+        gate: gate.approver.clone(),
+        step: gate.step,
+        state: Verdict::Stuck,
+        reason: format!(
+            "stuck: no ticket is opened: it is not known which step of traffic this is, and an approval of one opens no other: {why}"
+        ),
         ..blank(id, gate.stage.as_str(), None)
     };
     Answer { open: false, line: line("closed", &view), gate: view }
@@ -225,6 +244,8 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         change: None,
         weight: None,
         mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

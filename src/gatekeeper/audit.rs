@@ -153,7 +153,11 @@ fn with_mode(detail: Detail, mode: ApprovalMode) -> Detail {
 
 fn at(gate: &GateName) -> Detail {
     let stage = with(Map::new(), "stage", json!(gate.stage.as_str()));
-    with(stage, "gate", json!(gate.approver))
+    let detail = with(stage, "gate", json!(gate.approver));
+    match gate.step {
+        Some(step) => with(detail, "step", json!(step)),
+        None => detail,
+    }
 }
 
 fn on<'a>(gate: &GateName, ticket: impl Into<Option<&'a Ticket>>) -> Detail {

@@ -119,7 +119,7 @@ async fn question(gates: GateApi, path: QuestionPath, request: Request) -> Respo
     let answer = match stage {
         None => gatekeeper.ask_rollback(&canary, &payload.message, now).await,
         Some(stage) => {
-            let gate = GateName { stage, approver };
+            let gate = GateName { stage, approver, step: None };
             let Payload { message, metadata, .. } = payload;
             gatekeeper.ask(&Question { canary, gate, message, metadata }, now).await
         }

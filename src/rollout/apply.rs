@@ -8,6 +8,7 @@ mod recorded;
 mod replaced;
 mod report;
 mod step;
+mod step_gate;
 mod target;
 mod tickets;
 mod unasked;
@@ -42,6 +43,7 @@ impl Canary {
                 pace,
                 observed,
                 analysis,
+                step: reading,
             } => {
                 let asked = GateQuestion {
                     name: gate,
@@ -53,6 +55,8 @@ impl Canary {
                     pace: *pace,
                     observed,
                     analysis: *analysis,
+                    step: reading.as_ref(),
+                    share: None,
                 };
                 step.question(&asked, *silent_for, rules);
             }

@@ -10,6 +10,7 @@ use super::{
     message::{Message, Report},
     observed::Observed,
     promotion::Promotion,
+    step_reading::StepReading,
 };
 use crate::{
     gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, Ticket, Validity},
@@ -102,6 +103,8 @@ pub enum Event<'a> {
         observed: Observed,
         /// How far the analysis is, where the bridge reads that.
         analysis: Option<Analysis>,
+        /// What is known of the step of traffic that it is about, if each has a gate of its own.
+        step: Option<StepReading>,
     },
     /// Flagger asks whether to roll back.
     RollbackAsked {

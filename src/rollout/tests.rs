@@ -20,6 +20,7 @@ mod cells;
 mod random;
 mod readings;
 mod recorded;
+mod steps;
 mod traces;
 
 const RULES: Rules = Rules {
@@ -78,6 +79,8 @@ struct World {
     ended: Vec<(End, Vec<Gate>)>,
     rules: Rules,
     audit_events: Vec<AuditEvent>,
+    /// What is known of the step of traffic, if each has a gate of its own.
+    step: Option<StepReading>,
 }
 
 impl World {
@@ -92,6 +95,7 @@ impl World {
             ended: Vec::new(),
             rules: RULES,
             audit_events: Vec::new(),
+            step: None,
         }
     }
 
@@ -117,9 +121,13 @@ impl World {
         silent_for
     }
 
+    fn asked_about(&self, name: &GateName) -> Option<&Gate> {
+        if self.step.is_some() { self.canary.step_gate(name) } else { self.canary.gate(name) }
+    }
+
     /// Asks at a gate; its ticket is opened at once. Returns whether it is open, and the gate.
     fn asks(&mut self, name: &GateName, message: &Message) -> (bool, Option<GateId>) {
-        let known = self.canary.gate(name).map(|gate| gate.id.clone());
+        let known = self.asked_about(name).map(|gate| gate.id.clone());
         let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
         let silent_for = self.silent_for();
         let fresh = GateId(format!("gate-{}", self.gates));
@@ -134,6 +142,7 @@ impl World {
             pace,
             observed: Observed::Unread,
             analysis: None,
+            step: self.step.clone(),
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -146,7 +155,7 @@ impl World {
             });
             self.sees(&gate, "To Do");
         }
-        let Some(gate) = self.canary.gate(name) else { return (false, None) };
+        let Some(gate) = self.asked_about(name) else { return (false, None) };
         let open = gate.verdict(self.now, self.rules.validity).is_open();
         let id = gate.id.clone();
         self.paces.entry(id.clone()).or_default().answered(open, self.now);
@@ -229,7 +238,7 @@ fn stage(word: &str) -> Stage {
 /// A call by hand without a checksum, and then Flagger's own: the first checksum that comes is the base.
 #[test]
 fn a_base_that_came_late_is_the_base() {
-    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let mut world = World::new();
     for (phase, checksum) in [(Phase::Waiting, ""), (Phase::Waiting, "1")] {
         world.asks(&name, &message(phase, checksum));
@@ -244,7 +253,7 @@ fn a_base_that_came_late_is_the_base() {
 /// The next question opens another ticket, once.
 #[test]
 fn a_ticket_labelled_as_ended_proves_nothing() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for before in ["To Do", "Approved", "Approved and used", "Rejected"] {
         for (after, project) in
@@ -292,7 +301,7 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
 /// Neither a label nor a project erases a rejection, read before or with it; a move back does.
 #[test]
 fn a_rejection_outlives_labels_and_projects() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for (known, project, ended) in
         [(true, "OPS", true), (false, "OPS", true), (true, "ELSE", false), (true, "ELSE", true)]
@@ -320,8 +329,10 @@ fn a_rejection_outlives_labels_and_projects() {
 /// However far the clock is set back, an approval counts for at most `trust_for`; the next reading renews it.
 #[test]
 fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
-    let (name, question) =
-        (GateName { stage: Stage::ConfirmPromotion, approver: None }, message(Phase::Progressing, "r1"));
+    let (name, question) = (
+        GateName { stage: Stage::ConfirmPromotion, approver: None, step: None },
+        message(Phase::Progressing, "r1"),
+    );
     let mut world = World::new();
     let gate = world.asks(&name, &question).1.unwrap();
     world.decides(&gate, "Approved");
@@ -343,7 +354,7 @@ fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
 /// The label only closes: if it is removed before Flagger asks again, the ticket counts as before.
 #[test]
 fn a_label_that_is_taken_off_in_time_changes_nothing() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for (at, open) in [("To Do", false), ("Rejected", false), ("Approved", true)] {
         let mut world = World::new();
@@ -358,7 +369,7 @@ fn a_label_that_is_taken_off_in_time_changes_nothing() {
 /// If the limits allow no other ticket, the gate of a labelled ticket stays closed, without a comment.
 #[test]
 fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     let mut world = World::new();
     let gate = world.asks(&name, &question).1.unwrap();
@@ -377,6 +388,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         pace,
         observed: Observed::Unread,
         analysis: None,
+        step: None,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
         panic!("the refusal is noted");
@@ -391,7 +403,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
 /// only once.
 #[test]
 fn a_history_that_explains_nothing_is_told() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut world = World::new();
     let (_, gate) = world.asks(&name, &message(Phase::Progressing, "1"));
     let gate = gate.unwrap();

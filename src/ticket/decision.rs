@@ -6,6 +6,7 @@ use super::{
     doc::{Block, Span},
     sections::{line, section, text},
     spans::{any_of, duration_in_words},
+    step,
     versions::{new_version, old_version},
 };
 use crate::{
@@ -46,6 +47,11 @@ pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> 
             started(subject, timing),
             "nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.".to_owned(),
             start_limits(subject),
+        ),
+        Stage::ConfirmTrafficIncrease if let Some(share) = subject.share => (
+            step::taken(subject, share, &soon(timing.map(Timing::next_look))),
+            format!("{} gets no more traffic. {}", new_version(subject), rolled_back(subject, timing)),
+            step::LIMITS,
         ),
         Stage::ConfirmTrafficIncrease => (
             increased(subject, timing),

@@ -48,15 +48,19 @@ fn approval(
 }
 
 /// A step of a rollout, in words.
-fn step(GateName { stage, approver }: &GateName) -> String {
+fn step(GateName { stage, approver, step: number }: &GateName) -> String {
     let step = match stage {
         Stage::ConfirmRollout => "the start",
         Stage::ConfirmTrafficIncrease => "more traffic",
         Stage::ConfirmPromotion => "the promotion",
         Stage::Gate => "the next steps",
     };
+    let step = match number {
+        Some(number) => format!("{step}, step {number}"),
+        None => step.to_owned(),
+    };
     match approver {
         Some(approver) => format!("{step} ({approver})"),
-        None => step.to_owned(),
+        None => step,
     }
 }

@@ -42,6 +42,7 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
         None | Some("") => gate.stage.clone(),
         Some(name) => format!("{} ({name})", gate.stage),
     };
+    let stage = gate.step.map_or(stage.clone(), |step| format!("{stage}, step {step}"));
     let since = gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())));
     let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
     let nothing = || "-".to_owned();
@@ -67,7 +68,8 @@ fn change(gate: &Gate) -> Option<String> {
         (None, None) => None,
     };
     let traffic = gate.weight.map(|weight| format!("traffic to the new version: {weight} %"));
-    let parts = [label, gate.change.clone(), revisions.filter(|_| !named), traffic];
+    let allowed = gate.allowed_weight.map(|weight| format!("an approval allows {weight} %"));
+    let parts = [label, gate.change.clone(), revisions.filter(|_| !named), traffic, allowed];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -149,6 +149,8 @@ mod tests {
             reason: "waiting for a decision".into(),
             change: None,
             weight: None,
+            step: None,
+            allowed_weight: None,
             ticket: None,
             asked_at: Timestamp::from_millisecond(NOW.0 - 65_000).ok(),
             rollout: None,

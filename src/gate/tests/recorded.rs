@@ -24,7 +24,7 @@ fn validity(mode: ApprovalMode) -> Validity {
 }
 
 fn verdict(state: GateState, mode: ApprovalMode) -> Verdict {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     Gate { state, ..Gate::new(GateId("g".into()), name, vec![], NOW) }.verdict(NOW, validity(mode))
 }
 

@@ -13,6 +13,9 @@ const OTHER_SETTINGS: &str = "it was judged by other settings than this replica'
 const EARLIER_VERSION: &str =
     "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
 
+/// Why the gate of an earlier step of traffic is closed.
+const PASSED: &str = "passed: this ticket was for an earlier step of traffic; each step has its own ticket, and an approval of one opens no other";
+
 /// Why a gate has this verdict.
 pub(super) fn reason(
     gate: &Gate,
@@ -21,8 +24,18 @@ pub(super) fn reason(
     target: &Observed,
     now: Millis,
 ) -> String {
-    if verdict == Verdict::Recorded {
-        return recorded_words(&gate.state);
+    match verdict {
+        Verdict::Recorded => return recorded_words(&gate.state),
+        Verdict::Passed => return PASSED.into(),
+        Verdict::Opening
+        | Verdict::Stuck
+        | Verdict::Waiting
+        | Verdict::Approved
+        | Verdict::Rejected
+        | Verdict::NotAllowed
+        | Verdict::Expired
+        | Verdict::Stale
+        | Verdict::Gone => {}
     }
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
@@ -61,7 +74,8 @@ pub(super) fn reason(
             | Verdict::Rejected
             | Verdict::NotAllowed
             | Verdict::Gone
-            | Verdict::Recorded => verdict.as_str().into(),
+            | Verdict::Recorded
+            | Verdict::Passed => verdict.as_str().into(),
         },
     }
 }
@@ -101,7 +115,9 @@ pub(super) fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &Unrea
             format!("; Jira has not confirmed that since {}: {why}", clock_time(*since))
         }
         // These have no ticket, or their reason already names the problem.
-        Verdict::Opening | Verdict::Stuck | Verdict::Approved | Verdict::Recorded => String::new(),
+        Verdict::Opening | Verdict::Stuck | Verdict::Approved | Verdict::Recorded | Verdict::Passed => {
+            String::new()
+        }
     }
 }
 
@@ -192,7 +208,7 @@ mod tests {
 
     /// A gate that was approved at time 0.
     fn approved(judged_by: Option<Fingerprint>) -> Gate {
-        let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
         let status = Status { id: "3".into(), name: "Approved".into() };
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };

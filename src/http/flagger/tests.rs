@@ -285,6 +285,8 @@ async fn an_answer_is_a_line_or_an_object() {
         change: None,
         weight: None,
         mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

@@ -304,7 +304,11 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
     };
     found.sort_by_key(|listed| urgency(listed.verdict()));
     let counts = counts(gates.list);
-    let closed = counts.iter().filter(|(state, _)| !state.is_open()).map(|(_, many)| many).sum();
+    let closed = counts
+        .iter()
+        .filter(|(state, _)| !state.is_open() && *state != Verdict::Passed)
+        .map(|(_, many)| many)
+        .sum();
     let pages = found.len().div_ceil(ROWS_PER_PAGE).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row = |listed: &ListedGate| {
@@ -314,7 +318,9 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
             words: state_word(gate.state),
             first: gate.asked_at.map(|at| when(at, now)),
             last: gate.last_asked_at.map(|at| when(at, now)),
-            silent: !gate.state.is_open() && gate.last_asked_at.is_some_and(is_silent),
+            silent: !gate.state.is_open()
+                && gate.state != Verdict::Passed
+                && gate.last_asked_at.is_some_and(is_silent),
             gate,
         }
     };

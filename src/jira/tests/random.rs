@@ -81,7 +81,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
         Some(_) | None => Author::NotAccepted { why: "not Mia".into() },
     };
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut gate = Gate::new(GateId("4f1c".into()), name, vec![], NOW);
     gate.statuses = Some(statuses());
     let ticket =

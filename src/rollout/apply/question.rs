@@ -7,7 +7,10 @@ use super::{
     target::shown_by,
 };
 use crate::{
-    gate::{Decision, Gate, GateId, GateName, LastAnswer, Pace, Passage, Stage, Used, Verdict},
+    gate::{
+        Decision, Gate, GateId, GateName, LastAnswer, Pace, Passage, Share, Stage, Step as TrafficStep, Used,
+        Verdict,
+    },
     policy::DENY_LIST_GREW,
     rollout::{
         analysis::Analysis,
@@ -20,12 +23,14 @@ use crate::{
         observed::Observed,
         progress::Progress,
         revisions::RevisionLabel,
+        step_reading::StepReading,
         subject::{EarlierApproval, Subject},
         transitions::Signal,
     },
 };
 
 /// A question at a gate.
+#[derive(Clone, Copy)]
 pub(super) struct GateQuestion<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
@@ -36,17 +41,22 @@ pub(super) struct GateQuestion<'a> {
     pub(super) pace: Pace,
     pub(super) observed: &'a Observed,
     pub(super) analysis: Option<Analysis>,
+    pub(super) step: Option<&'a StepReading>,
+    /// What a new ticket for this step of traffic shows.
+    pub(super) share: Option<Share>,
 }
 
 impl Canary {
     /// What a question at a gate means for the rollout.
-    fn signal(&self, name: &GateName, pace: Pace, rules: &Rules) -> Signal {
+    fn signal(&self, asked: &GateQuestion<'_>, rules: &Rules) -> Signal {
+        let (name, pace) = (asked.name, asked.pace);
+        let gate = if asked.step.is_some() { self.step_gate(name) } else { self.gate(name) };
         match name.stage {
             Stage::ConfirmRollout => {
-                Signal::ConfirmRollout { used: self.gate(name).is_some_and(|gate| gate.used.is_some()) }
+                Signal::ConfirmRollout { used: gate.is_some_and(|gate| gate.used.is_some()) }
             }
             Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
-                let patience = self.gate(name).and_then(|gate| gate.used).map(|used| {
+                let patience = gate.and_then(|gate| gate.used).map(|used| {
                     let longest = used.longest_gap.max(pace.longest_gap_before());
                     rules.idle_after.max(longest.saturating_mul(3))
                 });
@@ -61,14 +71,29 @@ impl Step {
         if self.canary.misses_checksum(asked.message) {
             return self.end_if_silent(silent_for, rules);
         }
-        let signal = self.canary.signal(asked.name, asked.pace, rules);
+        let signal = self.canary.signal(asked, rules);
         self.note_untyped_hook(asked);
         if self.apply_message(signal, asked.message, silent_for, asked.observed, rules) {
-            self.supersede_changed_target(asked.name, asked.observed);
-            self.add_denials(asked);
-            if self.ensure_gate(asked, rules) {
-                self.record_first_use(asked, rules);
+            match asked.step {
+                None => return self.question_at_gate(asked, rules),
+                Some(reading) => {
+                    if let Some((name, share)) = self.step_asked_about(asked.name, reading) {
+                        let share = Some(share);
+                        self.question_at_gate(&GateQuestion { name: &name, share, ..*asked }, rules);
+                    }
+                    return;
+                }
             }
+        }
+        self.record_answer(asked, rules);
+    }
+
+    /// A question about the current rollout.
+    fn question_at_gate(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
+        self.supersede_changed_target(asked.name, asked.observed);
+        self.add_denials(asked);
+        if self.ensure_gate(asked, rules) {
+            self.record_first_use(asked, rules);
         }
         self.record_answer(asked, rules);
     }
@@ -146,8 +171,10 @@ impl Step {
         let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         gate.shows = shown_by(asked.observed);
         gate.rules = Some(rules.validity.into());
+        gate.step = asked.share.map(|share| TrafficStep { share, over: false });
         // Nothing is analysed before the rollout starts: what is seen then is the previous one's.
         let analysis = asked.analysis.filter(|_| asked.name.stage != Stage::ConfirmRollout);
+        let analysis = analysis.map(|analysis| analysis.at(asked.share));
         gate.weight = analysis.and_then(|analysis| analysis.weight);
         if let Some(at) = known {
             // For Flagger it is the same gate: if the last answer was open, the answer changes now.
@@ -180,6 +207,7 @@ impl Step {
         subject.change = asked.observed.shown().cloned();
         subject.bound = asked.observed.is_bound();
         subject.analysis = analysis;
+        subject.share = asked.share;
         subject.number = Some(number);
         let Some(rollout) = &self.canary.rollout else { return subject };
         let others = rollout.gates.iter().filter(|gate| gate.name != *asked.name);

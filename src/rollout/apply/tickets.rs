@@ -141,7 +141,8 @@ impl Step {
             | Verdict::NotAllowed
             | Verdict::Expired
             | Verdict::Gone
-            | Verdict::Recorded => false,
+            | Verdict::Recorded
+            | Verdict::Passed => false,
         };
         let told = gate.notified.iter().filter(|tag| tag.starts_with(NOT_JUDGED)).count();
         if matters && gate.ticket().is_some() && told < MOST_REASONS {

@@ -11,7 +11,7 @@ fn world() -> World {
 }
 
 fn name(stage: Stage) -> GateName {
-    GateName { stage, approver: None }
+    GateName { stage, approver: None, step: None }
 }
 
 impl World {
@@ -46,6 +46,7 @@ fn the_first_question_opens_it_and_records_it() {
         pace: Pace::default(),
         observed: Observed::Unread,
         analysis: None,
+        step: None,
     };
     let Change::To { canary, commands, audit_events } = world.canary.apply(&asked, Millis(0), &record())
     else {

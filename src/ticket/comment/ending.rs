@@ -113,9 +113,13 @@ fn what(gate: &GateName) -> String {
         Stage::ConfirmPromotion => "promotion",
         Stage::Gate => "next steps",
     };
+    let stage = match gate.step {
+        Some(step) => format!("{stage}, step {step}"),
+        None => stage.to_owned(),
+    };
     match &gate.approver {
         Some(approver) => format!("{stage}, {approver}"),
-        None => stage.to_owned(),
+        None => stage,
     }
 }
 

@@ -1,7 +1,7 @@
 //! PURE: the comment that the rules for a ticket are other ones than it shows.
 
 use crate::{
-    policy::{PersonEntry, Route, is_template, quote_entry},
+    policy::{PersonEntry, Route, Traffic, is_template, quote_entry},
     ticket::{
         doc::{Block, Span},
         spans::{any_of, duration_in_words},
@@ -36,6 +36,12 @@ pub(super) fn changed(deny: &[String], route: &Route) -> Vec<Block> {
     lines.push(line("To approve, move it to", statuses(&route.ticket.approved)));
     if !route.ticket.rejected.is_empty() {
         lines.push(line("To reject, move it to", any_of(&route.ticket.rejected)));
+    }
+    match route.ticket.traffic {
+        Traffic::Once => {}
+        Traffic::Step => {
+            lines.push(line("Steps of traffic", "each one needs its own ticket".to_owned()));
+        }
     }
     let valid_for = duration_in_words(approval.valid_for.as_millis());
     lines.push(line("Until when", format!("Flagger must use an approval within {valid_for}")));

@@ -12,6 +12,7 @@ pub(super) const fn urgency(state: Verdict) -> u8 {
         Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::Stale | Verdict::Gone => 3,
         Verdict::Recorded => 4,
         Verdict::Approved => 5,
+        Verdict::Passed => 6,
     }
 }
 
@@ -26,7 +27,8 @@ pub(super) fn state_word(state: Verdict) -> String {
         | Verdict::NotAllowed
         | Verdict::Expired
         | Verdict::Stale
-        | Verdict::Gone => state.as_str().replace('_', " "),
+        | Verdict::Gone
+        | Verdict::Passed => state.as_str().replace('_', " "),
     }
 }
 
@@ -42,6 +44,10 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
         Verdict::Recorded => {
             "The gate is open and nobody is asked, because approval.mode is record. The ticket only records the rollout. \
              Rejecting it closes the gate."
+        }
+        Verdict::Passed => {
+            "The ticket was for an earlier step of traffic. Flagger asks about another step now, which has its own ticket. There \
+             is nothing to do."
         }
         Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
         Verdict::Rejected => {

@@ -23,6 +23,8 @@ fn hostile() -> GateView {
         change: Some(evil("cart 6.4.0 → 6.5.0")),
         weight: Some(50),
         mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: Some(TicketView {
             key: evil("OPS-1"),
             url: "https://jira.example/browse/OPS-1?\"onmouseover=\"alert(1)".into(),
@@ -52,6 +54,8 @@ fn plain() -> GateView {
         change: None,
         weight: None,
         mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

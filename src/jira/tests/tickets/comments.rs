@@ -22,7 +22,7 @@ const OUTCOMES: [(TicketOutcome, &str); 5] = [
 
 #[test]
 fn comments_at_the_end_of_a_rollout() {
-    let name = |stage| GateName { stage, approver: Some("qa".into()) };
+    let name = |stage| GateName { stage, approver: Some("qa".into()), step: None };
     for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
             let notice =
@@ -138,14 +138,14 @@ fn notices() {
 }
 
 fn rollback(stage: Stage, approver: Option<&str>) -> Rollback {
-    let gate = GateName { stage, approver: approver.map(str::to_owned) };
+    let gate = GateName { stage, approver: approver.map(str::to_owned), step: None };
     Rollback { at: Millis(1_790_000_000_000), by: "Mia Change".into(), ticket: "OPS-3".into(), gate }
 }
 
 /// What failed is named, in words of Flagger or of a person, without the word of another ending.
 #[test]
 fn why_a_rollout_failed() {
-    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let ended = |cause| Notice::Ended {
         outcome: TicketOutcome::Ended(End::Failed),
         name: name.clone(),
@@ -215,6 +215,7 @@ fn what_flagger_was_told() {
     let name = |approver: Option<&str>| GateName {
         stage: Stage::ConfirmPromotion,
         approver: approver.map(str::to_owned),
+        step: None,
     };
     let passed = |approver| Notice::Passed {
         entry: "10100".into(),
@@ -280,7 +281,7 @@ fn the_rules_of_today() {
 
 #[test]
 fn what_flagger_did_without_a_question() {
-    let name = || GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = || GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [

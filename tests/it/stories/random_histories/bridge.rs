@@ -185,6 +185,7 @@ impl Bridge {
             pace: pace.unwrap_or_default(),
             observed: observed.clone(),
             analysis: None,
+            step: None,
         };
         let opens = |command: Command| match command {
             Command::Open { gate, subject, .. } => {
