@@ -11,6 +11,7 @@ mod audit;
 mod bypasses;
 mod canaries;
 mod handle;
+mod last_overview;
 mod last_readings;
 mod list;
 mod logging;

@@ -32,7 +32,6 @@ mod send;
 mod settings;
 mod setup;
 mod span;
-mod suggest;
 mod throttle;
 mod time;
 mod transport;
@@ -62,7 +61,6 @@ pub use self::{
     settings::{Kind, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
     span::EntrySpan,
-    suggest::did_you_mean,
     updates::{LinkOutcome, TicketPresence, TransitionOutcome, is_status},
 };
 

@@ -74,6 +74,7 @@ pub mod secret;
 pub mod serve;
 pub mod server_url;
 pub mod store;
+mod suggest;
 pub mod text;
 pub mod ticket;
 pub mod view;

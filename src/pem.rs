@@ -76,7 +76,7 @@ pub fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let shown = file.display();
     Err(if broken {
         format!(
-            "{shown} holds a private key that is not whole; put all of it there, from its first line to its last"
+            "{shown} holds an incomplete private key; put all of it there, from its first line to its last"
         )
     } else if locked {
         format!(
@@ -102,8 +102,8 @@ fn read(
     for (nth, section) in found.enumerate() {
         let why = match CertificateDer::from_pem_slice(section.pem("CERTIFICATE").as_bytes()) {
             _ if section.label.starts_with("TRUSTED") => "is in OpenSSL's own form (TRUSTED CERTIFICATE)",
-            _ if !section.is_complete => "is not whole: its last line is missing",
-            Err(_) => "is not whole, or no PEM",
+            _ if !section.is_complete => "is incomplete: its last line is missing",
+            Err(_) => "is incomplete, or not PEM",
             Ok(certificate) if is_usable(&certificate) => {
                 certificates.push(certificate);
                 continue;
@@ -248,8 +248,8 @@ mod tests {
         let section =
             |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
         for (bad, why) in [
-            (cut(&own), "is not whole: its last line is missing"),
-            (section("!!! no base 64 !!!"), "is not whole, or no PEM"),
+            (cut(&own), "is incomplete: its last line is missing"),
+            (section("!!! no base 64 !!!"), "is incomplete, or not PEM"),
             (section("bm8gY2VydGlmaWNhdGU="), "cannot be understood"),
             (
                 own.replace(" CERTIFICATE", " TRUSTED CERTIFICATE"),
@@ -305,7 +305,7 @@ mod tests {
         let error = super::private_key(file.path()).unwrap_err();
         assert_eq!(
             shown(&file, error),
-            "FILE holds a private key that is not whole; put all of it there, from its first line to its last"
+            "FILE holds an incomplete private key; put all of it there, from its first line to its last"
         );
         assert!(
             certificate_chain(Path::new("/nowhere/none.pem"))

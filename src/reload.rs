@@ -75,7 +75,7 @@ impl<T: Clone, E: Display> Reloaded<T, E> {
         match (self.read)(&self.files) {
             Ok(value) => {
                 (self.on_reload)(&value);
-                tracing::info!("{} changed and is in use now", self.names());
+                tracing::info!("{} changed and is now in use", self.names());
                 *held = Loaded { value, stamps: now, failure: None };
             }
             Err(error) => {

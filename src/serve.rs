@@ -120,7 +120,7 @@ impl Bridge {
             let how = ended.unwrap_or_else(|panic| Err(anyhow!("a task died: {panic}")));
             died = died.or(match how {
                 Err(error) => Some(error),
-                Ok(()) if !stop.is_cancelled() => Some(anyhow!("a task ended by itself")),
+                Ok(()) if !stop.is_cancelled() => Some(anyhow!("a task ended unexpectedly")),
                 Ok(()) => None,
             });
             if died.is_some() {
@@ -259,7 +259,7 @@ impl Bridge {
         let alone = gatekeeper.store().is_sqlite();
         if worker.keep_lease(alone).await? == LeaseOutcome::Standby {
             tracing::info!(
-                "another replica talks to Jira; this one answers Flagger, and takes over if it has to"
+                "another replica talks to Jira; this one answers Flagger, and takes over if necessary"
             );
         }
         Ok((gatekeeper, worker))

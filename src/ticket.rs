@@ -22,13 +22,14 @@ mod summary;
 mod team;
 mod technical;
 mod versions;
+mod words;
 mod writer;
 
 use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use self::writer::Writer;
+use self::{approvers::Obstacle, writer::Writer};
 use crate::{
     policy::{ApprovalMode, Route},
     rollout::Subject,
@@ -90,8 +91,10 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             description.extend(change::change_section(subject));
             match route.approval.mode {
                 ApprovalMode::Required => {
-                    description.extend(decision::decision_section(subject, settings));
-                    description.extend(approvers::approvers_section(subject, route, around.people));
+                    let deny = denied(subject, &route.approval.deny);
+                    let obstacle = Obstacle::of(subject, &deny);
+                    description.extend(decision::decision_section(subject, settings, obstacle));
+                    description.extend(approvers::approvers_section(subject, route, &deny, around.people));
                 }
                 ApprovalMode::Record => {
                     description.extend(recorded::recorded_section(subject, route, around.people));

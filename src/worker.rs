@@ -72,6 +72,8 @@ struct Housekeeping {
     clocks_differ: bool,
     written_back: Millis,
     hourly: Millis,
+    /// Whether tickets that could not be opened are to be tried at once.
+    retry_openings: bool,
 }
 
 impl Worker {
@@ -186,7 +188,7 @@ impl Worker {
         };
         select! {
             () = working => {}
-            () = grace_over => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
+            () = grace_over => tracing::warn!("a request to Jira was cut off; it resumes at the next start"),
         }
         // Otherwise another replica would have to wait until the lease expires.
         if let Err(error) = self.context.lease.resign(self.context.store()).await {
@@ -207,7 +209,7 @@ impl Worker {
         store.caught_up(now);
         let lead = lease.take(store, at_once).await?;
         if lead == LeaseOutcome::TookOver {
-            tracing::info!("this process talks to Jira from now on");
+            tracing::info!("this process now talks to Jira");
         }
         if lead == LeaseOutcome::Standby {
             gatekeeper.unread_tickets().forget();
@@ -219,11 +221,13 @@ impl Worker {
             let mut last = lock(&self.housekeeping);
             // A new leader looks for silent rollouts at once: the silence may have begun long before.
             let writes = anew || now.since(last.written_back) >= write_back;
-            let hourly = anew || now.since(last.hourly) >= HOURLY;
-            if anew {
-                // If anything below fails, it is due again at the next tick.
+            if lead == LeaseOutcome::TookOver {
+                // If anything below fails, it is due again at the next tick. Not after each regained lease: it may be lost
+                // and regained often, and what keeps failing must not be retried as often.
                 last.hourly = Millis(0);
+                last.retry_openings = true;
             }
+            let hourly = now.since(last.hourly) >= HOURLY;
             (writes, hourly)
         };
         if writes {
@@ -237,9 +241,10 @@ impl Worker {
         }
         if lead != LeaseOutcome::Standby && hourly {
             store.unpark(now).await?;
-            if anew {
+            if lock(&self.housekeeping).retry_openings {
                 // The reason why a ticket could not be opened may be gone since this process started.
                 store.retry_openings(now).await?;
+                lock(&self.housekeeping).retry_openings = false;
             }
             if let Some(keep_for) = gatekeeper.config().store.keep_for {
                 store.prune_audit(now - keep_for).await?;

@@ -16,6 +16,7 @@ mod digest;
 mod json;
 mod origin;
 mod pairs;
+mod rollback_hook;
 mod running;
 mod shown;
 mod strategy;
@@ -33,6 +34,7 @@ pub use self::{
     difference::{Difference, How, What},
     digest::{Digest, digest},
     origin::{Owner, Push},
+    rollback_hook::RollbackHook,
     shown::{Divergence, Shown, Shows},
     strategy::{Limits, limits},
     target::{Target, TargetKind},

@@ -39,6 +39,8 @@ impl Cluster {
             let (namespace, name) = canary(number);
             let mut object = named(&object, &namespace, &name, number);
             object["spec"]["targetRef"]["name"] = json!(name);
+            // In a phase of the end the bridge would end the rollout of each question.
+            object["status"]["phase"] = json!("Progressing");
             api.apply(object);
             api.apply(named(&target, &namespace, &name, number));
             api.apply(named(&primary, &namespace, &format!("{name}-primary"), number));

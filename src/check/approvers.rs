@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use super::{connection::Connected, finding::Finding};
 use crate::{
-    jira::{Account, Error, Jira, Kind, Lookup, did_you_mean},
+    jira::{Account, Error, Jira, Kind, Lookup},
     policy::{PersonEntry, Policy, Route, is_template, quote_entry},
+    suggest::did_you_mean,
 };
 
 /// A possible cause if Jira shows no account or group, or refuses the lookup.
@@ -94,7 +95,7 @@ async fn look_up(connected: &Connected, key: String, entry: &str, project: &str)
     }
     let (found, hint) = match PersonEntry::read(entry) {
         PersonEntry::Nothing => {
-            return Finding::fail(key, format!("{is} names no person or group; take it out"));
+            return Finding::fail(key, format!("{is} names no person or group; remove it"));
         }
         PersonEntry::Account(words) => (account(connected, &key, words, project).await, BROWSE),
         PersonEntry::Group(name) => (group(jira, &key, name).await, BROWSE),
@@ -116,8 +117,8 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
         ([one], _) if one.id == connected.account.id && key.ends_with("approvers") => Finding::warn(
             key,
             format!(
-                "{is} is the bridge's own account, so anyone with its token can approve; take it out, or give the bridge \
-                 an account of its own"
+                "{is} is the bridge's own account, so anyone with its token can approve; remove it, or give the bridge \
+                 its own account"
             ),
         ),
         ([one], _) => Finding::ok(key, format!("{is} is {} ({})", one.name, one.id)),
@@ -188,7 +189,7 @@ async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Findi
         Err(Error::NotFound { lookup: Lookup::Role, candidates, .. }) => {
             let names: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
             let (there_is, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
-            Ok(Finding::fail(key, format!("{project} has no role {is}; there is: {there_is}{hint}")))
+            Ok(Finding::fail(key, format!("{project} has no role {is}; choose from: {there_is}{hint}")))
         }
         Err(error) => Err(error),
     }

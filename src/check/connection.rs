@@ -37,7 +37,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
         Err(error) => return (vec![unusable_settings(&error)], None),
     };
     let skipped = jira.skipped_certificates().into_iter().map(|what| {
-        let what = format!("{what}, and the others in the file are used; replace it or take it out");
+        let what = format!("{what}, and the others in the file are used; replace it or remove it");
         Finding::warn("jira.ca_file", what)
     });
     let mut findings: Vec<_> = skipped.collect();
@@ -78,8 +78,8 @@ fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     (off.abs() >= CLOCK_TOLERANCE_MS).then(|| {
         let long = rough_duration(Duration::from_millis(off.unsigned_abs()));
         let what = format!(
-            "this machine's clock is {long} {how} Jira's, so the times on tickets and in the record will not fit \
-             together; set this one right (NTP)"
+            "this machine's clock is {long} {how} Jira's, so the times on tickets and in the record will not \
+             match; correct this one (NTP)"
         );
         Finding::warn("jira.url", what)
     })

@@ -68,7 +68,7 @@ pub(super) fn connection_failure(
         Error::Redirected { host, target, .. } => {
             let what = if target.as_ref().is_none_or(|target| target.contains(host.as_str())) {
                 "is that a log-in page? Have single sign-on let /rest/ pass with a token, or put the address there that \
-                 answers itself"
+                 answers without a redirect"
             } else {
                 "put that address there if it is Jira's; if it is a log-in page, have single sign-on let /rest/ pass \
                  with a token"
@@ -175,23 +175,23 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
 fn credentials_advice(config: &Settings, kind: Option<Kind>) -> &'static str {
     match (config.user.is_some(), kind) {
         (true, Some(Kind::Cloud)) if is_gateway(&config.url) => {
-            "put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one without \
+            "put a new token there: this one is wrong or expired, or jira.user is not the e-mail of its account; one without \
              scopes needs jira.url = \"https://SITE.atlassian.net\""
         }
         (true, Some(Kind::Cloud)) => {
-            "put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one with \
+            "put a new token there: this one is wrong or expired, or jira.user is not the e-mail of its account; one with \
              scopes needs jira.url = \"https://api.atlassian.com/ex/jira/CLOUD-ID\" (see /_edge/tenant_info of the site)"
         }
         (true, Some(Kind::DataCenter) | None) => {
-            "put a new token there, for it is wrong or expired, or not jira.user's; with a personal access token, leave \
+            "put a new token there: this one is wrong or expired, or not jira.user's; with a personal access token, leave \
              jira.user out"
         }
         (false, Some(Kind::Cloud)) => "put the e-mail of the account that jira.token belongs to there",
         (false, Some(Kind::DataCenter)) => {
-            "put a new token there, for it is wrong or expired; without jira.user it must be a personal access token"
+            "put a new token there: this one is wrong or expired; without jira.user it must be a personal access token"
         }
         (false, None) => {
-            "put a new token there, for it is wrong or expired; or jira.user is missing, which Cloud needs and a personal \
+            "put a new token there: this one is wrong or expired; or jira.user is missing, which Cloud needs and a personal \
              access token of Data Center does not"
         }
     }

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     gate::IssueSnapshot,
-    jira::{AvailableTransition, Error, Field, Jira, Lookup, Sample, Workflow, did_you_mean},
+    jira::{AvailableTransition, Error, Field, Jira, Lookup, Sample, Workflow},
     policy::{Policy, Route},
+    suggest::did_you_mean,
 };
 
 /// At most this many existing tickets are read for each project and issue type.
@@ -85,7 +86,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
             let hint = did_you_mean(project, keys.iter().map(String::as_str));
             let what = format!(
                 "Jira shows no project {project:?} to this account; put the key of a project there, as Jira spells it, or \
-                 have the account granted \"Browse Projects\"{hint}"
+                 grant the account \"Browse Projects\"{hint}"
             );
             (
                 Finding::fail(route.key_of("project"), what),

@@ -76,7 +76,7 @@ fn missing(granted: &Permissions, project: &str, moves: bool, key: &str, how: &s
     };
     let findings: Vec<_> = NEEDED.iter().filter_map(|name| finding(name)).collect();
     if findings.is_empty() {
-        let what = format!("{project} is there, and the account has every permission it needs in it");
+        let what = format!("{project} exists, and the account has every permission it needs there");
         return vec![Finding::ok(key, what)];
     }
     findings

@@ -110,7 +110,7 @@ fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, Strin
     if !clusters.iter().any(|cluster| own.cluster.is_match(cluster)) {
         let there_is = clusters.join(", ");
         let what = format!(
-            "{:?} matches no cluster, so the route never counts; there is: {there_is} (flagger.cluster and \
+            "{:?} matches no cluster, so the route never applies; choose from: {there_is} (flagger.cluster and \
              flagger.clusters)",
             own.cluster.glob().glob()
         );
@@ -119,7 +119,7 @@ fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, Strin
     let namespace = own.namespace.glob().glob();
     (is_plain(namespace) && !flagger.namespaces.is_match(namespace)).then(|| {
         let what = format!(
-            "{namespace:?} is not among flagger.namespaces, so the route never counts; add it there, or take the \
+            "{namespace:?} is not among flagger.namespaces, so the route never applies; add it there, or take the \
              route out"
         );
         ("namespace", what)

@@ -2,8 +2,9 @@
 
 use super::{finding::Finding, project::TicketProject};
 use crate::{
-    jira::{Field, Kind, did_you_mean},
+    jira::{Field, Kind},
     policy::Route,
+    suggest::did_you_mean,
 };
 
 /// Fields that the bridge or Jira fills in: they need no configuration.
@@ -68,7 +69,7 @@ fn unset_required_fields(fields: &[Field], route: &Route, at: &str, kind: Kind) 
 fn assignee_not_on_screen(fields: &[Field], route: &Route, at: &str) -> Option<Finding> {
     let is_missing = route.ticket.assignee.is_some() && !has(fields, "assignee");
     is_missing.then(|| {
-        let what = format!("{at} has no field \"assignee\", so tickets are opened without one; have it added there, or take this out");
+        let what = format!("{at} has no field \"assignee\", so tickets are opened without one; have it added there, or remove this");
         Finding::warn(route.key_of("assignee"), what)
     })
 }
@@ -86,7 +87,7 @@ fn fields_not_on_screen(fields: &[Field], route: &Route, at: &str) -> Vec<Findin
                 None => did_you_mean(id, free.iter().map(|field| field.id.as_str())),
             };
             let what = format!(
-                "is not on {at}, and Jira would refuse the ticket; have it added there, or take it out{hint}"
+                "is not on {at}, and Jira would refuse the ticket; have it added there, or remove it{hint}"
             );
             Finding::fail(route.key_of(&format!("fields.{id}")), what)
         })

@@ -82,7 +82,7 @@ fn tls(config: &Config) -> Vec<Finding> {
         Ok(tls) => {
             let ok = Finding::ok("server.tls", "the certificate and the key belong together");
             let warn = |what: String| {
-                let what = format!("{what}, so it is not shown to callers; replace it or take it out");
+                let what = format!("{what}, so it is not shown to callers; replace it or remove it");
                 Finding::warn("server.tls.cert_file", what)
             };
             return std::iter::once(ok).chain(tls.skipped_certificates().into_iter().map(warn)).collect();
@@ -114,9 +114,9 @@ fn flagger(config: &Config) -> Vec<Finding> {
     let some_have_token = config.flagger.clusters.iter().any(has_token) || !config.flagger.tokens.is_empty();
     let general = &config.flagger.token;
     let mut findings = vec![match general {
-        Some(_) => Finding::ok("flagger.token", "Flagger has to bring its token"),
+        Some(_) => Finding::ok("flagger.token", "Flagger must send its token"),
         None if some_have_token => {
-            Finding::ok("flagger.token", "is not needed: only clusters with a token of their own may ask")
+            Finding::ok("flagger.token", "is not needed: only clusters with their own token may ask")
         }
         None => Finding::warn(
             "flagger.token",
@@ -154,7 +154,7 @@ fn secrets(config: &Config) -> Vec<Finding> {
     let judged = |(key, secret): (String, &Secret)| -> Vec<Finding> {
         let of_flagger = key.starts_with("flagger.");
         let unfit = (of_flagger && !secret.fits_url()).then(|| {
-            let what = "holds characters that cannot be in a URL (such as / # ? % @), so it works as a header and in \
+            let what = "contains characters that are not allowed in a URL (such as / # ? % @), so it works as a header and in \
                         metadata.token, but not as http://any:TOKEN@host; put letters and digits there";
             Finding::warn(&key, what)
         });
@@ -165,7 +165,7 @@ fn secrets(config: &Config) -> Vec<Finding> {
 
 fn weak(key: String, secret: &Secret) -> Option<Finding> {
     let short = |line: &secrecy::SecretString| line.expose_secret().chars().count() < SHORTEST_SECRET;
-    let what = format!("has fewer than {SHORTEST_SECRET} characters; put a longer one there");
+    let what = format!("is shorter than {SHORTEST_SECRET} characters; put a longer one there");
     secret.values().iter().any(short).then(|| Finding::warn(key, what))
 }
 
@@ -179,7 +179,7 @@ fn contradictions(config: &Config) -> Vec<Finding> {
             if reported.insert((entry, &approval.approvers, &approval.deny)) {
                 let deny = route.approval_key("deny");
                 let what = format!(
-                    "{} is in {deny} too, which wins; take it out of one of the two",
+                    "{} is in {deny} too, which wins; remove it from one of the two",
                     quote_entry(entry)
                 );
                 findings.push(Finding::fail(route.approval_key("approvers"), what));
@@ -192,5 +192,5 @@ fn contradictions(config: &Config) -> Vec<Finding> {
 /// How long an approval is valid before its first use.
 fn approval(config: &Config) -> Finding {
     let valid_for = config_notation(config.policy.base.approval.valid_for);
-    Finding::ok("approval.valid_for", format!("an approval that is not used within {valid_for} is void"))
+    Finding::ok("approval.valid_for", format!("an approval that is not used within {valid_for} expires"))
 }

@@ -7,8 +7,9 @@ use super::{
     project::{TicketProject, language_hint, targets},
 };
 use crate::{
-    jira::{AvailableTransition, Kind, did_you_mean, is_status},
+    jira::{AvailableTransition, Kind, is_status},
     policy::{Meaning, Route, Status, Statuses, Unresolved},
+    suggest::did_you_mean,
 };
 
 /// Checks the approved and rejected statuses.
@@ -86,14 +87,14 @@ pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String 
             let hint = did_you_mean(name, workflow.statuses.iter().map(|status| status.name.as_str()));
             let language = language_hint(place.language.as_deref());
             format!(
-                "{kind} in {project} has no status {name:?}; there is: {}{hint}{language}",
+                "{kind} in {project} has no status {name:?}; choose from: {}{hint}{language}",
                 available.join(", ")
             )
         }
         Unresolved::Both { name } => {
             let id = BTreeSet::from([name.clone()]);
             format!(
-                "{} cannot mean both approved and rejected; take it out of one of the two",
+                "{} cannot mean both approved and rejected; remove it from one of the two",
                 names_of(&id, place)
             )
         }
@@ -127,7 +128,7 @@ fn no_waiting_status(place: &TicketProject, statuses: &Statuses) -> Option<Strin
     let waits = |status: &Status| statuses.meaning(&status.id) == Meaning::Waiting;
     (!place.workflow.statuses.iter().any(waits)).then(|| {
         format!(
-            "every status of {} is approved or rejected, so no ticket could wait for a decision; take one out",
+            "every status of {} is approved or rejected, so no ticket could wait for a decision; remove one",
             place.workflow.issue_type_name
         )
     })

@@ -12,8 +12,8 @@ use super::*;
 use crate::{
     config,
     http::serve::{ServeLimits, Tls, serve},
-    jira::did_you_mean,
     millis::Millis,
+    suggest::did_you_mean,
 };
 
 const TOKEN: &str = "the-token-of-the-bridge";
@@ -109,9 +109,9 @@ approval = { valid_for = "90m" }
     ok    jira.url                                 reached Jira Data Center "Jira", version 10.3.24, at http://HOST
     ok    jira.kind                                it is "data-center"
     ok    jira.token                               Jira knows the bridge as "Flagger Bridge" (flagger-bridge)
-    ok    ticket.project                           OPS is there, and the account has every permission it needs in it
+    ok    ticket.project                           OPS exists, and the account has every permission it needs there
     ok    ticket.issue_type                        "Change" (10004) in OPS
-    ok    routes[0].ticket.project                 PAY is there, and the account has every permission it needs in it
+    ok    routes[0].ticket.project                 PAY exists, and the account has every permission it needs there
     ok    routes[0].ticket.issue_type              "Task" (10002) in PAY
     ok    ticket.fields                            the create screen of Change in OPS has all that is configured, and requires nothing else
     ok    ticket.statuses.approved                 "Approved" (10007)
@@ -127,12 +127,12 @@ approval = { valid_for = "90m" }
     ok    ticket.summary                           a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
     ok    routes[0].ticket.summary                 a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
     ok    jira.requests_per_second                 5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
-    ok    approval.valid_for                       an approval that is not used within 72h is void
+    ok    approval.valid_for                       an approval that is not used within 72h expires
     ok    jira.webhook_secret                      is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url                        tickets link to the status page at https://bridge.example.com
-    ok    flagger.token                            Flagger has to bring its token
+    ok    flagger.token                            Flagger must send its token
     ok    server.gate_listen                       free: 127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0
-    ok    store.url                                DIR/of-the-tests.db is not there yet and can be created
+    ok    store.url                                DIR/of-the-tests.db does not exist yet and can be created
     "#);
     assert!(!failed);
 }
@@ -144,22 +144,22 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     insta::assert_snapshot!(fails(&cloud, &[]).await, @r#"
     ok    jira.url                  reached Jira Cloud "Jira" at http://HOST
     ok    jira.kind                 auto found "cloud"
-    FAIL  jira.token                Jira at HOST does not let the bridge in (it answered as if the bridge were not logged in): put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one with scopes needs jira.url = "https://api.atlassian.com/ex/jira/CLOUD-ID" (see /_edge/tenant_info of the site)
+    FAIL  jira.token                Jira at HOST does not let the bridge in (it answered as if the bridge were not logged in): put a new token there: this one is wrong or expired, or jira.user is not the e-mail of its account; one with scopes needs jira.url = "https://api.atlassian.com/ex/jira/CLOUD-ID" (see /_edge/tenant_info of the site)
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     ok    ticket.summary            a ticket would be called "Promote podinfo v1.2.3 (default/test) (qa) #1"
     ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
-    ok    approval.valid_for        an approval that is not used within 72h is void
+    ok    approval.valid_for        an approval that is not used within 72h expires
     ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url         tickets link to the status page at https://bridge.example.com
-    ok    flagger.token             Flagger has to bring its token
+    ok    flagger.token             Flagger must send its token
     ok    server.gate_listen        free: 127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0
-    ok    store.url                 DIR/of-the-tests.db is not there yet and can be created
+    ok    store.url                 DIR/of-the-tests.db does not exist yet and can be created
     "#);
     let own = fake(Flavour::DataCenter);
     own.set_token("another");
     let (output, _) = run(&own, &data_center(CLOUD), &[]).await;
     insta::assert_snapshot!(not_ok(&output), @r#"
-    FAIL  jira.token                Jira at HOST does not let the bridge in (it answered 401): put a new token there, for it is wrong or expired; or jira.user is missing, which Cloud needs and a personal access token of Data Center does not
+    FAIL  jira.token                Jira at HOST does not let the bridge in (it answered 401): put a new token there: this one is wrong or expired; or jira.user is missing, which Cloud needs and a personal access token of Data Center does not
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
 }
@@ -266,8 +266,8 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
     warn  server.public_url             is empty, so tickets do not link to the status page; put the address there at which people reach it
     warn  flagger.token                 is missing, so any client that reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger reach it
     warn  flagger.clusters[0].token     is missing, so any caller that may ask can claim to be "prod"
-    warn  jira.token                    has fewer than 16 characters; put a longer one there
-    warn  jira.webhook_secret           has fewer than 16 characters; put a longer one there
+    warn  jira.token                    is shorter than 16 characters; put a longer one there
+    warn  jira.webhook_secret           is shorter than 16 characters; put a longer one there
     "#);
     assert!(failed);
 }

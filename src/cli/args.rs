@@ -17,7 +17,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration (serve, check, config, audit). Keys are variables, too: BRIDGE__JIRA__TOKEN is jira.token.
+    /// The configuration (serve, check, config, audit). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token.
     #[arg(
         short,
         long,
@@ -63,7 +63,7 @@ pub enum Command {
     /// Exit code: 0 if nothing failed, 1 if something did, 2 if the configuration cannot be read.
     #[command(verbatim_doc_comment)]
     Check,
-    /// Try it: a simulated Jira to click in, a simulated Flagger, and the bridge between them
+    /// Try it: a simulated Jira to click around in, a simulated Flagger, and the bridge between them
     ///
     /// Everything listens on loopback only, and nothing is kept afterwards. It needs no configuration. With --jira-only it
     /// prints one for check and serve in a second terminal.
@@ -200,7 +200,7 @@ impl Gates {
 /// The options of `audit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Audit {
-    /// Only rows that are not older than this: a whole number with s, m, h or d, such as 30d
+    /// Only rows no older than this: a whole number with s, m, h or d, such as 30d
     #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "verify")]
     pub since: Option<Duration>,
     /// The output format

@@ -178,14 +178,14 @@ mod tests {
         {"cluster": "eu", "namespace": "pay", "canary": "api", "why": "skipAnalysis is set\u001b[2J"}
     ]"#;
 
-    /// The Canaries that ask nobody are listed below the gates in the table, or alone.
+    /// The Unguarded Canaries are listed below the gates in the table, or alone.
     #[tokio::test]
     async fn canaries_that_ask_nobody() {
         let wanted = bridge_with_unguarded(UNGUARDED.to_owned()).await;
         insta::assert_snapshot!(shown(&wanted).await, @r"
         No gate is waiting.
 
-        CANARIES THAT ASK NOBODY
+        UNGUARDED CANARIES
         default/shop/web: no hook calls this bridge
         eu/pay/api: skipAnalysis is set [2J
         ");
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(one, Value::Array(vec![all[0].clone()]));
         assert_eq!(
             shown(&Gates { canary: Some("till".into()), ..alone }).await,
-            "The bridge sees no Canary that asks nobody."
+            "The bridge sees no unguarded Canary."
         );
         let row: Vec<Value> = serde_json::from_str(UNGUARDED).unwrap();
         let many = serde_json::to_string(&vec![row[0].clone(); 22]).unwrap();
@@ -332,7 +332,7 @@ mod tests {
         ADMIN answers in a format that flagger-jira-bridge VERSION cannot read (invalid type: integer `7`, expected a string); use the version that the bridge runs
         ADMIN answers in a format that flagger-jira-bridge VERSION cannot read (failed to parse four digit integer as year: invalid digit, expected 0-9 but got \x1B); use the version that the bridge runs
         --admin has no scheme; put http:// in front
-        --admin is no URL: invalid IPv6 address
+        --admin is not a URL: invalid IPv6 address
         "#);
     }
 }

@@ -147,38 +147,94 @@ fn is_secret(name: &str) -> bool {
     ["token", "secret", "password"].iter().any(|word| name.ends_with(word))
 }
 
-/// The text without the passwords of addresses in it: `https://user:password@host` and `?password=…`.
+/// The text without the secrets of addresses in it: `https://user:password@host`, `https://token@host` and
+/// `?password=…`. If in doubt it hides too much: a password may hold any character, also one that should be escaped.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
+        // A value that begins with an address is one, and may hold spaces, too.
+        let is_whole = shown.is_empty() && !before.contains(char::is_whitespace);
+        let ends = |c: char| if is_whole { c == '\n' } else { c.is_whitespace() };
+        let (address, more) = after.split_at(after.find(ends).unwrap_or(after.len()));
         shown.push_str(before);
-        let end = after.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c)).unwrap_or(after.len());
-        let (authority, path) = after.split_at(end);
-        match authority.rsplit_once('@') {
-            Some((user, host)) => {
-                let user =
-                    user.split_once(':').map_or(user.to_owned(), |(user, _)| format!("{user}:{HIDDEN}"));
-                shown.push_str(&format!("{user}@{host}"));
+        let (credentials, place) = match address.rsplit_once('@') {
+            Some((credentials, place)) => (Some(credentials), place),
+            None => (None, address),
+        };
+        match credentials {
+            // The `@` may be in the secret of a parameter: then the rest of it follows.
+            Some(credentials) if without_parameters(credentials) != credentials => shown.push_str(HIDDEN),
+            Some(credentials) => {
+                let credentials = without_password(before, credentials);
+                shown.push_str(&format!("{credentials}@{}", without_parameters(place)));
             }
-            None => shown.push_str(authority),
+            None => shown.push_str(&without_parameters(place)),
         }
-        let (path, more) = path.split_at(path.find(char::is_whitespace).unwrap_or(path.len()));
-        shown.push_str(&without_parameters(path));
         rest = more;
     }
     shown + rest
 }
 
-/// A path without the values of secret parameters.
-fn without_parameters(path: &str) -> String {
-    let Some((path, query)) = path.split_once('?') else { return path.to_owned() };
-    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
-        _ => parameter.to_owned(),
-    });
-    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
+/// What is shown before the `@` of an address: the user of a database. Elsewhere a token may be in its place.
+fn without_password(scheme: &str, credentials: &str) -> String {
+    let is_database = scheme.starts_with("postgres");
+    let is_name = |name: &str| is_database && !name.is_empty() && !name.contains(['/', '?', '#', '@', ' ']);
+    match credentials.split_once(':') {
+        Some((user, _)) if is_name(user) => format!("{user}:{HIDDEN}"),
+        None if is_name(credentials) => credentials.to_owned(),
+        Some(_) | None => HIDDEN.to_owned(),
+    }
+}
+
+/// An address, from its host on, without the values of secret parameters.
+fn without_parameters(place: &str) -> String {
+    let Some(start) = place.find(['?', '#']) else { return place.to_owned() };
+    let (path, mut rest) = place.split_at(start);
+    let mut shown = path.to_owned();
+    while let Some(separator) = rest.chars().next() {
+        let after = &rest[separator.len_utf8()..];
+        let (parameter, more) = after.split_at(after.find(['?', '#', '&', ';']).unwrap_or(after.len()));
+        shown.push(separator);
+        match parameter.split_once('=') {
+            Some((name, _)) if is_secret_parameter(name) => {
+                shown.push_str(&format!("{name}={HIDDEN}"));
+                // The secret may hold a separator; only `&` begins another parameter for certain.
+                rest = more.find('&').map_or("", |next| &more[next..]);
+            }
+            _ => {
+                shown.push_str(parameter);
+                rest = more;
+            }
+        }
+    }
+    shown
+}
+
+/// Whether a parameter of an address holds a secret, as far as its name says, which may be escaped.
+fn is_secret_parameter(name: &str) -> bool {
+    let name = unescape(name).to_lowercase();
+    ["token", "secret", "pass", "pwd", "key", "sig", "auth", "cred"].iter().any(|word| name.contains(word))
+}
+
+/// The text without percent escapes.
+fn unescape(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&first, more)) = rest.split_first() {
+        let code = more.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &more[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = more;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A value as TOML writes it behind a key.
@@ -193,21 +249,54 @@ fn key_of(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn passwords_are_hidden_in_addresses() {
+    fn secrets_are_hidden_in_addresses() {
         for (text, shown) in [
             ("sqlite://bridge.db", "sqlite://bridge.db"),
             ("postgres://u:p%2Fw@h:5432/d?sslmode=require", "postgres://u:hidden@h:5432/d?sslmode=require"),
             ("postgres://u@h/d?password=p&host=/run", "postgres://u@h/d?password=hidden&host=/run"),
-            ("see https://a:b@x/y and http://c:d@z", "see https://a:hidden@x/y and http://c:hidden@z"),
+            ("see https://a:b@x/y and http://c:d@z", "see https://hidden@x/y and http://hidden@z"),
             ("postgres://u:p@q@h/d", "postgres://u:hidden@h/d"),
             ("mia@example.com", "mia@example.com"),
             ("https://example.com/?token=t#x", "https://example.com/?token=hidden"),
             ("a {{ b }} :// c", "a {{ b }} :// c"),
+            // A user may be a token, except at a database.
+            ("https://s3cret@h/x", "https://hidden@h/x"),
+            ("see https://s3cret@h/x, mia@example.com", "see https://hidden@h/x, mia@example.com"),
+            ("postgres://:s3cret@h/d", "postgres://hidden@h/d"),
+            // Characters that should be escaped.
+            ("postgres://u:p/w@h/d", "postgres://u:hidden@h/d"),
+            ("postgres://u:p?w#x'y\"z@h/d", "postgres://u:hidden@h/d"),
+            ("postgres://u:p w@h/d", "postgres://u:hidden@h/d"),
+            // Names of parameters may be escaped, and begin anywhere.
+            ("postgres://u@h/d?pass%77ord=p&x=1", "postgres://u@h/d?pass%77ord=hidden&x=1"),
+            ("https://h/a?b=1;api_key=k#c", "https://h/a?b=1;api_key=hidden"),
+            ("https://h/a#access_token=t&x=%zz", "https://h/a#access_token=hidden&x=%zz"),
+            // Rather too much than too little.
+            ("https://h/a?to=mia@x", "https://hidden@x"),
+            ("https://h/a?token=s3@cret", "https://hidden"),
         ] {
             assert_eq!(without_passwords(text), shown, "{text}");
+        }
+    }
+
+    proptest! {
+        /// Whatever characters a password holds.
+        #[test]
+        fn no_password_is_shown(password in "[ -~]{0,12}") {
+            let marked = format!("s3{password}cret");
+            for text in [
+                format!("postgres://user:{marked}@host/database?sslmode=require"),
+                format!("https://{marked}@host/path"),
+                format!("https://host/path?token={}", marked.replace('&', "")),
+            ] {
+                let shown = without_passwords(&text);
+                prop_assert!(!shown.contains("s3") && !shown.contains("cret"), "{text} shows {shown}");
+            }
         }
     }
 }

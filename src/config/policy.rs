@@ -224,7 +224,7 @@ fn report_overlap(s: &Section<'_>, part: &TicketPart) {
         if part.approved.iter().flatten().any(|yes| same(yes, no)) {
             s.problem(
                 "statuses",
-                format!("{no:?} is both approved and rejected; take it out of one of the two"),
+                format!("{no:?} is both approved and rejected; remove it from one of the two"),
             );
         }
     }
@@ -235,7 +235,7 @@ fn fields(s: &Section<'_>) -> BTreeMap<String, minijinja::Value> {
     let own = ["project", "issuetype", "summary", "description", "labels"];
     let read = |(name, value): (&String, &Value)| {
         if own.contains(&name.as_str()) {
-            s.problem(name, "is set by the bridge; there is a key of its own for it in [ticket]");
+            s.problem(name, "is set by the bridge; it has its own key in [ticket]");
         }
         for_each_string(name, value, &mut |key, text| template_at(s, key, text));
         (name.clone(), minijinja::Value::from(Serde(value)))

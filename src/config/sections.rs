@@ -147,7 +147,7 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
         let namespaces = match one.value("namespaces") {
             Some(_) => namespaces(&one).map(|(set, _)| set),
             None => {
-                one.problem("namespaces", "is missing; list the namespaces that the token is good for");
+                one.problem("namespaces", "is missing; list the namespaces that the token allows");
                 None
             }
         };
@@ -163,10 +163,7 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
             );
         }
         if have_common_value(token.as_ref(), known.token) {
-            one.problem(
-                key,
-                "is also flagger.token, which is good for all namespaces; put another one there",
-            );
+            one.problem(key, "is also flagger.token, which allows all namespaces; put another one there");
         }
         let owner =
             known.clusters.iter().find(|cluster| have_common_value(token.as_ref(), cluster.token.as_ref()));

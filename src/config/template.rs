@@ -26,7 +26,7 @@ fn check_with(source: &str, names: &[&str]) -> Result<(), String> {
     let template = env.template_from_str(source).map_err(|error| {
         let line = error.line().filter(|_| source.trim_end().contains('\n'));
         let at = line.map_or(String::new(), |line| format!(" in its line {line}"));
-        format!("is no template{at}: {}", error.detail().unwrap_or("a syntax error"))
+        format!("is not a template{at}: {}", error.detail().unwrap_or("a syntax error"))
     })?;
     let mut unknown: Vec<String> = template
         .undeclared_variables(false)
@@ -160,9 +160,9 @@ mod tests {
             ),
             ("{% if canary is not fine %}x{% endif %}", "the template knows no test \"fine\""),
             ("{% filter shout %}x{% endfilter %}", "the template knows no filter \"shout\""),
-            ("{{ canary", "is no template: unexpected end of input"),
-            ("a\n\n{% if canary %}", "is no template in its line 3: unexpected end of input"),
-            ("{% include 'x' %}", "is no template: "),
+            ("{{ canary", "is not a template: unexpected end of input"),
+            ("a\n\n{% if canary %}", "is not a template in its line 3: unexpected end of input"),
+            ("{% include 'x' %}", "is not a template: "),
         ] {
             let error = check(source).unwrap_err();
             assert!(error.starts_with(what), "{source}: {error}");

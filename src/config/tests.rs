@@ -119,7 +119,7 @@ fn variables_are_named_where_they_are_wrong() {
     server.gate_listen: "here" is no address to listen on; write for example "0.0.0.0:8080" (set by BRIDGE__SERVER__GATE_LISTEN)
     flagger.token: is empty (set by BRIDGE__FLAGGER__TOKEN)
     BRIDGE__JIRA__TOKN: no such setting; did you mean BRIDGE__JIRA__TOKEN?
-    ticket.statuses: "Approved" is both approved and rejected; take it out of one of the two
+    ticket.statuses: "Approved" is both approved and rejected; remove it from one of the two
     "#);
 }
 

@@ -92,7 +92,7 @@ is gone after Ctrl-C.
  1. Open Jira. The first ticket appears after about 10 seconds: {bobs}, by Bob Builder.
  2. Open the ticket, read what changes, and click Approve. You are Mia Change, a change manager. Flagger asks every
     {asks} seconds: the next time it goes on and promotes {bobs}.
- 3. The next version, {adas}, gets a ticket of its own. Click Reject: Flagger rolls back.
+ 3. The next version, {adas}, gets its own ticket. Click Reject: Flagger rolls back.
 
 Then try what opens nothing. A comment on the ticket, or a line below, says why:
   - At the top of the page, act as Bob Builder, who is no change manager, and approve.

@@ -125,7 +125,7 @@ impl World {
         let ended = (&mut running.task).await;
         self.bridge = None;
         match ended {
-            Ok(Ok(())) => anyhow!("the bridge ended by itself"),
+            Ok(Ok(())) => anyhow!("the bridge ended unexpectedly"),
             Ok(Err(error)) => error,
             Err(panic) => panic.into(),
         }

@@ -166,7 +166,7 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
 /// What is shown for a canary if its row cannot be read: one line for all its gates, because it is unknown which
 /// gates it has.
 pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
-    let reason = format!("stuck: {why}; every gate of it is closed until its row is mended or deleted");
+    let reason = format!("stuck: {why}; every gate of it is closed until its row is repaired or deleted");
     GateView { state: Verdict::Stuck, reason, ..blank(id, "any", None) }
 }
 
@@ -210,7 +210,7 @@ pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
         gate: gate.approver.clone(),
         step: gate.step,
         state: Verdict::Stuck,
-        reason: "stuck: this question brings no checksum, though others about this canary did; without one the bridge cannot \
+        reason: "stuck: this question has no checksum, although others about this canary had one; without one the bridge cannot \
                  know which revision it is about"
             .into(),
         ..blank(id, gate.stage.as_str(), None)

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     answer::{Answer, AnswerLinks, Doubts},
+    last_overview::LastOverview,
     last_readings::LastReadings,
     promotions::Promotions,
     recent_nudges::RecentNudges,
@@ -27,7 +28,6 @@ use crate::{
     policy::{ApprovalMode, Route},
     rollout::{Budget, Canary, CanaryId, Headroom, Observed, Rules},
     store::Store,
-    view::Overview,
 };
 
 /// Applies messages and readings, and answers questions.
@@ -49,8 +49,8 @@ pub struct Gatekeeper {
     pub(super) promotions: tokio::sync::Mutex<Promotions>,
     pub(super) last_readings: LastReadings,
     pub(super) retries: Retries,
-    /// What the page showed last beside the gates, and the last write transaction before it.
-    pub(super) overview: tokio::sync::Mutex<Option<(i64, Arc<Overview>)>>,
+    /// What the page showed last beside the gates.
+    pub(super) overview: Arc<tokio::sync::Mutex<Option<LastOverview>>>,
 }
 
 impl Gatekeeper {
@@ -78,7 +78,7 @@ impl Gatekeeper {
             promotions: tokio::sync::Mutex::default(),
             last_readings: LastReadings::default(),
             retries: Retries::default(),
-            overview: tokio::sync::Mutex::default(),
+            overview: Arc::default(),
         }
     }
 

@@ -39,6 +39,39 @@ impl ListedGate {
         }
     }
 
+    /// What people call the gate: its canary as `cluster/namespace/name`, its stage and name, and the ticket, label and
+    /// revision, as far as there are any. Costs little.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Live { canary, name, .. } => {
+                let rollout = canary.rollout.as_ref();
+                let label = rollout.and_then(|rollout| rollout.label.as_ref());
+                let revision = rollout.and_then(|rollout| rollout.revision());
+                let ticket = canary.gate(name).and_then(|gate| gate.ticket());
+                let known = [
+                    name.approver.clone(),
+                    ticket.map(|ticket| ticket.key.clone()),
+                    label.map(|label| label.0.clone()),
+                    revision.map(|revision| revision.0.clone()),
+                ];
+                let always = [canary.id.to_string(), name.stage.to_string()];
+                always.into_iter().chain(known.into_iter().flatten()).collect()
+            }
+            Self::Unwatched(view) => {
+                let rollout = view.rollout.as_ref();
+                let known = [
+                    view.gate.clone(),
+                    view.ticket.as_ref().map(|ticket| ticket.key.clone()),
+                    rollout.and_then(|rollout| rollout.label.clone()),
+                    rollout.and_then(|rollout| rollout.revision.clone()),
+                ];
+                let canary = format!("{}/{}/{}", view.cluster, view.namespace, view.canary);
+                [canary, view.stage.clone()].into_iter().chain(known.into_iter().flatten()).collect()
+            }
+        }
+    }
+
     /// Whether there is a ticket that the bridge reads.
     #[must_use]
     pub const fn is_watched(&self) -> bool {

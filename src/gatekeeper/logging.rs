@@ -34,7 +34,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket");
         }
         AuditEvent::TicketStuck { gate, why } => {
-            tracing::warn!(canary = %id, %gate, why, "could not open the ticket; it is tried again");
+            tracing::warn!(canary = %id, %gate, why, "could not open the ticket; the bridge retries");
         }
         AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
             let ticket = ticket.key.as_str();
@@ -72,7 +72,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                         InvalidReason::Unmarked { .. } => "not the gate's own issue",
                         InvalidReason::Missing { .. } => "missing",
                     };
-                    tracing::warn!(canary = %id, %gate, ticket, why, "the ticket proves nothing any more, and its gate is closed");
+                    tracing::warn!(canary = %id, %gate, ticket, why, "the ticket no longer proves anything, so its gate is closed");
                 }
             }
         }
@@ -103,24 +103,24 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             if *how == End::Recreated {
                 tracing::warn!(canary = %id, %gate, ticket, "the Canary was created again: the waiting revision runs now WITHOUT this approval");
             } else {
-                tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
+                tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it got past the gate");
             }
             metrics.bypassed();
         }
         AuditEvent::PromotedUnasked { bypass, .. } => {
             let (before, now) = (bypass.before.as_str(), bypass.now.as_str());
             let why = bypass.cause();
-            tracing::warn!(canary = %id, before, now, why, "a version was promoted that nobody approved, because Flagger did not ask");
+            tracing::warn!(canary = %id, before, now, why, "Flagger promoted a version that nobody approved, because it did not ask");
             metrics.bypassed();
         }
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
             let (asked, started) = (asked.0.as_str(), started.0.as_str());
-            tracing::warn!(canary = %id, %gate, ticket, asked, started, "another revision started than Flagger named when it asked; a comment on the ticket says so");
+            tracing::warn!(canary = %id, %gate, ticket, asked, started, "Flagger started a different revision from the one that it named when it asked; a comment on the ticket says so");
         }
         AuditEvent::Unapproved { gate, ticket, shown, started } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
-            tracing::warn!(canary = %id, %gate, ticket, shown, started, "Flagger started another version than the one that was approved; a comment on the ticket says so");
+            tracing::warn!(canary = %id, %gate, ticket, shown, started, "Flagger started a different version from the one that was approved; a comment on the ticket says so");
         }
         AuditEvent::Unasked { revision, .. } => {
             let revision = revision.0.as_str();

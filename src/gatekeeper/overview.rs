@@ -1,13 +1,15 @@
 //! What the page shows beside the gates: commands that failed, and what happened last.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     answer::AnswerLinks,
     audit::{BYPASSED, ENDED, EXPIRED, PASSED, RECORDED, ROLLED_BACK, SEEN, UNASKED},
     handle::Gatekeeper,
+    last_overview::LastOverview,
 };
 use crate::{
     gate::GateId,
@@ -29,22 +31,41 @@ const HISTORY: [(&str, &str); 6] = [
 ];
 
 impl Gatekeeper {
-    /// What the page shows beside the gates, from the database. Views without a write in between cost one row each,
-    /// however many people look.
+    /// What the page shows beside the gates, from the database; at most `max_age` old unless the database is slow. One
+    /// reading at a time, however many people look, and without a write since the last one it costs one row. It is
+    /// finished and kept even if the caller stops waiting.
     ///
     /// # Errors
-    /// If the database fails.
-    pub async fn overview(&self) -> Result<Arc<Overview>, store::Error> {
-        let mut last = self.overview.lock().await;
-        let turn = self.store.last_turn().await?;
-        if let Some((before, overview)) = &*last
-            && *before == turn
+    /// In words, if the database fails.
+    pub async fn overview(self: &Arc<Self>, max_age: Duration) -> Result<Arc<Overview>, String> {
+        let came = Instant::now();
+        let last = Arc::clone(&self.overview).lock_owned().await;
+        if let Some(last) = &*last
+            && last.answers(came, max_age, Instant::now())
         {
-            return Ok(Arc::clone(overview));
+            return last.found.clone();
         }
-        let overview = Arc::new(self.read_overview().await?);
-        *last = Some((turn, Arc::clone(&overview)));
-        Ok(overview)
+        let this = Arc::clone(self);
+        let reading = tokio::spawn(async move { this.update_overview(last).await });
+        reading.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    async fn update_overview(
+        &self,
+        mut last: OwnedMutexGuard<Option<LastOverview>>,
+    ) -> Result<Arc<Overview>, String> {
+        let asked = Instant::now();
+        let known = last.take().and_then(|last| Some((last.turn?, last.found.ok()?)));
+        let (turn, found) = match self.store.last_turn().await {
+            Ok(turn) => match known.filter(|(before, _)| *before == turn) {
+                Some((_, overview)) => (Some(turn), Ok(overview)),
+                None => (Some(turn), self.read_overview().await.map(Arc::new)),
+            },
+            Err(error) => (None, Err(error)),
+        };
+        let found = found.map_err(|error| error.to_string());
+        *last = Some(LastOverview { asked, took: asked.elapsed(), turn, found: found.clone() });
+        found
     }
 
     async fn read_overview(&self) -> Result<Overview, store::Error> {

@@ -1,4 +1,4 @@
-//! The Canaries that ask nobody, as the watches show them.
+//! The Unguarded Canaries, as the watches show them.
 
 use super::handle::Gatekeeper;
 use crate::{
@@ -19,7 +19,7 @@ impl Gatekeeper {
         all.map(|Recording { key, gates }| RecordingView { key, gates }).collect()
     }
 
-    /// The Canaries that ask nobody, by cluster, namespace and name. None of a cluster that the bridge has not read.
+    /// The Unguarded Canaries, by cluster, namespace and name. None of a cluster that the bridge has not read.
     #[must_use]
     pub fn unguarded(&self) -> Vec<UnguardedView> {
         let mut all = Vec::new();

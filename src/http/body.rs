@@ -108,7 +108,7 @@ impl BodyError {
     pub(super) const fn message(self) -> &'static str {
         match self {
             Self::TooLarge => "the body is too large",
-            Self::Incomplete => "the body broke off",
+            Self::Incomplete => "the body ended early",
             Self::MemoryLimit => "too many large bodies arrive at the same time; send it again",
         }
     }

@@ -253,8 +253,8 @@ impl GateApi {
                 (StatusCode::METHOD_NOT_ALLOWED, RefusalReason::Method, words, METHOD.to_owned())
             }
             Misdirected::ByHand => {
-                let words = "gates are opened in Jira, by moving the ticket; not here".to_owned();
-                let hint = "take that call out: no hook and no script opens a gate of the bridge".to_owned();
+                let words = "gates are opened in Jira, by moving the ticket, not here".to_owned();
+                let hint = "remove that call: no hook or script can open a gate of the bridge".to_owned();
                 (StatusCode::FORBIDDEN, RefusalReason::ByHand, words, hint)
             }
         };

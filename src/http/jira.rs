@@ -97,16 +97,16 @@ impl Unauthenticated {
     const fn message(self) -> &'static str {
         match self {
             Self::Off => "the webhook is off: jira.webhook_secret is not set",
-            Self::WrongSignature => "the signature is not right",
+            Self::WrongSignature => "the signature is wrong",
             Self::WrongToken => "the token is not valid",
-            Self::NoProof => "neither X-Hub-Signature nor a Bearer token is there",
+            Self::NoProof => "the request has neither X-Hub-Signature nor a Bearer token",
         }
     }
 
     /// What to change.
     const fn hint(self) -> &'static str {
         match self {
-            Self::Off => "set jira.webhook_secret_file, or take the webhook out of Jira",
+            Self::Off => "set jira.webhook_secret_file, or remove the webhook from Jira",
             Self::WrongSignature | Self::WrongToken | Self::NoProof => SIGNATURE,
         }
     }
@@ -138,9 +138,9 @@ impl RejectedDelivery {
         let (reason, hint) = match unread {
             BodyError::TooLarge => (
                 RefusalReason::TooLarge,
-                "let Jira exclude the body, or the rule send issueId alone: no more of it is read",
+                "have Jira exclude the body, or have the rule send issueId alone: the bridge reads no more",
             ),
-            BodyError::Incomplete => (RefusalReason::Body, "see whether a proxy in front cuts bodies off"),
+            BodyError::Incomplete => (RefusalReason::Body, "check whether a proxy in front cuts bodies off"),
             BodyError::MemoryLimit => {
                 (RefusalReason::Crowded, "Jira sends it again; see who else sends large bodies to this port")
             }
@@ -152,7 +152,7 @@ impl RejectedDelivery {
 
     fn not_json() -> Box<Self> {
         let message = "the body is not JSON";
-        let hint = "let Jira, or the rule, send JSON: {\"issueId\": \"{{issue.id}}\"} is enough";
+        let hint = "have Jira, or the rule, send JSON: {\"issueId\": \"{{issue.id}}\"} is enough";
         let response = text_line(StatusCode::BAD_REQUEST, message);
         Box::new(Self {
             authentication: Authentication::Authenticated,

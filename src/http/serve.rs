@@ -184,7 +184,7 @@ pub async fn serve_observed(
                 Ok(came) => came,
                 Err(error) => {
                     // Most likely too many open files: some connections must end first.
-                    tracing::warn!(%error, "cannot accept a connection, and tries again; are too many files open?");
+                    tracing::warn!(%error, "cannot accept a connection, and retries; are too many files open?");
                     tasks.make_room();
                     sleep(ACCEPT_RETRY_DELAY).await;
                     continue;

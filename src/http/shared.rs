@@ -35,8 +35,8 @@ pub struct Shared {
 
 impl Shared {
     /// The gatekeeper, once the store is open.
-    pub(super) fn gatekeeper(&self) -> Option<&Gatekeeper> {
-        self.gatekeeper.get().map(Arc::as_ref)
+    pub(super) fn gatekeeper(&self) -> Option<&Arc<Gatekeeper>> {
+        self.gatekeeper.get()
     }
 
     /// Counts and logs a connection that ended before it sent a request.

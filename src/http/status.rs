@@ -16,7 +16,7 @@ use self::{
     page::{Gates, PageInput, PageLinks, PageQuery, render},
 };
 use crate::{
-    gatekeeper::{Gatekeeper, counts, oldest_waiting},
+    gatekeeper::{counts, oldest_waiting},
     http::{
         health::health,
         plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line},
@@ -34,19 +34,43 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 /// Returns the health of the connection to Jira; called for each page.
 pub type ReadJiraHealth = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
 
 /// How long the page waits for the database.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// On the listener of the page, where anybody may ask, what comes from the database may be this old.
+const PUBLIC_MAX_AGE: Duration = Duration::from_secs(2);
+/// On that listener, so many views are made at a time.
+const PUBLIC_VIEWS: usize = 2;
 
 #[derive(Clone)]
 struct Admin {
     shared: Shared,
     jira: ReadJiraHealth,
     links: PageLinks,
+    /// Limits how many views are made at a time.
+    views: Arc<Semaphore>,
+}
+
+impl Admin {
+    fn new(shared: Shared, jira: ReadJiraHealth, links: PageLinks) -> Self {
+        let views = match links {
+            PageLinks::All => Semaphore::MAX_PERMITS,
+            PageLinks::PageOnly => PUBLIC_VIEWS,
+        };
+        Self { shared, jira, links, views: Arc::new(Semaphore::new(views)) }
+    }
+
+    /// How old that may be what the page shows from the database.
+    const fn max_age(&self) -> Duration {
+        match self.links {
+            PageLinks::All => Duration::ZERO,
+            PageLinks::PageOnly => PUBLIC_MAX_AGE,
+        }
+    }
 }
 
 /// Everything on the admin listener.
@@ -58,14 +82,14 @@ pub fn admin_router(shared: Shared, jira: ReadJiraHealth) -> Router {
         .route("/api/unguarded", get(unguarded))
         .route("/api/jira", get(jira_health_json))
         .route("/metrics", get(metrics))
-        .with_state(Admin { shared, jira, links: PageLinks::All });
+        .with_state(Admin::new(shared, jira, PageLinks::All));
     finish(router.merge(health))
 }
 
 /// Everything on the listener of the page.
 pub fn page_router(shared: Shared, jira: ReadJiraHealth) -> Router {
     let health = health(shared.clone());
-    finish(pages().with_state(Admin { shared, jira, links: PageLinks::PageOnly }).merge(health))
+    finish(pages().with_state(Admin::new(shared, jira, PageLinks::PageOnly)).merge(health))
 }
 
 /// The pages for people, with the files that they load.
@@ -85,7 +109,7 @@ async fn go_to_ticket(
     wanted: Result<Query<GoQuery>, QueryRejection>,
     State(admin): State<Admin>,
 ) -> Response {
-    go(admin.shared.gatekeeper(), path, wanted, admin.shared.clock.now())
+    go(admin.shared.gatekeeper().map(Arc::as_ref), path, wanted, admin.shared.clock.now())
 }
 
 async fn gates(State(admin): State<Admin>) -> Response {
@@ -111,7 +135,7 @@ async fn unguarded(State(admin): State<Admin>) -> Response {
 async fn jira_health_json(State(admin): State<Admin>) -> Response {
     let (now, gatekeeper) = (admin.shared.clock.now(), admin.shared.gatekeeper());
     let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
-    let jira = jira_health((admin.jira)(), gatekeeper, &list, now);
+    let jira = jira_health((admin.jira)(), gatekeeper.map(Arc::as_ref), &list, now);
     ([NOSNIFF, NO_STORE], Json(jira)).into_response()
 }
 
@@ -139,12 +163,15 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
     let gatekeeper = admin.shared.gatekeeper();
     let overview = match gatekeeper {
         // The list of gates comes from memory, so it is shown even while the database hangs.
-        Some(gatekeeper) => Some(match timeout(DATABASE_TIMEOUT, gatekeeper.overview()).await {
-            Ok(overview) => overview.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("it did not answer within {} s", DATABASE_TIMEOUT.as_secs())),
-        }),
+        Some(gatekeeper) => {
+            Some(match timeout(DATABASE_TIMEOUT, gatekeeper.overview(admin.max_age())).await {
+                Ok(overview) => overview,
+                Err(_) => Err(format!("it did not answer within {} s", DATABASE_TIMEOUT.as_secs())),
+            })
+        }
         None => None,
     };
+    let _one_of_few = admin.views.acquire().await;
     let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
     let known = PageInput {
         gates: gatekeeper.map(|gatekeeper| Gates {
@@ -162,8 +189,8 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
         links: admin.links,
         overview,
         refused: admin.shared.refused.recent(now),
-        unguarded: gatekeeper.map(Gatekeeper::unguarded).unwrap_or_default(),
-        jira: jira_health((admin.jira)(), gatekeeper, &list, now),
+        unguarded: gatekeeper.map(|gatekeeper| gatekeeper.unguarded()).unwrap_or_default(),
+        jira: jira_health((admin.jira)(), gatekeeper.map(Arc::as_ref), &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
         Ok(html) => ([HTML, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response(),

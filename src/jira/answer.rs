@@ -4,6 +4,7 @@ use reqwest::{
     Response, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
 };
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::{
     denial::{Denial, Symptom, mentions_scope},
     error::{Error, NOT_JSON, Origin, UnreadableReason},
     request::Operation,
-    wire,
+    wire::{self, Complaint},
 };
 use crate::{millis::Millis, text};
 
@@ -33,6 +34,8 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     /// From the `Date` header.
     pub(super) date: Option<Millis>,
+    /// The token that the request was sent with.
+    pub(super) token: SecretString,
 }
 
 impl Answer {
@@ -80,28 +83,31 @@ impl Answer {
         if !self.status.is_client_error() {
             return self.unreadable("it does not name the bridge's account, as Jira's other answers do");
         }
-        let messages = self.complaint().map(|(messages, _)| messages).unwrap_or_default();
-        self.refused_by(Origin::Intermediary, messages)
+        let said = self.complaint();
+        self.refused_by(Origin::Intermediary, said)
     }
 
     /// The error for an answer of 4xx.
     pub(super) fn refused(&self) -> Error {
-        let (messages, form) = self.complaint().unwrap_or((String::new(), Origin::Intermediary));
+        let said = self.complaint();
+        let (messages, form) =
+            said.as_ref().map_or(("", Origin::Intermediary), |said| (said.words.as_str(), said.by));
         // Jira reports a missing path in another form than its API's, and reports every path as missing while it
         // starts. For other statuses in another form, such as `XSRF check failed`, the header proves that the answer is
         // Jira's.
         let is_of_path =
             matches!(self.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE);
         // Atlassian's gateway gives this answer to a token that lacks a scope.
-        let lacks_scope = self.status == StatusCode::UNAUTHORIZED && mentions_scope(&messages);
+        let lacks_scope = self.status == StatusCode::UNAUTHORIZED && mentions_scope(messages);
         let signed = self.signature == Signature::Ours && !is_of_path;
         let by = if signed || lacks_scope { Origin::Jira } else { form };
-        self.refused_by(by, messages)
+        self.refused_by(by, said)
     }
 
-    fn refused_by(&self, by: Origin, messages: String) -> Error {
+    fn refused_by(&self, by: Origin, said: Option<Complaint>) -> Error {
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
-        Error::Refused { host, operation, status, messages, by }
+        let (messages, fields) = said.map(|said| (said.words, said.fields)).unwrap_or_default();
+        Error::Refused { host, operation, status, messages, fields, by }
     }
 }
 
@@ -130,19 +136,20 @@ impl Answer {
 
     fn jira_message(&self) -> String {
         let said = if self.status == StatusCode::FORBIDDEN { self.complaint() } else { None };
-        said.map(|(words, _)| words).unwrap_or_default()
+        said.map(|said| said.words).unwrap_or_default()
     }
 
     /// The message of a refusal, and who gave it as far as its form says.
-    fn complaint(&self) -> Option<(String, Origin)> {
+    fn complaint(&self) -> Option<Complaint> {
         if self.json { wire::complaint(&self.body) } else { self.plain_complaint() }
     }
 
     /// A plain-text message, such as `XSRF check failed`; an intermediary may have written it.
-    fn plain_complaint(&self) -> Option<(String, Origin)> {
+    fn plain_complaint(&self) -> Option<Complaint> {
         let text = String::from_utf8_lossy(&self.body);
-        let said = text::truncate(text::single_line(&text).trim(), LONGEST_COMPLAINT);
-        (self.plain && !said.is_empty()).then_some((said, Origin::Intermediary))
+        let words = text::truncate(text::single_line(&text).trim(), LONGEST_COMPLAINT);
+        let is_said = self.plain && !words.is_empty();
+        is_said.then_some(Complaint { words, fields: vec![], by: Origin::Intermediary })
     }
 }
 

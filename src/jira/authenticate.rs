@@ -56,8 +56,18 @@ impl Sender {
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let throttled = self.acquire().await?;
         let sent = Instant::now();
-        self.credentials.record_probe(self.token.newest(), sent);
-        let answer = self.exchange(&request, throttled).await?;
+        let token = self.token.newest();
+        self.credentials.record_probe(token.clone(), sent);
+        let answer = match Box::pin(self.exchange(&request, throttled)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                if !error.was_not_sent() {
+                    self.credentials.record_tried(token);
+                }
+                return Err(error);
+            }
+        };
+        self.credentials.record_tried(answer.token.clone());
         let refuse = |denied: Denied| {
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             Err(self.unauthorized(denied, SideEffect::None))
@@ -96,11 +106,12 @@ impl Sender {
     /// Sends a request, and returns its answer only if it was for the bridge's account.
     pub(super) async fn judge_answer(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
         let began = Instant::now();
-        let answer = self.exchange(request, throttled).await?;
+        // Boxed: the stack of a thread must hold all that waits for it, in a debug build, too.
+        let answer = Box::pin(self.exchange(request, throttled)).await?;
         // After a 2xx for an anonymous caller, Jira may have carried out the request anonymously.
         let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {
-            self.credentials.record_tried(self.token.newest());
+            self.credentials.record_tried(answer.token.clone());
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             self.unauthorized(denied, side_effect)
         };

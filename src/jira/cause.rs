@@ -71,7 +71,7 @@ pub enum TlsCause {
 
 /// A host name that could not be resolved.
 #[derive(Debug, thiserror::Error)]
-#[error("no address is known for {host}: {source}")]
+#[error("no address was found for {host}: {source}")]
 struct NoSuchName {
     host: String,
     source: io::Error,
@@ -219,11 +219,11 @@ impl fmt::Display for TlsCause {
                  into jira.ca_file, or have the server send its whole chain"
             }
             Self::Expired => {
-                "its certificate has expired; have Jira's administrator renew it, and see whether this machine's clock is \
+                "its certificate has expired; have Jira's administrator renew it, and check whether this machine's clock is \
                  right"
             }
             Self::NotYetValid => {
-                "its certificate is not valid yet; see whether this machine's clock is right, or have Jira's administrator \
+                "its certificate is not valid yet; check whether this machine's clock is right, or have Jira's administrator \
                  replace it"
             }
             Self::OtherName(names) if names.is_empty() => {
@@ -241,7 +241,7 @@ impl fmt::Display for TlsCause {
                  administrator issue one that does"
             }
             Self::CaCertificate => {
-                "its certificate is that of an authority (CA:TRUE), which no server may show; have Jira's administrator \
+                "its certificate is that of an authority (CA:TRUE), which no server may use; have Jira's administrator \
                  issue one for the server, and put that of the authority into jira.ca_file"
             }
             Self::OtherPurpose => {
@@ -275,7 +275,7 @@ impl fmt::Display for TlsCause {
                  jira.url"
             }
             Self::Ended => {
-                "it ends the connection while TLS begins; see whether a firewall is in the way, and whether the server has \
+                "it ends the connection while TLS begins; check whether a firewall is in the way, and whether the server has \
                  TLS 1.2 or 1.3 turned on"
             }
             Self::Other => "TLS failed",

@@ -76,8 +76,10 @@ struct State {
     /// When the last successful `/myself` was sent, and when Jira answered it.
     proven: Option<(Instant, Instant)>,
     probed: Option<Instant>,
-    /// The token of the last `/myself` or refused request.
+    /// The token of the last `/myself` or refused request that was sent.
     tried: Option<SecretString>,
+    /// The token of the last `/myself` that was to be sent, and when.
+    attempted: Option<(SecretString, Instant)>,
     refusal: Option<Refusal>,
     answered: Option<Millis>,
     /// Whether answers name the bridge's account: then an answer that does not was not for it.
@@ -155,11 +157,14 @@ impl Credentials {
         state.refusal = None;
     }
 
-    /// Whether Jira refuses the credentials, and `token` was not tried yet: then a `/myself` is worth sending at once.
-    pub(super) fn refused_before(&self, token: &SecretString) -> bool {
+    /// Whether Jira refuses the credentials, and `token` was not tried yet: then a `/myself` is worth sending at once or, if
+    /// one with this token could not be sent a moment ago, a little later.
+    pub(super) fn refused_before(&self, token: &SecretString, now: Instant) -> bool {
         let state = self.state();
-        state.refusal.is_some()
-            && state.tried.as_ref().is_some_and(|tried| tried.expose_secret() != token.expose_secret())
+        let is_it = |other: &SecretString| other.expose_secret() == token.expose_secret();
+        let failed_lately =
+            state.attempted.as_ref().is_some_and(|(other, at)| is_it(other) && now < *at + PROBE_EVERY);
+        state.refusal.is_some() && state.tried.as_ref().is_some_and(|tried| !is_it(tried)) && !failed_lately
     }
 
     /// Whether Jira refuses the credentials at present.
@@ -167,16 +172,16 @@ impl Credentials {
         self.state().refusal.is_some()
     }
 
-    /// Records that Jira refused a request with this token.
+    /// Records that a request with this token was sent, which was a `/myself` or was refused.
     pub(super) fn record_tried(&self, token: SecretString) {
         self.state().tried = Some(token);
     }
 
-    /// Records that a `/myself` with this token is sent now.
+    /// Records that a `/myself` with this token is to be sent now.
     pub(super) fn record_probe(&self, token: SecretString, now: Instant) {
         let mut state = self.state();
         state.probed = Some(now);
-        state.tried = Some(token);
+        state.attempted = Some((token, now));
         if let Some(refusal) = &mut state.refusal {
             refusal.next_probe = refusal.next_probe.max(now + PROBE_EVERY);
         }
@@ -256,13 +261,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_is_new_until_it_was_tried() {
         let (credentials, now) = (Credentials::default(), Instant::now());
-        assert!(!credentials.refused_before(&"new".into()), "nothing is refused");
+        assert!(!credentials.refused_before(&"new".into(), now), "nothing is refused");
         credentials.record_probe("old".into(), now);
+        credentials.record_tried("old".into());
         credentials.refuse(&WRONG, Signature::None, now, Millis(1));
-        assert!(!credentials.refused_before(&"old".into()));
-        assert!(credentials.refused_before(&"new".into()));
+        assert!(!credentials.refused_before(&"old".into(), now));
+        assert!(credentials.refused_before(&"new".into(), now));
         credentials.record_probe("new".into(), now);
-        assert!(!credentials.refused_before(&"new".into()));
+        assert!(!credentials.refused_before(&"new".into(), now), "it could not be sent, and is not sent hot");
+        assert!(credentials.refused_before(&"new".into(), now + PROBE_EVERY));
+        credentials.record_tried("new".into());
+        assert!(!credentials.refused_before(&"new".into(), now + PROBE_EVERY));
     }
 
     #[tokio::test(start_paused = true)]

@@ -160,7 +160,7 @@ impl Denial {
                  bridge sends them; the token is not the problem"
             }
             Self::Intermediary => {
-                "a proxy or firewall may be in the way; have it let the bridge's requests to Jira pass"
+                "a proxy or firewall may be in the way; have it let through the bridge's requests to Jira"
             }
         }
     }

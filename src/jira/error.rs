@@ -75,8 +75,10 @@ pub enum Error {
         operation: Operation,
         /// The HTTP status.
         status: u16,
-        /// Jira's own words, on one line; empty if it gave none.
+        /// Jira's own words, on one line; empty if it gave none. They may repeat text that came from anybody.
         messages: String,
+        /// The ids of the fields that Jira refused.
+        fields: Vec<String>,
         /// Who refused.
         by: Origin,
     },
@@ -91,7 +93,7 @@ pub enum Error {
         candidates: Vec<Suggestion>,
     },
     /// A redirect. The bridge follows none: the credentials are for one host.
-    #[error("Jira at {host} redirects to {}: put the address that answers itself into jira.url", .target.as_deref().unwrap_or(UNREADABLE_TARGET))]
+    #[error("Jira at {host} redirects to {}: put the address that answers without a redirect into jira.url", .target.as_deref().unwrap_or(UNREADABLE_TARGET))]
     Redirected {
         /// Host and port.
         host: String,
@@ -177,7 +179,7 @@ impl fmt::Display for Suggestion {
 pub(super) const NOT_JSON: &str = "it is not JSON; is a log-in page in the way?";
 
 /// What is wrong with a token.
-const INVALID_TOKEN: &str = "it holds characters that no header can carry";
+const INVALID_TOKEN: &str = "it contains characters that a header cannot hold";
 
 /// In place of the target of a redirect that has no readable one.
 pub const UNREADABLE_TARGET: &str = "an address that cannot be read";
@@ -225,12 +227,20 @@ impl Error {
         matches!(self, Self::Refused { status: 404, by: Origin::Jira, .. })
     }
 
-    /// Whether Jira refused the value of this field. The texts of its messages depend on its language, the field's id does not.
+    /// The ids of the fields whose values Jira refused, if it refused the content of a request: none if it did not say
+    /// which.
     #[must_use]
-    pub fn is_about_field(&self, field: &str) -> bool {
-        let is_about = |message: &str| message.strip_prefix(field).is_some_and(|rest| rest.starts_with(':'));
-        matches!(self, Self::Refused { status: 400, by: Origin::Jira, messages, .. }
-            if messages.split("; ").any(is_about))
+    pub fn refused_fields(&self) -> Option<&[String]> {
+        let Self::Refused { status: 400, by: Origin::Jira, fields, .. } = self else { return None };
+        Some(fields)
+    }
+
+    /// Whether the request certainly never left this machine.
+    pub(super) const fn was_not_sent(&self) -> bool {
+        matches!(
+            self,
+            Self::Token | Self::NotSent { .. } | Self::NoAnswer { side_effect: SideEffect::None, .. }
+        )
     }
 
     /// What was looked up by name and not found, and what exists instead.
@@ -322,102 +332,8 @@ fn colon(messages: &str) -> String {
 
 fn suggestions(candidates: &[Suggestion]) -> String {
     let names: Vec<String> = candidates.iter().map(Suggestion::to_string).collect();
-    if names.is_empty() { String::new() } else { format!("; there is: {}", names.join(", ")) }
+    if names.is_empty() { String::new() } else { format!("; choose from: {}", names.join(", ")) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(status: u16) -> Error {
-        refused_by(status, Origin::Jira)
-    }
-
-    fn refused_by(status: u16, by: Origin) -> Error {
-        let (host, messages) = ("jira:443".to_owned(), "no".to_owned());
-        Error::Refused { host, operation: Operation::CREATE, status, messages, by }
-    }
-
-    #[test]
-    fn each_status_says_whether_to_retry_and_whether_it_took_effect() {
-        let host = || "jira:443".to_owned();
-        let wait = Some(Duration::from_secs(9));
-        let broken = |status, retry_after| Error::Broken {
-            host: host(),
-            status,
-            messages: String::new(),
-            retry_after,
-        };
-        let no_answer =
-            |cause, side_effect| Error::NoAnswer { host: host(), why: "cut".into(), cause, side_effect };
-        let table = [
-            (refused(400), Retry::Never, SideEffect::None),
-            (refused(403), Retry::Never, SideEffect::None),
-            (refused(404), Retry::Never, SideEffect::None),
-            (refused(408), Retry::Backoff, SideEffect::Unknown),
-            (refused(409), Retry::Now, SideEffect::None),
-            (refused(413), Retry::Never, SideEffect::None),
-            (refused(422), Retry::Never, SideEffect::None),
-            (refused(425), Retry::Backoff, SideEffect::None),
-            (refused_by(401, Origin::Intermediary), Retry::Backoff, SideEffect::None),
-            (refused_by(403, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
-            (refused_by(404, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
-            (refused_by(405, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
-            (refused_by(409, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
-            (refused_by(410, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
-            (Error::Throttled { host: host(), retry_after: None }, Retry::Backoff, SideEffect::None),
-            (
-                Error::Throttled { host: host(), retry_after: wait },
-                Retry::NotBefore(Duration::from_secs(9)),
-                SideEffect::None,
-            ),
-            (broken(500, None), Retry::Backoff, SideEffect::Unknown),
-            (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), SideEffect::Unknown),
-            (no_answer(Cause::Refused, SideEffect::None), Retry::Backoff, SideEffect::None),
-            (Error::NotSent { host: host() }, Retry::Backoff, SideEffect::None),
-            (no_answer(Cause::Ended, SideEffect::Unknown), Retry::Backoff, SideEffect::Unknown),
-            (
-                Error::Unreadable { host: host(), what: "HTML".into(), reason: UnreadableReason::NotJson },
-                Retry::Backoff,
-                SideEffect::Unknown,
-            ),
-            (
-                Error::Redirected { host: host(), status: 302, target: None },
-                Retry::Backoff,
-                SideEffect::Unknown,
-            ),
-            (Error::Token, Retry::Backoff, SideEffect::None),
-            (
-                Error::NotFound { lookup: Lookup::Project, what: "x".into(), candidates: vec![] },
-                Retry::Never,
-                SideEffect::None,
-            ),
-            (
-                no_answer(Cause::Ended, SideEffect::Unknown).into_prerequisite(SideEffect::None),
-                Retry::Backoff,
-                SideEffect::None,
-            ),
-        ];
-        for (error, retry, side_effect) in table {
-            assert_eq!((error.retry(), error.side_effect()), (retry, side_effect), "{error}");
-        }
-    }
-
-    #[test]
-    fn errors_are_one_plain_line() {
-        insta::assert_snapshot!(refused(400), @"Jira at jira:443 answered 400 to creating a ticket: no");
-        insta::assert_snapshot!(refused_by(404, Origin::Intermediary), @"jira:443 answered 404 to creating a ticket: no; Jira does not answer like this, so a proxy or firewall may be in the way");
-        let throttled =
-            Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
-        insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");
-        let missing = Error::NotFound {
-            lookup: Lookup::IssueType,
-            what: "issue type \"Chnage\" in project OPS".into(),
-            candidates: vec![
-                Suggestion { name: "Bug".into(), id: Some("10001".into()) },
-                Suggestion { name: "Change".into(), id: None },
-            ],
-        };
-        insta::assert_snapshot!(missing, @r#"Jira shows no issue type "Chnage" in project OPS; there is: Bug (10001), Change"#);
-    }
-}
+mod tests;

@@ -5,9 +5,12 @@ use serde_json::{Map, Value as Json};
 use super::{
     field::{Choice, Field, Shape},
     settings::Kind,
-    suggest::{did_you_mean, most_similar},
 };
-use crate::{policy::is_template, text::one_line};
+use crate::{
+    policy::is_template,
+    suggest::{did_you_mean, most_similar},
+    text::one_line,
+};
 
 /// Values in a text are cut to this many characters.
 const MAX_VALUE_CHARS: usize = 60;
@@ -75,8 +78,11 @@ impl Field {
             return None;
         }
         let hint = did_you_mean(configured, names.iter().copied());
-        let what =
-            format!("{configured:?} is no value of {:?}; there is: {}{hint}", self.name, listed(&names));
+        let what = format!(
+            "{configured:?} is not a value of {:?}; choose from: {}{hint}",
+            self.name,
+            listed(&names)
+        );
         Some(Wrong::Choice(what))
     }
 

@@ -9,7 +9,7 @@ use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, ACCEPT_LANGUAGE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
@@ -160,7 +160,8 @@ impl Sender {
 
     /// Whether Jira refuses the credentials, and there is another token since.
     pub(super) fn has_new_token(&self) -> bool {
-        self.credentials.are_refused() && self.credentials.refused_before(&self.token.newest())
+        self.credentials.are_refused()
+            && self.credentials.refused_before(&self.token.newest(), Instant::now())
     }
 
     /// Fails if Jira refuses the credentials.
@@ -193,7 +194,8 @@ impl Sender {
 
     /// Sends one request, and returns its answer if its status is 2xx or 4xx.
     pub(super) async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
-        let ready = self.build_request(request)?;
+        let token = self.token.newest();
+        let ready = self.build_request(request, &token)?;
         let began = Instant::now();
         if request.idempotency == Idempotency::NonIdempotent {
             if !PERMIT.try_with(|permit| permit()).unwrap_or(true) {
@@ -203,7 +205,7 @@ impl Sender {
         }
         #[expect(clippy::disallowed_methods, reason = "every request is sent here")]
         let result = match ready.send().await {
-            Ok(response) => self.receive(request, response, &mut throttled).await,
+            Ok(response) => self.receive(request, response, token, &mut throttled).await,
             Err(error) => Err(self.transport(error)),
         };
         let outcome = match &result {
@@ -230,8 +232,8 @@ impl Sender {
     }
 
     /// The request with host, headers and credentials.
-    fn build_request(&self, request: &Request) -> Result<RequestBuilder, Error> {
-        let (token, client) = (self.token.newest(), self.client.current().client);
+    fn build_request(&self, request: &Request, token: &SecretString) -> Result<RequestBuilder, Error> {
+        let client = self.client.current().client;
         let url = self.address(None, request.path.iter().map(String::as_str));
         let mut builder = client
             .request(request.method.clone(), url)
@@ -257,6 +259,7 @@ impl Sender {
         &self,
         request: &Request,
         response: Response,
+        token: SecretString,
         throttled: &mut Duration,
     ) -> Result<Answer, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
@@ -295,7 +298,7 @@ impl Sender {
         let read = body(response).await;
         if status.is_server_error() {
             let said = read.ok().filter(|_| json).and_then(|body| wire::complaint(&body));
-            let messages = said.map(|(words, _)| words).unwrap_or_default();
+            let messages = said.map(|said| said.words).unwrap_or_default();
             let retry_after = retry_after.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE);
             return Err(Error::Broken { host, status: status.as_u16(), messages, retry_after });
         }
@@ -311,7 +314,7 @@ impl Sender {
         };
         let signature = signature(self.kind.get().copied(), &headers);
         let answer =
-            Answer { host, operation: request.operation, status, signature, json, plain, body, date };
+            Answer { host, operation: request.operation, status, signature, json, plain, body, date, token };
         self.throttle.succeeded();
         if status.is_informational() {
             return Err(answer.unreadable(&format!("status {}", status.as_u16())));

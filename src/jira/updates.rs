@@ -231,7 +231,7 @@ impl Jira {
             Some(name) => self.link_as(name, from_id, to_id).await.map(|()| LinkOutcome::Linked),
             None => {
                 let names: Vec<String> = types.iter().map(|it| text::single_line(&it.name)).collect();
-                impossible(format!("Jira has no link type \"{RELATES}\"; there is: {}", names.join(", ")))
+                impossible(format!("Jira has no link type \"{RELATES}\"; choose from: {}", names.join(", ")))
             }
         }
     }

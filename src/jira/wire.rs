@@ -16,7 +16,7 @@ mod updates;
 pub(super) use self::{
     basics::User,
     changelog_part::{ChangelogPart, span},
-    complaint::complaint,
+    complaint::{Complaint, complaint},
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},

@@ -113,7 +113,7 @@ pub fn judge(
         return not(format!("{who} is ruled out by {} in approval.deny", quote_entry(entry)));
     }
     if let Some(why) = unknown(deny) {
-        return Author::Unknown { why: format!("it cannot be told whether {who} is ruled out: {why}") };
+        return Author::Unknown { why: format!("the bridge cannot tell whether {who} is ruled out: {why}") };
     }
     if own_account || person.app {
         // A group or a role may include such an account by accident.
@@ -139,7 +139,7 @@ pub fn judge(
     }
     match unknown(approvers) {
         Some(why) => {
-            Author::Unknown { why: format!("it cannot be told whether {who} is an approver: {why}") }
+            Author::Unknown { why: format!("the bridge cannot tell whether {who} is an approver: {why}") }
         }
         None => not(format!("{who} is not among the approvers of this gate")),
     }
@@ -161,7 +161,7 @@ pub fn empty_denial(key: &str, deny: &[String]) -> Author {
     let which = if templates.is_empty() { String::new() } else { format!(" ({})", templates.join(" or ")) };
     Author::NotAccepted {
         why: format!(
-            "an entry of {key} came out empty at a question of this rollout{which}, so this gate stays closed for this rollout; \
+            "an entry of {key} was empty at a question of this rollout{which}, so this gate stays closed for this rollout; \
              correct the metadata that its hook sends, and roll out again"
         ),
     }
@@ -277,13 +277,13 @@ mod tests {
         not accepted: Mia Change is the bridge's own account, which counts only if approval.approvers lists it
         not accepted: Mia Change is not among the approvers of this gate
         accepted
-        unknown: it cannot be told whether Mia Change is an approver: Jira is down
+        unknown: the bridge cannot tell whether Mia Change is an approver: Jira is down
         accepted
         not accepted: Mia Change is ruled out by "mia" in approval.deny
-        unknown: it cannot be told whether Mia Change is ruled out: Jira is down
+        unknown: the bridge cannot tell whether Mia Change is ruled out: Jira is down
         not accepted: Mia Change is ruled out by "mia" in approval.deny
-        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
-        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
+        not accepted: an entry of approval.deny was empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
+        not accepted: an entry of approval.deny was empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
         "#);
     }
 
@@ -295,7 +295,7 @@ mod tests {
                 panic!()
             };
             let (start, _) = why.split_once(", so this gate stays closed").unwrap();
-            start.strip_prefix("an entry of routes[0].approval.deny came out empty at ").unwrap().to_owned()
+            start.strip_prefix("an entry of routes[0].approval.deny was empty at ").unwrap().to_owned()
         };
         let (author, pusher) = ("{{ metadata.author }}", "role:{% if metadata.x %}y{% endif %}");
         for (deny, told) in [

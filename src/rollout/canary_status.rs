@@ -16,7 +16,8 @@ pub struct CanaryStatus {
     pub applied: Option<String>,
     /// `status.lastPromotedSpec`: its hash of the version that it promoted last.
     pub promoted: Option<String>,
-    /// `status.failedChecks`, if a version is being analysed and a check has failed.
+    /// `status.failedChecks`, if a version is being analysed and Flagger is about to roll it back because of them. Fewer are not
+    /// worth a reading and a row each: the watch has them.
     pub failed_checks: Option<FailedChecks>,
 }
 
@@ -33,7 +34,7 @@ impl CanaryStatus {
         let (applied, promoted) = (hash("lastAppliedSpec"), hash("lastPromotedSpec"));
         let analysis = SeenAnalysis::of(canary, None).map(|seen| seen.analysis);
         let failed_checks = analysis
-            .filter(|analysis| analysis.failed_checks > 0)
+            .filter(|analysis| analysis.failed_checks > 0 && analysis.failed_checks >= analysis.threshold)
             .map(|analysis| FailedChecks { count: analysis.failed_checks, threshold: analysis.threshold });
         Some(Self { uid, phase, applied, promoted, failed_checks })
     }
@@ -53,7 +54,7 @@ pub struct CanarySeen {
     /// look the same, and are about another attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_ran: bool,
-    /// How many checks of its analysis had failed when it was last read.
+    /// How many checks of its analysis had failed when Flagger was about to roll back because of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_checks: Option<FailedChecks>,
 }

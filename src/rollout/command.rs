@@ -13,7 +13,7 @@ use super::{
     subject::Subject,
 };
 use crate::{
-    gate::{GateId, GateName, Home},
+    gate::{GateId, GateName, Home, ShownRules},
     millis::Millis,
     policy::Milestone,
 };
@@ -32,6 +32,9 @@ pub enum Command {
         /// The projects and issue types it was sent to so far: a ticket found there was not moved.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sent_to: Vec<Home>,
+        /// The settings that the ticket shows, once it was sent: the replica that finds it may have others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shows: Option<ShownRules>,
     },
     /// Look whether the ticket of a gate was opened twice: a request to open it got no answer, and was sent again. Jira
     /// may show the first ticket late.
@@ -202,7 +205,7 @@ pub enum Notice {
     },
     /// The bridge could not judge its decision for some time.
     NotJudged {
-        /// Why not.
+        /// Why not. The comment does not say it.
         why: String,
     },
     /// The settings that its decision is judged by are not those that it shows.
@@ -344,7 +347,7 @@ impl Notice {
             Self::RolledBack { entry, .. } => format!("rolled-back-{entry}"),
             Self::NotJudged { why } => format!("{NOT_JUDGED}{:016x}", short_hash(why)),
             // Settings may be changed and changed back.
-            Self::RulesChanged { at, .. } => format!("rules-{}", at.0),
+            Self::RulesChanged { at, .. } => format!("{RULES}{}", at.0),
             Self::NoHistory { status } => format!("no-history-{status}"),
             Self::RejectedAtStart { entry }
             | Self::RejectedWithoutRollback { entry }
@@ -371,6 +374,8 @@ impl Notice {
 pub(super) const PASSED: &str = "passed-";
 /// How the tags of [`Notice::NotJudged`] begin.
 pub(super) const NOT_JUDGED: &str = "not-judged-";
+/// How the tags of [`Notice::RulesChanged`] begin.
+pub(super) const RULES: &str = "rules-";
 
 /// Identifies a text.
 fn short_hash(text: &str) -> u64 {

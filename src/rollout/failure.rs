@@ -50,7 +50,7 @@ pub enum FailureCause {
     Checks {
         /// The last messages in which Flagger said so: external text.
         lines: Vec<String>,
-        /// How many had failed when the Canary was last read during the analysis, where the bridge reads it.
+        /// How many had failed when Flagger was about to roll back because of them, where the bridge reads the Canary.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<FailedChecks>,
     },

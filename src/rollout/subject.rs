@@ -55,7 +55,7 @@ pub struct Subject {
     /// The number of the rollout among those of its canary that opened tickets, from 1. `None`: an earlier version stored it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
-    /// The approvals that other tickets of the rollout had when Flagger asked.
+    /// The approvals of other tickets of the rollout that had let Flagger pass when it asked.
     #[serde(rename = "earlier", default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_approvals: Vec<EarlierApproval>,
     /// How far the analysis was. `None`: nothing is analysed, or the bridge does not know it.
@@ -80,9 +80,12 @@ pub struct EarlierApproval {
 }
 
 impl EarlierApproval {
-    /// The approval of a gate, if it has one.
+    /// The approval of a gate, if it has one that let Flagger pass. Another one may not count, or may have expired.
     pub(super) fn of(gate: &Gate) -> Option<Self> {
-        let (ticket, decision) = gate.approval().filter(|_| !gate.is_recorded())?;
+        if !gate.is_approval_used() {
+            return None;
+        }
+        let (ticket, decision) = gate.approval()?;
         let Move { by, at, .. } = &decision.changelog_entry;
         Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: by.name.clone(), at: *at })
     }

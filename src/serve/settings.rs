@@ -25,7 +25,7 @@ pub(super) fn log_settings(config: &Config) {
     for (key, secret) in config.flagger.all_tokens() {
         if !secret.fits_url() {
             tracing::warn!(
-                "{key} holds characters that cannot be in a URL (such as / # ? % @); as http://any:TOKEN@host it does \
+                "{key} contains characters that are not allowed in a URL (such as / # ? % @); as http://any:TOKEN@host it does \
                  not work"
             );
         }

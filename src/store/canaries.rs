@@ -163,7 +163,10 @@ impl Store {
             None => true,
         };
         if is_new {
-            tracing::error!(canary = id, "{error}; its gates stay closed until its row is mended or deleted");
+            tracing::error!(
+                canary = id,
+                "{error}; its gates stay closed until its row is repaired or deleted"
+            );
         }
     }
 

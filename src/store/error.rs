@@ -43,7 +43,7 @@ pub enum Error {
     #[error("the audit record was tampered with: the row of audit_chain is gone; restore it from a backup")]
     NoChain,
     /// There is no audit record yet.
-    #[error("there is no audit record here: no bridge of this version has been at work on this database")]
+    #[error("there is no audit record here: no bridge of this version has used this database")]
     NoRecord,
     /// A newer version has migrated the schema.
     #[error(

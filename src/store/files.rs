@@ -49,7 +49,7 @@ fn restrict(path: &Path, file: &File) {
     }
     match file.set_permissions(Permissions::from_mode(PRIVATE)) {
         Ok(()) if mode & 0o077 != 0 && found.len() > 0 => {
-            tracing::info!(file = %path.display(), "others could read the database (mode {mode:o}); now its owner alone can");
+            tracing::info!(file = %path.display(), "others could read the database (mode {mode:o}); now only its owner can");
         }
         Ok(()) => {}
         Err(error) if mode & 0o077 != 0 => {

@@ -114,7 +114,7 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
             (None, false) if !creates_file(url.expose_secret()) => {
                 unopened("there is no such file, and its mode does not let the bridge create one".to_owned())
             }
-            (None, false) => Ok(format!("{place} is not there yet and can be created")),
+            (None, false) => Ok(format!("{place} does not exist yet and can be created")),
         },
         Location::Server(options, _) => match timeout(CONNECT_TIMEOUT, options.connect()).await {
             Err(_) => unopened(no_connection(None)),
@@ -328,7 +328,7 @@ mod tests {
             }
         }
         let url = SecretString::from(format!("sqlite://{}", at("bridge.db")));
-        let new = format!("{} is not there yet and can be created", at("bridge.db"));
+        let new = format!("{} does not exist yet and can be created", at("bridge.db"));
         assert_eq!(probe(&url, AllowedVolumes::Any).await.unwrap(), new);
         for mode in ["ro", "rw"] {
             let url = SecretString::from(format!("sqlite://{}?mode={mode}", at("bridge.db")));

@@ -43,6 +43,15 @@ pub struct OutboxRow {
 pub enum AttemptOutcome {
     /// It is done, or there is nothing left to do.
     Done,
+    /// It was too early: nothing failed.
+    Later {
+        /// When it is time.
+        at: Millis,
+        /// What it waits for.
+        why: String,
+        /// As in `Retry`.
+        sent: Option<Millis>,
+    },
     /// It failed and is retried.
     Retry {
         /// When to retry.
@@ -352,8 +361,10 @@ impl WriteTx {
                     .await?;
                 return Ok(done == 1);
             }
-            AttemptOutcome::Retry { at, why, sent } => (at.0, None, why, sent),
-            AttemptOutcome::Parked { why, sent } => (now.0, Some(now.0), why, sent),
+            // Whoever reads of a cause takes it for a failure.
+            AttemptOutcome::Later { at, sent, .. } => (at.0, None, None, sent),
+            AttemptOutcome::Retry { at, why, sent } => (at.0, None, Some(why), sent),
+            AttemptOutcome::Parked { why, sent } => (now.0, Some(now.0), Some(why), sent),
         };
         let updated = query(
             "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5
@@ -361,7 +372,7 @@ impl WriteTx {
         )
         .bind(due)
         .bind(parked)
-        .bind(one_line(why, MAX_REASON_CHARS))
+        .bind(why.map(|why| one_line(why, MAX_REASON_CHARS)))
         .bind(sent.map(|at| at.0))
         .bind(i64::from(row.attempts) + 1)
         .bind(row.id)

@@ -27,7 +27,7 @@ pub(super) fn canary_id(key: &str) -> Option<CanaryId> {
 /// # Errors
 /// [`Error::Corrupt`].
 pub(super) fn owner(key: &str) -> Result<CanaryId, Error> {
-    canary_id(key).ok_or_else(|| corrupt(key, "its id has not three parts"))
+    canary_id(key).ok_or_else(|| corrupt(key, "its id does not have three parts"))
 }
 
 /// Serializes a value for a row of this canary.

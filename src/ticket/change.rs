@@ -4,10 +4,11 @@ use super::{
     doc::{Block, Span},
     sections::{line, paragraph, section, text},
     team::team_table,
+    words::moment,
     writer::LONGEST_VALUE,
 };
 use crate::{
-    millis::clock_time,
+    gate::Stage,
     rollout::Subject,
     text::one_line,
     workload::{Change, ContainerChange, Image, Shown},
@@ -23,16 +24,18 @@ pub(super) fn change_section(subject: &Subject) -> Vec<Block> {
     }
     match &subject.change {
         Some(Shown::Change { change, as_of }) => {
-            blocks.extend(containers(change));
+            blocks.extend(containers(change, subject.gate.stage));
             blocks.extend(as_of.map(|since| {
-                let since = clock_time(since);
+                let since = moment(since);
                 paragraph(&format!(
                     "This is what the cluster showed before {since}. The bridge has not been able to read it since."
                 ))
             }));
         }
-        Some(Shown::Unreadable { why }) => {
-            blocks.push(paragraph(&format!("The bridge could not read what changes: {why}.")));
+        Some(Shown::Unreadable { .. }) => {
+            blocks.push(paragraph(
+                "The bridge could not read what changes. The technical details of this ticket say why.",
+            ));
             if !subject.bound {
                 blocks.push(paragraph(
                     "You can still decide: ask the team what changes. Please also tell the team that runs the bridge.",
@@ -65,23 +68,30 @@ fn other_label(subject: &Subject) -> Option<Block> {
     let before = one_line(subject.called_before.as_deref()?, LONGEST_VALUE);
     let now = one_line(subject.label.as_deref()?, LONGEST_VALUE);
     Some(paragraph(&format!(
-        "Attention: the team now calls this version {now}, and called the very same version {before} before."
+        "Attention: the team now calls this version \"{now}\", and called the very same version \"{before}\" before."
     )))
 }
 
-/// The images now and after the rollout, and what else differs.
-fn containers(change: &Change) -> Vec<Block> {
+/// The images before and after the rollout, and what else differs.
+fn containers(change: &Change, stage: Stage) -> Vec<Block> {
+    // Once it has started, some users may get the new version already.
+    let (before, nothing_differs) = match stage {
+        Stage::ConfirmRollout => ("Runs now", "Nothing differs from what runs now."),
+        Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
+            ("Before this rollout", "Nothing differs from what ran before this rollout.")
+        }
+    };
     let image = |image: Option<&Image>| image.map_or_else(|| "–".to_owned(), ToString::to_string);
     let row = |container: &ContainerChange| {
         let cells =
             [container.title(), image(container.runs_now.as_ref()), image(container.would_run.as_ref())];
         cells.iter().map(|cell| vec![text(cell)]).collect()
     };
-    let header = ["Container", "Runs now", "After the rollout"].map(str::to_owned).to_vec();
+    let header = ["Container", before, "After the rollout"].map(str::to_owned).to_vec();
     let rows = change.containers.iter().map(row).collect();
     let mut blocks = Vec::new();
-    if let Some(sentence) = summary(change) {
-        blocks.push(paragraph(sentence));
+    if let Some(sentence) = summary(change, nothing_differs) {
+        blocks.push(paragraph(&sentence));
     }
     let mut external = vec![Block::Table { header, rows }];
     external.extend(more(change.containers_cut, "container").map(|more| paragraph(&more)));
@@ -97,15 +107,15 @@ fn containers(change: &Change) -> Vec<Block> {
 }
 
 /// A sentence for what the table alone does not say.
-fn summary(change: &Change) -> Option<&'static str> {
+fn summary(change: &Change, nothing_differs: &str) -> Option<String> {
     if change.running.is_none() {
-        return Some("Nothing runs yet that Flagger would replace.");
+        return Some("Nothing runs yet that Flagger would replace.".to_owned());
     }
     if change.is_empty() {
-        return Some(
-            "Nothing differs from what runs now. If Flagger tracks ConfigMaps or Secrets for this workload, their content may \
-             have changed: the bridge does not show it.",
-        );
+        return Some(format!(
+            "{nothing_differs} If Flagger tracks ConfigMaps or Secrets for this workload, their content may have changed: the \
+             bridge does not show it."
+        ));
     }
     None
 }

@@ -2,12 +2,12 @@
 
 mod ending;
 mod rules;
-mod words;
 
-use self::words::{LONGEST_LINE, LONGEST_REASON, OVER, moment, person};
 use super::{
     doc::{Block, Doc, Span},
+    people::People,
     spans::{any_of, duration_in_words},
+    words::{LONGEST_LINE, LONGEST_REASON, OVER, moment, person},
 };
 use crate::{
     gate::GateName,
@@ -16,11 +16,15 @@ use crate::{
     text::one_line,
 };
 
-/// The comment for a notice.
+/// The comment for a notice. `people` are the accounts that the configuration names, as far as they are known.
 #[must_use]
-pub fn comment(notice: &Notice, route: &Route) -> Doc {
+pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
     let approved = any_of(&route.ticket.approved);
     let again = format!("To approve it, an approver must move this ticket out of {approved} and back.");
+    let out_and_back = match route.ticket.rejected.as_slice() {
+        [] => "to another status and back".to_owned(),
+        rejected => format!("out of {} and back", any_of(rejected)),
+    };
     let or_delete = "If it cannot be moved out, delete it: after a while the bridge opens another one.";
     let reason = |why: &str| one_line(why, LONGEST_REASON);
     let words = match notice {
@@ -33,7 +37,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
         Notice::Progress { lines, analysis } => return progress(lines, *analysis),
         Notice::RulesChanged { deny, .. } => {
             return Doc(match route.approval.mode {
-                ApprovalMode::Required => rules::changed(deny, route),
+                ApprovalMode::Required => rules::changed(deny, route, people),
                 ApprovalMode::Record => rules::asks_nobody(route),
             });
         }
@@ -45,7 +49,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
             );
             match approver {
                 Some(_) => format!(
-                    "{told} This stage may have other tickets, too: Flagger goes on once all of them are approved."
+                    "{told} Flagger goes on once every ticket of this step is approved."
                 ),
                 None => told,
             }
@@ -55,13 +59,11 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
             moment(*at),
             person(by)
         ),
-        Notice::NotJudged { why } => format!(
-            "The decision on this ticket does not count at the moment: {}. Until the bridge knows that it counts, Flagger neither \
-             goes on nor rolls back because of it. Tell the team that runs the bridge: they can correct its settings, or \
-             have a Jira administrator grant what is missing. There is no need to move this ticket again: the bridge keeps \
-             checking.",
-            reason(why)
-        ),
+        // The reason may name hosts, settings and accounts, which are not for every reader of the ticket.
+        Notice::NotJudged { .. } => "The bridge cannot tell at the moment whether the decision on this ticket counts. Until it \
+             can, Flagger neither goes on nor rolls back because of it. Tell the team that runs the bridge: its status page \
+             and \"flagger-jira-bridge gates\" say why. There is no need to move this ticket again: the bridge keeps checking."
+            .to_owned(),
         Notice::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting. Nothing is running yet, so there is nothing to roll back. \
              Flagger keeps asking. To start the rollout after all, move this ticket to {approved}. To drop the change, \
@@ -69,12 +71,13 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
              approved, Flagger starts whatever is deployed then."
         ),
         Notice::RejectionNotCounted { why, for_good: true, .. } => format!(
-            "This rejection keeps the rollout on hold but rolls nothing back, because no rejection counts here: {}.",
+            "This rejection holds the rollout, but cannot roll it back, and nor can another one: {}. Ask the application team \
+             to do that.",
             reason(why)
         ),
         Notice::RejectionNotCounted { why, .. } => format!(
-            "This rejection keeps the rollout on hold but rolls nothing back, because it does not count: {}. To roll \
-             back, an approver must reject this ticket.",
+            "This rejection holds the rollout, but cannot roll it back: {}. To roll it back, an approver must move this ticket \
+             {out_and_back}.",
             reason(why)
         ),
         Notice::RejectedWithoutRollback { .. } => format!(
@@ -84,8 +87,8 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
              to {approved}."
         ),
         Notice::NotAllowed { why, for_good: true, .. } => format!(
-            "This approval does not count, and no approval counts here: {}. The rollout stays on hold, wherever this \
-             ticket is moved.",
+            "This approval does not count, and no approval counts here: {}. Ask the application team to do that. The rollout \
+             stays on hold, wherever this ticket is moved.",
             reason(why)
         ),
         Notice::NotAllowed { why, .. } => format!(
@@ -135,7 +138,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
             format!("{OVER} The rollout that is waiting now has {key}. Decide there.")
         }
         Notice::Late { live: None } => {
-            format!("{OVER} No rollout of this canary is waiting for a ticket now. The next one gets its own.")
+            format!("{OVER} No rollout of this canary is waiting for a ticket now. The next one gets its own ticket.")
         }
         Notice::NotLinked { to, why } => {
             format!("{to} took the place of this ticket. The bridge could not link the two: {}.", reason(why))
@@ -147,7 +150,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
             one_line(&started.0, LONGEST_LINE)
         ),
         Notice::OtherLabel { label, before } => format!(
-            "The team now calls the revision that started {}. It used to call the same checksum {}.",
+            "The team now calls the revision that started \"{}\". It used to call the same checksum \"{}\".",
             one_line(&label.0, LONGEST_LINE),
             one_line(&before.0, LONGEST_LINE)
         ),

@@ -3,46 +3,67 @@
 use std::time::Duration;
 
 use super::{
+    approvers::Obstacle,
     doc::{Block, Span},
-    sections::{line, section, text},
+    sections::{line, paragraph, section, text},
     spans::{any_of, duration_in_words},
     step,
     versions::{new_version, old_version},
 };
 use crate::{
     gate::Stage,
-    policy::TicketSettings,
+    policy::{Milestone, TicketSettings},
     rollout::Subject,
-    workload::{Shown, Timing},
+    workload::{RollbackHook, Shown, Timing},
 };
 
 /// What an approval of the start covers if it is bound to what the ticket shows.
 const BOUND: &str = "This approves the images and pod settings shown above. If another version is pushed before Flagger \
-    starts this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of \
+    starts this one, that version gets its own ticket. Not covered: the content of ConfigMaps and Secrets, the number of \
     replicas, and the strategy.";
 /// The same if it is bound to ConfigMaps, too.
 const BOUND_WITH_CONFIGS: &str = "This approves the images and pod settings shown above, and the content that the \
     ConfigMaps tracked by Flagger had when this ticket was opened. If another version is pushed before Flagger starts \
-    this one, or the content of such a ConfigMap changes, that gets a ticket of its own. Not covered: the content of \
+    this one, or the content of such a ConfigMap changes, that gets its own ticket. Not covered: the content of \
     Secrets and of other ConfigMaps, the number of replicas, and the strategy.";
+/// When the bridge moves a ticket whose rollout has ended.
+const ENDINGS: [Milestone; 5] = [
+    Milestone::Succeeded,
+    Milestone::Failed,
+    Milestone::Superseded,
+    Milestone::Abandoned,
+    Milestone::Bypassed,
+];
 /// How soon, if the bridge does not know how often Flagger asks.
 const NEXT_QUESTION: &str =
     "the next time it asks, which it does once per analysis interval (a minute unless the team changed it)";
 
 /// What moving the ticket does, and what it does not.
-pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
+pub(super) fn decision_section(
+    subject: &Subject,
+    settings: &TicketSettings,
+    obstacle: Option<Obstacle>,
+) -> Vec<Block> {
+    let words = match obstacle {
+        Some(Obstacle::EmptyDenial) => vec![paragraph(
+            "No move of this ticket releases this rollout or rolls it back, because nobody may approve it. The rollout stays \
+             on hold.",
+        )],
+        Some(Obstacle::NothingShown) => vec![paragraph(
+            "Do not decide here: no move of this ticket starts anything, because the ticket does not show what changes. Once \
+             the bridge can read that, another ticket shows it. If that does not happen, tell the team that runs the bridge.",
+        )],
+        None => decision(subject, settings),
+    };
+    section("What your decision does", words)
+}
+
+fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
     let timing = match &subject.change {
         Some(Shown::Change { change, .. }) => change.timing.as_ref(),
         Some(Shown::Unreadable { .. }) | None => None,
     };
-    let cannot_approve = subject.bound && !shows_change(subject);
     let (yes, no, limits) = match subject.gate.stage {
-        Stage::ConfirmRollout if cannot_approve => (
-            "nothing starts yet: this ticket does not show what changes, so approving it has no effect.".to_owned(),
-            "nothing starts, either.".to_owned(),
-            "Do not decide here. Once the bridge can read what changes, another ticket shows it. If that does not happen, \
-             tell the team that runs the bridge.",
-        ),
         Stage::ConfirmRollout => (
             started(subject, timing),
             "nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.".to_owned(),
@@ -61,8 +82,13 @@ pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> 
         ),
         Stage::ConfirmPromotion => (
             promoted(subject, timing),
-            format!("{} does not replace what runs. {}", new_version(subject), rolled_back(subject, timing)),
-            "This approves this rollout only: another one, even of the same version, opens a ticket of its own.",
+            format!(
+                "{} does not replace {}. {}",
+                new_version(subject),
+                old_version(subject),
+                rolled_back(subject, timing)
+            ),
+            "This approves this rollout only: another one, even of the same version, gets its own ticket.",
         ),
         Stage::Gate => (
             format!("Flagger takes the next steps of this rollout {}.", soon(timing.map(Timing::next_look))),
@@ -71,29 +97,46 @@ pub(super) fn decision_section(subject: &Subject, settings: &TicketSettings) -> 
              in this way, and one of them may be whether all users get the new version.",
         ),
     };
+    let yes = match subject.gate.approver {
+        Some(_) => format!("once every ticket of this step is approved, {yes}"),
+        None => yes,
+    };
     let mut lines = vec![line(&any_of(&settings.approved), &yes)];
     if !settings.rejected.is_empty() {
         lines.push(line(&any_of(&settings.rejected), &no));
     }
-    lines.push(line("Any other status", "the rollout waits."));
+    lines.push(line("Any other status", &other_status(settings)));
     let mut limits = vec![text(limits)];
     if subject.gate.approver.is_some() {
-        limits.extend([
-            Span::Break,
-            text(
-                "There may be further tickets for this step. Flagger goes on when all of them are approved.",
-            ),
-        ]);
+        limits.extend([Span::Break, text("Other approvers of this step may have their own tickets.")]);
     }
-    section("What your decision does", vec![Block::Bullets(lines), Block::Paragraph(limits)])
+    vec![Block::Bullets(lines), Block::Paragraph(limits)]
 }
 
-/// Whether the ticket shows what changes.
-const fn shows_change(subject: &Subject) -> bool {
-    match &subject.change {
-        Some(Shown::Change { .. }) => true,
-        Some(Shown::Unreadable { .. }) | None => false,
+/// What a status does that neither approves nor rejects. The bridge's own transitions lead to some of them.
+pub(super) fn other_status(settings: &TicketSettings) -> String {
+    let decides = |status: &str| {
+        let mut deciding = settings.approved.iter().chain(&settings.rejected);
+        deciding.any(|name| name.to_lowercase() == status.to_lowercase())
+    };
+    // An id tells people nothing.
+    let is_id = |status: &str| status.bytes().all(|byte| byte.is_ascii_digit());
+    let mut at_the_end: Vec<String> = Vec::new();
+    for milestone in ENDINGS {
+        let target = settings.transitions.target(milestone).map(|target| target.to.trim());
+        if let Some(status) = target.filter(|status| !is_id(status) && !decides(status))
+            && !at_the_end.iter().any(|known| known == status)
+        {
+            at_the_end.push(status.to_owned());
+        }
     }
+    if at_the_end.is_empty() {
+        return "the rollout waits.".to_owned();
+    }
+    format!(
+        "the rollout waits, even in {}. The bridge itself moves this ticket there once the rollout has ended.",
+        any_of(&at_the_end)
+    )
 }
 
 /// What an approval of the start covers, and what it does not.
@@ -107,8 +150,8 @@ const fn start_limits(subject: &Subject) -> &'static str {
             }
         }
         Some(Shown::Change { .. } | Shown::Unreadable { .. }) | None => {
-            "This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits \
-             starts without a question of its own."
+            "This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that \
+             one without asking again."
         }
     }
 }
@@ -156,13 +199,25 @@ fn promoted(subject: &Subject, timing: Option<&Timing>) -> String {
     }
 }
 
+/// What follows a rejection of a version that has started.
 fn rolled_back(subject: &Subject, timing: Option<&Timing>) -> String {
-    format!(
-        "If the team has set up a rollback hook, Flagger also takes the new version back {}, so that all users get {}. Without such \
-         a hook, the traffic stays as it is.",
-        timing.map_or_else(|| "the next time it asks".to_owned(), |timing| soon(Some(timing.next_look()))),
-        old_version(subject)
-    )
+    let when =
+        timing.map_or_else(|| "the next time it asks".to_owned(), |timing| soon(Some(timing.next_look())));
+    let old = old_version(subject);
+    match subject.change.as_ref().and_then(Shown::change).map(|change| change.rollback_hook) {
+        Some(RollbackHook::Asks) => {
+            format!("Flagger also takes the new version back {when}, so that all users get {old}.")
+        }
+        Some(RollbackHook::Missing) => {
+            "The traffic stays as it is: the team has set up no rollback hook, so Flagger does not \
+                                        take the new version back."
+                .to_owned()
+        }
+        Some(RollbackHook::Unknown) | None => format!(
+            "If the team has set up a rollback hook, Flagger also takes the new version back {when}, so that all users get \
+             {old}. Without such a hook, the traffic stays as it is."
+        ),
+    }
 }
 
 fn soon(look: Option<Duration>) -> String {

@@ -5,16 +5,9 @@ use super::{
     people::MOST_NAMED,
     sections::{bullets, line, section, status_page, text},
     team::dashboards,
+    words::{moment, person, step},
 };
-use crate::{
-    gate::{GateName, Stage},
-    millis::clock_time,
-    rollout::{Analysis, EarlierApproval, Subject},
-    text::one_line,
-};
-
-/// The longest name of a person, in characters.
-const LONGEST_NAME: usize = 100;
+use crate::rollout::{Analysis, EarlierApproval, Subject};
 
 /// How the new version does, and what was approved before. `browse` makes the address of a ticket of its key.
 pub(super) fn evidence_section(
@@ -39,28 +32,9 @@ fn approval(
     EarlierApproval { gate, ticket, by, at }: &EarlierApproval,
     browse: &dyn Fn(&str) -> String,
 ) -> Vec<Span> {
-    let by = one_line(by, LONGEST_NAME);
     vec![
         Span::Strong(format!("Earlier approval of {}: ", step(gate))),
         Span::Link { text: ticket.clone(), url: browse(ticket) },
-        text(&format!(" by {by} at {}", clock_time(*at))),
+        text(&format!(" by {} at {}", person(by), moment(*at))),
     ]
-}
-
-/// A step of a rollout, in words.
-fn step(GateName { stage, approver, step: number }: &GateName) -> String {
-    let step = match stage {
-        Stage::ConfirmRollout => "the start",
-        Stage::ConfirmTrafficIncrease => "more traffic",
-        Stage::ConfirmPromotion => "the promotion",
-        Stage::Gate => "the next steps",
-    };
-    let step = match number {
-        Some(number) => format!("{step}, step {number}"),
-        None => step.to_owned(),
-    };
-    match approver {
-        Some(approver) => format!("{step} ({approver})"),
-        None => step,
-    }
 }

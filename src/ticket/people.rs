@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{doc::Span, sections::text};
+use super::{doc::Span, sections::text, words::LONGEST_NAME};
 use crate::{
     policy::{PersonEntry, quote_entry},
     text::one_line,
@@ -10,8 +10,6 @@ use crate::{
 
 /// More entries of a list than this are counted, not named.
 pub const MOST_NAMED: usize = 20;
-/// The longest display name, in characters.
-const LONGEST_NAME: usize = 100;
 
 /// An account of Jira.
 #[derive(Clone, Debug, PartialEq, Eq)]

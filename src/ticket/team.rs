@@ -4,6 +4,7 @@ use super::{
     doc::{Block, Span},
     links::{is_web_address, linked},
     sections::{labelled, paragraph, section, text},
+    words::LONGEST_NAME,
 };
 use crate::{
     rollout::Subject,
@@ -11,8 +12,6 @@ use crate::{
     workload::{Annotation, AnnotationValue, Shown},
 };
 
-/// The longest name, in characters.
-const LONGEST_NAME: usize = 100;
 /// The longest value at the top of a ticket, in characters. What is longer stands at its end.
 const LONGEST_SHORT: usize = 300;
 /// The most lines of a value at the top.

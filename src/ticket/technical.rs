@@ -37,8 +37,10 @@ pub(super) fn technical_section(subject: &Subject) -> Vec<Block> {
                      previous revision or, after a failed rollout, the new one";
         line("Checksum sent", &format!("{checksum}. {which}"))
     }));
-    if let Some(change) = subject.change.as_ref().and_then(Shown::change) {
-        lines.extend(deployment(change));
+    match &subject.change {
+        Some(Shown::Change { change, .. }) => lines.extend(deployment(change)),
+        Some(Shown::Unreadable { why }) => lines.push(line("Reading the cluster", why)),
+        None => {}
     }
     section("Technical details", vec![Block::Bullets(lines)])
 }

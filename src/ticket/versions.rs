@@ -31,17 +31,22 @@ fn is_new_version_known(subject: &Subject) -> bool {
 }
 
 /// The versions, as they follow a canary's name: from the images where they are known, else the team's label, else Flagger's
-/// revision, else the revision that is replaced. Empty if none of these is known.
+/// revision, else the revision that is replaced. A revision is a checksum, and says so: else it looks like a build number. Empty if
+/// none of these is known.
 pub(super) fn versions(subject: &Subject) -> String {
     if let Some(images) = new_images(subject) {
         return images;
     }
-    let known = [&subject.label, &subject.revision].into_iter().flatten().next();
-    match (known, change(subject).is_some_and(only_settings), &subject.base) {
-        (_, true, _) if subject.label.is_none() => "with changed settings".to_owned(),
-        (Some(version), ..) => one_line(version, LONGEST),
-        (None, _, Some(base)) => format!("after {}", one_line(base, LONGEST)),
-        (None, _, None) => String::new(),
+    if let Some(label) = &subject.label {
+        return one_line(label, LONGEST);
+    }
+    if change(subject).is_some_and(only_settings) {
+        return "with changed settings".to_owned();
+    }
+    match (&subject.revision, &subject.base) {
+        (Some(revision), _) => format!("revision {}", one_line(revision, LONGEST)),
+        (None, Some(base)) => format!("after revision {}", one_line(base, LONGEST)),
+        (None, None) => String::new(),
     }
 }
 
@@ -192,13 +197,13 @@ mod tests {
         Promote checkout 3 → 4 and 1 more image · 4 instead of 3
         Promote checkout proxy 1 → 2 · the new version instead of the old version
         Promote checkout (no tag) → 2.15.0 · 2.15.0 instead of the old version
-        Promote checkout 7f8d6c5b94 · the new version instead of the old version
+        Promote checkout revision 7f8d6c5b94 · the new version instead of the old version
         Promote checkout v9 · v9 instead of the old version
-        Promote checkout 7f8d6c5b94 · the new version instead of 1
+        Promote checkout revision 7f8d6c5b94 · the new version instead of 1
         Send traffic to checkout v9 · v9 instead of the old version
         Start checkout v9 · v9 instead of the old version
-        Continue the rollout of checkout 7f8d6c5b94 · the new version instead of the old version
-        Start the rollout of checkout after 55c6c5474c · the new version instead of the old version
+        Continue the rollout of checkout revision 7f8d6c5b94 · the new version instead of the old version
+        Start the rollout of checkout after revision 55c6c5474c · the new version instead of the old version
         Start the rollout of checkout  · the new version instead of the old version
         ");
     }

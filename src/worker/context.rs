@@ -37,7 +37,7 @@ pub enum StepOutcome {
     Standby,
     /// A command was performed, or there was nothing to do for it any more.
     Done,
-    /// The step failed, and is retried.
+    /// The step failed, or it was too early for it; it is repeated.
     Postponed {
         /// Why.
         why: String,
@@ -61,7 +61,9 @@ impl StepOutcome {
     pub(super) fn of(how: &AttemptOutcome) -> Self {
         match how {
             AttemptOutcome::Done => Self::Done,
-            AttemptOutcome::Retry { why, .. } => Self::Postponed { why: why.clone() },
+            AttemptOutcome::Later { why, .. } | AttemptOutcome::Retry { why, .. } => {
+                Self::Postponed { why: why.clone() }
+            }
             AttemptOutcome::Parked { why, .. } => Self::Parked { why: why.clone() },
         }
     }
@@ -126,7 +128,7 @@ impl Context {
         let words = error.to_string();
         let logged = lock(&self.logged_store_error).replace(words.clone());
         if logged.as_ref() != Some(&words) {
-            tracing::error!("{words}; nothing is done in Jira until this works again");
+            tracing::error!("{words}; the bridge does nothing in Jira until this works again");
         }
     }
 

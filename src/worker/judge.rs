@@ -52,7 +52,7 @@ pub(super) async fn judge(
     let approvers = inquiry.ask(&route.approval.approvers).await;
     match context.jira.account().await {
         Ok(own) => policy::judge(person, same_id_or_name(&own.id, &person.id), &approvers, &deny),
-        Err(error) => Author::Unknown { why: format!("it cannot be told who the bridge is: {error}") },
+        Err(error) => Author::Unknown { why: format!("the bridge cannot find out its own account: {error}") },
     }
 }
 

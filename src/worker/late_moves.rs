@@ -145,7 +145,7 @@ impl LateMoves {
                 match opened {
                     Ok(opened) => ended.push(opened),
                     Err(error) => {
-                        tracing::error!("{error}; this ticket of an ended rollout is not read any more");
+                        tracing::error!("{error}; this ticket of an ended rollout is no longer read");
                         let mut tx = store.begin_write().await?;
                         tx.schedule_read(&gate, None).await?;
                         tx.commit().await?;

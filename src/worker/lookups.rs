@@ -2,7 +2,7 @@
 //! failures for one round.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use super::context::Context;
 use crate::{
-    jira::{self, Group, People, Role, Workflow},
+    jira::{self, Field, Group, People, Role, Workflow},
     lock::lock,
     millis::Millis,
 };
@@ -29,6 +29,8 @@ pub(super) const WORKFLOW_REFRESH: Duration = Duration::from_secs(60);
 pub(super) const PERSON_TTL: Duration = Duration::from_mins(10);
 /// How long other answers about people are used: a change of groups or roles must take effect soon.
 pub(super) const MEMBERSHIP_TTL: Duration = Duration::from_secs(60);
+/// How long the fields of a create screen are used: they only explain a refusal.
+const CREATE_FIELDS_TTL: Duration = Duration::from_mins(5);
 /// After this many lookups without an answer, a round makes no further ones.
 const MAX_UNANSWERED: usize = 3;
 
@@ -41,12 +43,14 @@ pub(super) struct Lookups {
     cached: Mutex<CachedLookups>,
     /// Lookups of the workflows that tickets about to be opened need.
     opening: SingleFlight<InProject>,
-    /// Lookups of people for the texts of tickets: one at a time, since tickets that are opened together name the same people.
-    naming: SingleFlight<()>,
-    /// When looking up the people of a ticket last failed.
-    names_failed_at: Mutex<Option<Millis>>,
+    /// Lets one lookup of a person for the texts of tickets run at a time.
+    naming: tokio::sync::Mutex<()>,
+    /// When such a lookup last failed, by the words of the configuration.
+    names_failed: Mutex<HashMap<String, Millis>>,
     /// Assignees with whom Jira refused a ticket in a project, and when.
     refused_assignees: Mutex<HashMap<InProject, Millis>>,
+    /// The outbox rows of tickets that are opened without their assignee, because Jira did not say what it refused.
+    without_assignee: Mutex<HashSet<i64>>,
 }
 
 /// Recent answers of Jira.
@@ -62,6 +66,8 @@ struct CachedLookups {
     /// Whether a group with this name exists.
     has_group: TtlMap<String, bool>,
     roles: TtlMap<InProject, Role>,
+    /// The fields of create screens, by the id of the issue type; none if Jira did not show them.
+    create_fields: TtlMap<InProject, Option<Arc<[Field]>>>,
 }
 
 /// Answers by key, each with the time of its request.
@@ -88,9 +94,10 @@ impl Lookups {
             context,
             cached: Mutex::default(),
             opening: SingleFlight::default(),
-            naming: SingleFlight::default(),
-            names_failed_at: Mutex::default(),
+            naming: tokio::sync::Mutex::default(),
+            names_failed: Mutex::default(),
             refused_assignees: Mutex::default(),
+            without_assignee: Mutex::default(),
         }
     }
 
@@ -146,6 +153,18 @@ impl Lookups {
     ) -> Result<Workflow, jira::Error> {
         let asking = self.workflow(project, issue_type, WORKFLOW_REFRESH);
         self.opening.join(in_project(project, issue_type), asking).await
+    }
+
+    /// The fields of the create screen of an issue type, given by id, if Jira shows them.
+    pub(super) async fn create_fields(&self, project: &str, issue_type: &str) -> Option<Arc<[Field]>> {
+        let (now, key) = (self.context.clock.now(), in_project(project, issue_type));
+        let known = lock(&self.cached).create_fields.get(&key, |_| CREATE_FIELDS_TTL, now);
+        if let Some(known) = known {
+            return known;
+        }
+        let found = self.context.jira.create_fields(project, issue_type).await.ok().map(Arc::from);
+        lock(&self.cached).create_fields.keep(key, &found, |_| CREATE_FIELDS_TTL, now);
+        found
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn recognise(context: &Context) -> Result<StepOutcome, store::E
             before,
             now,
             "Jira calls itself by another address than when the stored tickets were opened; if it is another Jira, their gates \
-             stay closed, and the next rollouts open tickets of their own"
+             stay closed, and the next rollouts open their own tickets"
         );
     }
     Ok(StepOutcome::Done)

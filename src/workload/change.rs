@@ -12,6 +12,7 @@ use super::{
     digest::{Digest, normal},
     json::is_default,
     origin::{Owner, Push},
+    rollback_hook::RollbackHook,
     running::running_template,
     strategy::strategy,
     target::Target,
@@ -67,6 +68,9 @@ pub struct Change {
     /// How long that takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
+    /// Whether Flagger asks whether to roll back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rollback_hook: RollbackHook,
     /// Who pushed the target last, if the API server knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Push>,
@@ -108,6 +112,7 @@ pub fn change(
         owner: Owner::of(target),
         strategy: strategy(canary),
         timing: timing(canary),
+        rollback_hook: RollbackHook::of(canary),
         pushed: Push::of(target),
     }
 }

@@ -14,6 +14,9 @@ use super::{
     strategy::{analysis, interval, is_kubernetes, iterations, last_weight, number, step_weights},
 };
 
+/// A rollout with more listed steps than this has no estimate: its steps are stored with each gate.
+const MOST_STEPS: usize = 100;
+
 /// How a Canary's rollout proceeds, and how often Flagger looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
@@ -48,7 +51,7 @@ enum Course {
     InPlace(u64),
 }
 
-/// The timing of a Canary's rollout. `None` if it has no `spec`, or steps that end nowhere.
+/// The timing of a Canary's rollout. `None` if it has no `spec`, steps that end nowhere, or too many of them.
 pub(super) fn timing(canary: &Value) -> Option<Timing> {
     let spec = &canary["spec"];
     if !spec.is_object() {
@@ -81,6 +84,9 @@ pub fn shares(canary: &Value) -> Option<Vec<u64>> {
 
 fn weights(analysis: &Value) -> Option<Course> {
     let listed = step_weights(analysis);
+    if listed.len() > MOST_STEPS {
+        return None;
+    }
     let last = last_weight(analysis, &listed).min(100);
     let steps: Vec<u64> = match number(&analysis["stepWeight"]) {
         Some(step) => (1..=last.div_ceil(step)).map(|nth| (nth * step).min(100)).collect(),

@@ -94,13 +94,16 @@ mod cli {
 mod docs {
     mod answers;
     mod contributing;
+    mod deploy_path;
     pub(crate) mod flagger;
     mod guides;
     mod install;
     mod install_path;
     mod messages;
     pub(crate) mod page;
+    pub(crate) mod reader;
     mod readme;
+    mod restore_path;
 }
 
 /// The real Flagger on a real API server.

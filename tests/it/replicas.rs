@@ -6,6 +6,7 @@
 
 mod clock_skew;
 mod processes;
+mod retries;
 mod stalled_worker;
 
 use std::{sync::Arc, time::Duration};
@@ -57,7 +58,7 @@ struct Two {
     first: Replica,
     second: Replica,
     database: Database,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Replica {
@@ -152,7 +153,7 @@ impl Two {
         std::fs::write(&config, text).unwrap();
         let first = Replica::start(&config, &clock).await;
         let second = Replica::start(&config, &clock).await;
-        let two = Self { jira, clock, first, second, database, _directory: directory };
+        let two = Self { jira, clock, first, second, database, directory };
         if two.second.renew_lease().await == LeaseOutcome::Standby {
             assert!(has_replicas(), "on SQLite a process that starts leads at once");
             two.clock.advance(LEASE);
@@ -160,6 +161,14 @@ impl Two {
         }
         assert_eq!(two.first.renew_lease().await, LeaseOutcome::Standby, "one leads");
         two
+    }
+
+    /// Replaces the first replica by one with further settings.
+    async fn replace_first(&mut self, settings: &str) {
+        let old = std::fs::read_to_string(self.directory.path().join("config.toml")).unwrap();
+        let config = self.directory.path().join("new.toml");
+        std::fs::write(&config, old + settings).unwrap();
+        self.first = Replica::start(&config, &self.clock).await;
     }
 
     /// Changes the database without the replicas.

@@ -67,9 +67,9 @@ async fn approvers_are_looked_up() {
     ok    approval.deny                       "{{ metadata.author }}" is filled in for each question; where it comes out empty, the gate stays closed
     ok    approval.deny                       the role "Administrators" is there in OPS
     FAIL  approval.deny                       Jira shows no group "nobody"; spell it as Jira does, or the bridge's account needs the global permission "Browse users and groups"
-    FAIL  routes[1].approval.approvers        PAY has no role "Board"; there is: Administrators, Developers
+    FAIL  routes[1].approval.approvers        PAY has no role "Board"; choose from: Administrators, Developers
     ok    routes[1].approval.deny             the role "Administrators" is there in PAY
-    FAIL  routes[2].approval.approvers        OPS has no role "Bord"; there is: Administrators, Board, Developers, Empty; did you mean "Board"?
+    FAIL  routes[2].approval.approvers        OPS has no role "Bord"; choose from: Administrators, Board, Developers, Empty; did you mean "Board"?
     warn  routes[2].approval.approvers        the role "Empty" has no members in OPS
     FAIL  routes[2].approval.approvers        Jira knows no account "bob"; put an account id, an e-mail, a user name, group:NAME or role:NAME there
 
@@ -84,9 +84,9 @@ async fn approvers_are_looked_up() {
     ok    approval.deny                       "{{ metadata.author }}" is filled in for each question; where it comes out empty, the gate stays closed
     ok    approval.deny                       the role "Administrators" is there in OPS
     FAIL  approval.deny                       Jira shows no group "nobody"; spell it as Jira does, or the bridge's account needs the global permission "Browse users and groups"
-    FAIL  routes[1].approval.approvers        PAY has no role "Board"; there is: Administrators, Developers
+    FAIL  routes[1].approval.approvers        PAY has no role "Board"; choose from: Administrators, Developers
     ok    routes[1].approval.deny             the role "Administrators" is there in PAY
-    FAIL  routes[2].approval.approvers        OPS has no role "Bord"; there is: Administrators, Board, Developers, Empty; did you mean "Board"?
+    FAIL  routes[2].approval.approvers        OPS has no role "Bord"; choose from: Administrators, Board, Developers, Empty; did you mean "Board"?
     warn  routes[2].approval.approvers        the role "Empty" has no members in OPS
     ok    routes[2].approval.approvers        "bob" is Bob Builder (bob)
     "#);

@@ -72,7 +72,7 @@ pub(super) fn line(row: &AuditRow, fact: &Value) -> String {
         Duration(place) => fact.pointer(place).and_then(Value::as_u64).map(duration).unwrap_or_default(),
     };
     let cells = COLUMNS.iter().map(|(_, source)| text(source)).chain([row.hash.clone()]);
-    let cells: Vec<String> = cells.map(|text| cell(&escape_json(&text))).collect();
+    let cells: Vec<String> = cells.map(|text| cell(&text)).collect();
     format!("{}\r\n", cells.join(","))
 }
 
@@ -94,11 +94,36 @@ fn duration(ms: u64) -> String {
     format!("{}{}", ms / unit.1, unit.0)
 }
 
+/// A cell of the table, in which no spreadsheet finds a formula: neither at its beginning, nor behind a separator. Which
+/// characters separate depends on the spreadsheet's language and settings, and some do not respect quotes. Control
+/// characters are written as JSON writes them.
 fn cell(text: &str) -> String {
-    // A spreadsheet would take these for the beginning of a formula.
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = escape_controls(&escape_json(text));
+    let mut safe = String::with_capacity(text.len() + 2);
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
+            safe.push('\'');
+        }
+        // Spaces and quotes before a formula do not end its beginning.
+        begins = matches!(c, ',' | ';') || (begins && matches!(c, ' ' | '"' | '\''));
+        safe.push(c);
+    }
+    if safe.contains([',', ';', '"']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
+}
+
+fn escape_controls(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => escaped.push_str("\\t"),
+            '\r' => escaped.push_str("\\r"),
+            '\n' => escaped.push_str("\\n"),
+            c if c.is_control() => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// RFC 3339 in UTC, to the millisecond.
@@ -157,15 +182,15 @@ mod tests {
             ("odd", json!("no { JSON")),
         ];
         let shown: Vec<String> = rows.into_iter().map(|(kind, fact)| shown(kind, fact)).collect();
-        insta::assert_snapshot!(shown.join("\n"), @r"
-        kind=passed stage=confirm-promotion ticket=OPS-1 ticket_id=1 status=Approved decided_by='=Mia decided_by_id=5b10 decided_by_app=false decided_at=2026-09-21T14:13:20.000Z changelog_id=10102 route=routes[0] approved_statuses=Approved; Go rejected_statuses=Rejected approvers=group:cab valid_for=72h hash=h
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        kind=passed stage=confirm-promotion ticket=OPS-1 ticket_id=1 status=Approved decided_by='=Mia decided_by_id=5b10 decided_by_app=false decided_at=2026-09-21T14:13:20.000Z changelog_id=10102 route=routes[0] approved_statuses="Approved; Go" rejected_statuses=Rejected approvers=group:cab valid_for=72h hash=h
         kind=ticket_stuck stage=gate gate=qa reason=no project hash=h
         kind=verdict_changed stage=gate state=stale reason=stale: no answer hash=h
         kind=unapproved before=cart 1 → 2 after=cart 1 → 3 hash=h
         kind=bypassed how=promoted before=cart 1 after=cart 2 hash=h
         kind=rollout_ended label=v2 revision=r base=b rollout_began_at=then state=approved used_at=2026-09-21T14:13:20.000Z how=succeeded hash=h
         kind=odd reason=no { JSON hash=h
-        ");
+        "#);
     }
 
     #[test]
@@ -175,12 +200,20 @@ mod tests {
             ("plain", "plain"),
             ("a,b", "\"a,b\""),
             ("a \"b\"", "\"a \"\"b\"\"\""),
-            ("a\nb", "\"a\nb\""),
+            ("a\nb", "a\\nb"),
+            ("a\r\nb\u{0}\u{1b}[0m", "a\\r\\nb\\u0000\\u001b[0m"),
+            ("a; b", "\"a; b\""),
+            ("x;=1+1", "\"x;'=1+1\""),
+            ("x, +1", "\"x, '+1\""),
+            ("x;\"=1", "\"x;\"\"'=1\""),
+            ("x; -1;@y", "\"x; '-1;'@y\""),
+            ("x-1; y", "\"x-1; y\""),
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("-1", "'-1"),
             ("@x", "'@x"),
-            ("\tx", "'\tx"),
+            ("\tx", "\\tx"),
+            (" =1", " '=1"),
             ("=a,b", "\"'=a,b\""),
             ("a=b", "a=b"),
         ] {

@@ -102,7 +102,7 @@ impl AdminClient {
         let origin = match reqwest::Url::parse(admin) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
             Ok(_) => bail!("--admin must begin with http:// or https://"),
-            Err(error) => bail!("--admin is no URL: {error}"),
+            Err(error) => bail!("--admin is not a URL: {error}"),
         };
         // The bridge is nearby, so no proxy is used and no redirect followed.
         let client = reqwest::Client::builder()
@@ -138,7 +138,7 @@ impl AdminClient {
         serde_json::from_str(&body).unwrap_or_default()
     }
 
-    /// The Canaries that ask nobody, and the body of the answer.
+    /// The Unguarded Canaries, and the body of the answer.
     pub(super) async fn unguarded(&self) -> anyhow::Result<(Vec<Unguarded>, String)> {
         let body = self.fetch("unguarded").await?;
         let Ok(canaries) = serde_json::from_str(&body) else {
@@ -153,7 +153,7 @@ impl AdminClient {
     async fn fetch(&self, what: &str) -> anyhow::Result<String> {
         let Self { admin, url, client } = self;
         let request = client.get(format!("{url}/api/{what}")).build().map_err(reqwest::Error::without_url);
-        let request = request.context("--admin is no URL")?;
+        let request = request.context("--admin is not a URL")?;
         let answer = match client.execute(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {

@@ -1,4 +1,4 @@
-//! The Canaries that ask nobody, below the gates.
+//! The Unguarded Canaries, below the gates.
 
 use anstyle::Style;
 
@@ -19,7 +19,7 @@ pub(super) fn lines(unguarded: &[Unguarded], wanted: &Gates, style: &OutputStyle
     if shown.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![String::new(), style.paint(Style::new().bold(), "CANARIES THAT ASK NOBODY")];
+    let mut lines = vec![String::new(), style.paint(Style::new().bold(), "UNGUARDED CANARIES")];
     for canary in shown.iter().take(SHOWN) {
         lines.extend(indented(style, "", &line(canary)));
     }
@@ -36,7 +36,7 @@ pub(super) fn all(unguarded: &[Unguarded], wanted: &Gates, style: &OutputStyle) 
     for canary in selected(unguarded, wanted) {
         lines.extend(indented(style, "", &line(canary)));
     }
-    if lines.is_empty() { vec!["The bridge sees no Canary that asks nobody.".to_owned()] } else { lines }
+    if lines.is_empty() { vec!["The bridge sees no unguarded Canary.".to_owned()] } else { lines }
 }
 
 fn selected<'a>(unguarded: &'a [Unguarded], wanted: &Gates) -> impl Iterator<Item = &'a Unguarded> {

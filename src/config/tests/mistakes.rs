@@ -88,8 +88,8 @@ fn every_problem_is_reported_at_once() {
     flagger.clusters[2].name: is missing
     flagger.clusters[2].nmae: unknown key; did you mean flagger.clusters[2].name?
     flagger.tokens[0].namespaces[1]: "[" is no glob: unclosed character class; missing ']'
-    flagger.tokens[0].token: is also flagger.token, which is good for all namespaces; put another one there
-    flagger.tokens[1].namespaces: is missing; list the namespaces that the token is good for
+    flagger.tokens[0].token: is also flagger.token, which allows all namespaces; put another one there
+    flagger.tokens[1].namespaces: is missing; list the namespaces that the token allows
     flagger.tokens[1].token: is also the token of cluster "eu"; put another one there
     flagger.tokens[2].token: is missing; give it, or flagger.tokens[2].token_file
     jira.url: must not hold a user or password; put them into jira.user and jira.token
@@ -104,19 +104,19 @@ fn every_problem_is_reported_at_once() {
     rollout.idle_after: "1" is no duration; write a whole number with ms, s, m, h or d, for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
     limits.open_tickets: must be a whole number from 1 to 4294967295, not -1
     ticket.summary: the template knows no "nmespace"; there are images, old, new, changes, annotations, weight, action, versions, number, canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
-    ticket.description: is no template: unexpected end of input, expected end of block
+    ticket.description: is not a template: unexpected end of input, expected end of block
     ticket.labels[0]: "two words" has a space in it, which Jira refuses
     ticket.labels[1]: is empty; leave it out
     ticket.labels[2]: "flagger-ended" marks tickets of ended rollouts, which open no gate
     ticket.assignee: must be an account id, an e-mail or a user name, not "group:cab"
     ticket.fields.customfield_1[0].value: the template knows no filter "shout"
-    ticket.fields.summary: is set by the bridge; there is a key of its own for it in [ticket]
+    ticket.fields.summary: is set by the bridge; it has its own key in [ticket]
     ticket.transitions.opened: expected a status, such as "Authorize", or { to = "STATUS", fields = { … } }, got a number
     ticket.transitions.failed.to: is missing
     ticket.transitions.failed.too: unknown key
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
     ticket.project: is missing; give the key of the project in which tickets are opened
-    ticket.statuses: "done" is both approved and rejected; take it out of one of the two
+    ticket.statuses: "done" is both approved and rejected; remove it from one of the two
     approval.valid_for: "3 days" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
     approval.approvers[0]: "group:" needs a name after it
     approval.approvers[1]: cannot be a template; only entries of deny can
@@ -127,7 +127,7 @@ fn every_problem_is_reported_at_once() {
     routes[0].ticket.statuses.approved: is empty, so no gate could ever open
     routes[0].aproval: unknown key; did you mean routes[0].approval?
     routes[1].match: is missing
-    routes[1].ticket.statuses: "APPROVED" is both approved and rejected; take it out of one of the two
+    routes[1].ticket.statuses: "APPROVED" is both approved and rejected; remove it from one of the two
     BRIDGE__NOPE__X: no such setting
     sevrer: unknown key; did you mean server?
     "#);

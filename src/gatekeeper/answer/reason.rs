@@ -40,7 +40,7 @@ pub(super) fn reason(
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
         GateState::Stuck { why } => {
-            return format!("stuck: the ticket could not be opened, which is tried again: {why}");
+            return format!("stuck: the ticket could not be opened, and the bridge retries: {why}");
         }
         GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
     };
@@ -134,7 +134,7 @@ fn invalid_words(reason: &InvalidReason) -> String {
         }
         InvalidReason::NoChangelogEntry { status } => {
             format!(
-                "gone: the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back, or delete it, and after a while the bridge opens another",
+                "gone: the ticket is in status \"{}\", but its history does not show who moved it there; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
@@ -146,19 +146,19 @@ fn invalid_words(reason: &InvalidReason) -> String {
         }
         InvalidReason::Mapped { status, .. } => {
             format!(
-                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when that status was removed from the workflow, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
+                "gone: the ticket came to \"{}\" from a status that is not in its workflow, so Jira may have put it there when that status was removed from the workflow, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Renamed { status } => {
             format!(
-                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that meant approved then and still does, or delete it, and after a while the bridge opens another",
+                "gone: the ticket is in status \"{}\", which did not mean approved when this ticket was opened, or no longer does; move it to a status that meant approved then and still does, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Unmarked { gate } => {
             format!(
-                "gone: the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
+                "gone: the issue with the ticket's number is not the one that was opened for this gate, because it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens its own ticket",
                 gate.label()
             )
         }

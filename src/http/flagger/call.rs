@@ -91,12 +91,12 @@ impl Rejection {
             Self::Unauthenticated(why) => why.hint().to_owned(),
             Self::NotAllowed(why) => why.hint(),
             Self::Query(_, hint) => hint.clone(),
-            Self::ContentType => "let the hook send application/json, as Flagger does".to_owned(),
-            Self::BodyError(BodyError::TooLarge) => "let the hook send less metadata".to_owned(),
+            Self::ContentType => "have the hook send application/json, as Flagger does".to_owned(),
+            Self::BodyError(BodyError::TooLarge) => "have the hook send less metadata".to_owned(),
             Self::BodyError(BodyError::MemoryLimit) => {
-                "let the hook send less metadata, or the token in its url: then unauthenticated callers do not hold it up".to_owned()
+                "have the hook send less metadata, or the token in its url: then unauthenticated callers do not hold it up".to_owned()
             }
-            Self::BodyError(BodyError::Incomplete) => "see whether the network between the two is sound".to_owned(),
+            Self::BodyError(BodyError::Incomplete) => "check the network between the two".to_owned(),
             Self::BadPayload(BadPayload::Name { what, .. }) => {
                 format!("send the {what} of the Canary as Kubernetes has it")
             }
@@ -250,7 +250,7 @@ pub(super) fn parameters(uri: &Uri) -> Result<Parameters, Rejection> {
             return Err(Rejection::Query(bad.to_string(), hint));
         }
         if parameter.replace(value).is_some() {
-            let hint = format!("take one ?{what}= out of the hook's url");
+            let hint = format!("remove one ?{what}= from the hook's url");
             return Err(Rejection::Query(format!("?{what}= is given twice"), hint));
         }
     }

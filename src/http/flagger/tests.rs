@@ -97,12 +97,12 @@ async fn a_parameter_that_no_hook_has_is_refused() {
             ("gat=a", not_one("gat", "; did you mean ?gate=?")),
             ("gates=a", not_one("gates", "; did you mean ?gate=?")),
             ("gaet", not_one("gaet", "; did you mean ?gate=?")),
-            ("Gate%5B%5D=a", "the query has a parameter that this hook does not take\n".to_owned()),
+            ("Gate%5B%5D=a", "the query has a parameter that this hook does not accept\n".to_owned()),
             ("gate=qa&clutser=default", not_one("clutser", "; did you mean ?cluster=?")),
             ("x=a%20b", not_one("x", "")),
             ("name=qa", not_one("name", "")),
-            ("=qa", "the query has a parameter that this hook does not take\n".to_owned()),
-            ("a%0a%1b=qa", "the query has a parameter that this hook does not take\n".to_owned()),
+            ("=qa", "the query has a parameter that this hook does not accept\n".to_owned()),
+            ("a%0a%1b=qa", "the query has a parameter that this hook does not accept\n".to_owned()),
         ] {
             assert_eq!(body(&format!("{path}?{query}"), QUESTION).await, (400, expected), "{path}?{query}");
         }

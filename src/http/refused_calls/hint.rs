@@ -17,8 +17,8 @@ const HOOKS: [&str; 8] = [
 ];
 /// Hints for paths that exist elsewhere or not at all.
 const OTHER_PATHS: [(&str, &str); 4] = [
-    ("/pre-rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
-    ("/rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
+    ("/pre-rollout", "the bridge has no such hook: pre-rollout and rollout run tests"),
+    ("/rollout", "the bridge has no such hook: pre-rollout and rollout run tests"),
     ("/jira/webhook", "Jira's webhook is at server.webhook_listen"),
     ("/metrics", "the page, the API and the metrics are at server.admin_listen"),
 ];
@@ -26,7 +26,7 @@ const OTHER_PATHS: [(&str, &str); 4] = [
 pub(crate) const TOKEN: &str = "give the hook the token: http://any:TOKEN@host/… or metadata.token; it is flagger.token, or the one of \
      its cluster or team";
 pub(crate) const SIGNATURE: &str = "give Jira's webhook the secret of jira.webhook_secret; a port that faces the \
-     internet gets calls from strangers, too";
+     internet also gets calls from strangers";
 pub(crate) const METHOD: &str = "Flagger and Jira send POST";
 pub(crate) const NAME_RULES: &str = "use lower-case letters, digits and '-'";
 
@@ -57,8 +57,8 @@ pub(crate) fn for_path(path: &str) -> String {
 pub(crate) fn for_parameter(key: &str) -> (String, String) {
     let is_name = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if key.is_empty() || !is_name {
-        let words = "the query has a parameter that this hook does not take".to_owned();
-        return (words, "take it out of the hook's url, which may have ?gate= and ?cluster=".to_owned());
+        let words = "the query has a parameter that this hook does not accept".to_owned();
+        return (words, "remove it from the hook's url, which may have ?gate= and ?cluster=".to_owned());
     }
     let words = format!("?{key}= is not a parameter of this hook");
     // As with the keys of the configuration: at most two typos, and in less than half of the word.
@@ -67,7 +67,7 @@ pub(crate) fn for_parameter(key: &str) -> (String, String) {
         Some(near) => {
             (format!("{words}; did you mean ?{near}=?"), format!("write ?{near}= into the hook's url"))
         }
-        None => (words, format!("take ?{key}= out of the hook's url, which may have ?gate= and ?cluster=")),
+        None => (words, format!("remove ?{key}= from the hook's url, which may have ?gate= and ?cluster=")),
     }
 }
 
@@ -104,17 +104,17 @@ pub(crate) fn for_connection(broken: &ConnectionRefused) -> (RefusalReason, Stri
         ConnectionRefused::HeadTooLarge => refusal(
             RefusalReason::TooLarge,
             "the head of the request is longer than 16 KiB",
-            "leave headers out; a proxy in front may add them",
+            "send fewer headers; a proxy in front may add some",
         ),
         ConnectionRefused::Slow => refusal(
             RefusalReason::Slow,
-            "the request did not arrive completely in time",
-            "see whether something between the caller and the bridge holds it up",
+            "the complete request did not arrive in time",
+            "check whether something between the caller and the bridge delays it",
         ),
         ConnectionRefused::Crowded => refusal(
             RefusalReason::Crowded,
-            "connections that sent nothing for long made room for others",
-            "see who opens so many connections from that address",
+            "idle connections were closed to make room for others",
+            "find out who opens so many connections from that address",
         ),
     }
 }

@@ -108,7 +108,12 @@ fn choose(gates: &[GateView]) -> Vec<&GateView> {
     chosen
 }
 
+/// The redirect to a ticket, if its link leads to a website.
 fn redirect(ticket: &TicketView) -> Option<Response> {
+    let is_web = ["https://", "http://"].iter().any(|scheme| ticket.url.starts_with(scheme));
+    if !is_web {
+        return None;
+    }
     let to = HeaderValue::try_from(ticket.url.as_str()).ok()?;
     let location = (header::LOCATION, to);
     Some((StatusCode::FOUND, [location, NOSNIFF, NO_STORE, NO_REFERRER]).into_response())
@@ -143,3 +148,26 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = Laz
     pages.add_template(NAME, include_str!("go.html"))?;
     Ok(pages)
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_to_websites_are_followed() {
+        for (url, follows) in [
+            ("https://jira.example/browse/OPS-1", true),
+            ("http://127.0.0.1:8090/browse/OPS-1", true),
+            ("javascript:alert(1)", false),
+            ("//jira.example/browse/OPS-1", false),
+            ("/browse/OPS-1", false),
+            ("https://jira.example/\r\nX: y", false),
+            ("", false),
+        ] {
+            let ticket = TicketView { key: "OPS-1".into(), url: url.into(), status: None };
+            let redirect = redirect(&ticket);
+            assert_eq!(redirect.is_some(), follows, "{url:?}");
+            assert!(redirect.is_none_or(|answer| answer.headers()[header::LOCATION] == url));
+        }
+    }
+}

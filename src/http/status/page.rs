@@ -29,7 +29,7 @@ use crate::{
 const ROWS_PER_PAGE: usize = 200;
 /// How many refused calls the page shows; the API returns all.
 const MAX_REFUSED: usize = 50;
-/// How many Canaries that ask nobody the page shows; the API returns all.
+/// How many Unguarded Canaries the page shows; the API returns all.
 const MAX_UNGUARDED: usize = 20;
 
 /// Which of the bridge's addresses the page may link to.
@@ -48,7 +48,7 @@ pub(super) enum PageLinks {
 pub(super) struct PageQuery {
     /// Only gates in this state.
     state: String,
-    /// Only gates with this text in their canary, stage, ticket, revision or reason.
+    /// Only gates with this text in their canary, stage, ticket or revision and, on the admin listener, in their reason.
     q: String,
     /// The page number, from 1.
     page: String,
@@ -65,7 +65,7 @@ pub(super) struct PageInput<'a> {
     pub(super) overview: Option<Result<Arc<Overview>, String>>,
     /// The refused calls, newest first.
     pub(super) refused: Vec<RefusedView>,
-    /// The Canaries that ask nobody.
+    /// The Unguarded Canaries.
     pub(super) unguarded: Vec<UnguardedView>,
     pub(super) jira: JiraHealthView,
     pub(super) links: PageLinks,
@@ -219,7 +219,7 @@ pub(super) fn render(
         version: env!("CARGO_PKG_VERSION"),
         wanted,
         refreshes: wanted.refresh != "off",
-        table: known.gates.as_ref().map(|gates| table(gates, wanted, now)),
+        table: known.gates.as_ref().map(|gates| table(gates, wanted, known.links, now)),
         trouble,
         parked_in_all: overview.map_or(0, |it| it.parked_total),
         failing: failed.iter().filter(|row| !row.what.parked).count(),
@@ -293,14 +293,14 @@ fn limits<'a>(gates: &'a Gates<'_>) -> LimitsView<'a> {
     }
 }
 
-fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
+fn table(gates: &Gates<'_>, wanted: &PageQuery, links: PageLinks, now: Millis) -> Table {
     let search = wanted.q.trim().to_lowercase();
     let of_state =
         |listed: &&ListedGate| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
     let chosen = gates.list.iter().filter(of_state);
     let mut found: Vec<&ListedGate> = match search.as_str() {
         "" => chosen.collect(),
-        _ => chosen.filter(|listed| matches(&(gates.shown)(listed), &search)).collect(),
+        _ => chosen.filter(|listed| matches(listed, gates, links, &search)).collect(),
     };
     found.sort_by_key(|listed| urgency(listed.verdict()));
     let counts = counts(gates.list);
@@ -345,20 +345,15 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
     }
 }
 
-/// Whether the gate's canary, stage, ticket, revision or reason contains `sought`.
-fn matches(gate: &GateView, sought: &str) -> bool {
-    let rollout = gate.rollout.as_ref();
-    let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
-    let words = [
-        Some(canary.as_str()),
-        Some(gate.stage.as_str()),
-        gate.gate.as_deref(),
-        gate.ticket.as_ref().map(|ticket| ticket.key.as_str()),
-        rollout.and_then(|rollout| rollout.label.as_deref()),
-        rollout.and_then(|rollout| rollout.revision.as_deref()),
-        Some(gate.reason.as_str()),
-    ];
-    words.into_iter().flatten().any(|word| word.to_lowercase().contains(sought))
+/// Whether the gate's canary, stage, ticket or revision contains `sought` or, for callers of the admin listener, its
+/// reason: reasons have to be made first, and the other listener is anybody's.
+fn matches(listed: &ListedGate, gates: &Gates<'_>, links: PageLinks, sought: &str) -> bool {
+    let contains = |word: &str| word.to_lowercase().contains(sought);
+    listed.names().iter().any(|name| contains(name))
+        || match links {
+            PageLinks::All => contains(&(gates.shown)(listed).reason),
+            PageLinks::PageOnly => false,
+        }
 }
 
 /// Why tickets are read one by one, in a sentence.

@@ -75,7 +75,7 @@ async fn answers_that_are_not_jiras_are_refused_in_plain_words() {
         errors.push(error.to_string().replace(&site.url["http://".len()..], "HOST"));
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    Jira at HOST redirects to https://sso.example.com: put the address that answers itself into jira.url
+    Jira at HOST redirects to https://sso.example.com: put the address that answers without a redirect into jira.url
     Jira's answer at HOST cannot be read: it is not JSON; is a log-in page in the way? (in answer to reading a ticket)
     Jira's answer at HOST cannot be read: it is longer than 4 MiB
     Jira's answer at HOST cannot be read: an issue without its status (in answer to reading a ticket)

@@ -249,7 +249,7 @@ async fn a_workflow_is_found_by_type_or_the_error_names_the_others() {
     let words = [jira.workflow("OPS", "Chnage").await, jira.workflow("ops", "Change").await]
         .map(|result| result.unwrap_err().to_string());
     insta::assert_snapshot!(words.join("\n"), @r#"
-    Jira shows no issue type "Chnage" in project OPS; there is: Bug (10005), Change (10004)
+    Jira shows no issue type "Chnage" in project OPS; choose from: Bug (10005), Change (10004)
     Jira shows no project "ops" to this account: is the key spelled with the right case, and may the account browse the project?
     "#);
 }

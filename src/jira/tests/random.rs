@@ -304,7 +304,7 @@ proptest! {
     #[test]
     fn bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..120)) {
         prop_assert!(!opens(true, &body));
-        if let Some((words, _)) = wire::complaint(&body) {
+        if let Some(wire::Complaint { words, .. }) = wire::complaint(&body) {
             one_line(&words);
         }
     }

@@ -73,16 +73,22 @@ fn dump(node: &Value, out: &mut String) {
     }
 }
 
-/// A new ticket. Jira knows Mia and Bob.
-pub(super) fn drafted(subject: &Subject, route: &Route, status_page: Option<&str>) -> Words {
+/// Jira knows Mia and Bob.
+pub(super) fn known_people() -> People {
     let mut people = People::default();
     for (entry, id, name) in
         [("mia@example.com", "5b1", "Mia Change"), ("bob@example.com", "5b2", "Bob Builder")]
     {
         people.insert(entry, NamedAccount { id: id.into(), name: name.into() });
     }
+    people
+}
+
+/// A new ticket.
+pub(super) fn drafted(subject: &Subject, route: &Route, status_page: Option<&str>) -> Words {
     let browse = |key: &str| format!("https://jira.example/browse/{key}");
-    ticket::draft(subject, route, &Surroundings { status_page, browse: &browse, people: &people }).unwrap()
+    ticket::draft(subject, route, &Surroundings { status_page, browse: &browse, people: &known_people() })
+        .unwrap()
 }
 
 fn whole(subject: &Subject, route: &Route) -> String {
@@ -111,12 +117,12 @@ fn at_confirm_rollout() {
     <li><b>Approved: </b>Flagger starts v2.3 the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
     <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     <li><b>Any other status: </b>the rollout waits.
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
     <h3>Who decides, and until when
     <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     <h3>What is known so far
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Technical details
@@ -148,14 +154,14 @@ fn at_confirm_rollout() {
     * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     * {*}Any other status:{*} the rollout waits.
 
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
 
     h3. Who decides, and until when
 
     * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
 
     h3. What is known so far
 
@@ -178,7 +184,7 @@ fn at_confirm_rollout() {
 fn at_confirm_rollout_after_a_failure() {
     let subject = asked(Stage::ConfirmRollout, Phase::Failed, &[]);
     insta::assert_snapshot!(whole(&subject, &route("approval.valid_for = \"90m\"")), @r"
-    Start cart 1829384756 (prod-eu/shop) #17
+    Start cart revision 1829384756 (prod-eu/shop) #17
 
     === Cloud
     Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
@@ -189,12 +195,12 @@ fn at_confirm_rollout_after_a_failure() {
     <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
     <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     <li><b>Any other status: </b>the rollout waits.
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
     <h3>Who decides, and until when
     <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     <h3>What is known so far
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Technical details
@@ -219,14 +225,14 @@ fn at_confirm_rollout_after_a_failure() {
     * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     * {*}Any other status:{*} the rollout waits.
 
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
 
     h3. Who decides, and until when
 
     * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 90 minutes. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
 
     h3. What is known so far
 
@@ -250,7 +256,7 @@ fn at_confirm_traffic_increase() {
     let settings = "approval.approvers = [\"mia@example.com\", \"group:cab\", \"role:Approvers\"]\n\
                     approval.deny = [\"{{ metadata.author }}\", \"group:interns\"]";
     insta::assert_snapshot!(whole(&subject, &route(settings)), @r#"
-    Send traffic to cart 1829384756 (prod-eu/shop) #17
+    Send traffic to cart revision 1829384756 (prod-eu/shop) #17
 
     === Cloud
     Flagger, which rolls out new versions in Kubernetes, is about to send more traffic to the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
@@ -266,11 +272,11 @@ fn at_confirm_traffic_increase() {
     <li><b>Any other status: </b>the rollout waits.
     This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b><@Mia Change>, members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
-    <li><b>Who may not: </b>Bob Builder or members of the group "interns".
+    <li><b>Who may approve: </b><@Mia Change>, members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+    <li><b>Who may not approve: </b>Bob Builder or members of the group "interns".
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     <h3>What is known so far
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Technical details
@@ -304,11 +310,11 @@ fn at_confirm_traffic_increase() {
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} [~5b1], members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
-    * {*}Who may not:{*} Bob Builder or members of the group "interns".
+    * {*}Who may approve:{*} [~5b1], members of the group "cab" or people with the role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+    * {*}Who may not approve:{*} Bob Builder or members of the group "interns".
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
 
     h3. What is known so far
 
@@ -332,7 +338,7 @@ fn at_confirm_promotion() {
     subject.gate.approver = Some("qa".into());
     let settings = "approval.deny = [\"{{ metadata.author }}\"]\nticket.statuses = { approved = [\"Go\", \"Done\"], rejected = [] }";
     insta::assert_snapshot!(whole(&subject, &route(settings)), @r"
-    Promote cart 1829384756 (prod-eu/shop) (qa) #17
+    Promote cart revision 1829384756 (prod-eu/shop) (qa) #17
 
     === Cloud
     Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
@@ -340,14 +346,10 @@ fn at_confirm_promotion() {
     <h3>What changes
     This ticket cannot list what changes: the bridge does not read the cluster, and the application team sent no version. Ask the team.
     <h3>What your decision does
-    <li><b>Go or Done: </b>all users get the new version. Flagger begins the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    <li><b>Any other status: </b>the rollout waits.
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.<br>
-    There may be further tickets for this step. Flagger goes on when all of them are approved.
+    No move of this ticket releases this rollout or rolls it back, because nobody may approve it. The rollout stays on hold.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b>nobody. approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Go or Done and back. Once used, it counts until this rollout ends.
+    <li><b>Who may approve: </b>nobody. An entry of approval.deny is empty for this rollout, so no approval counts. Ask the application team to correct the metadata that its hook sends, and to roll out again.
+    <li><b>Until when: </b>the rollout stays on hold until it ends, for instance because a newer version replaces it. A comment here says so then.
     <h3>What is known so far
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Technical details
@@ -368,16 +370,12 @@ fn at_confirm_promotion() {
 
     h3. What your decision does
 
-    * {*}Go or Done:{*} all users get the new version. Flagger begins the next time it asks, which it does once per analysis interval \(a minute unless the team changed it\).
-    * {*}Any other status:{*} the rollout waits.
-
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.\\ There may be further tickets for this step. Flagger goes on when all of them are approved.
+    No move of this ticket releases this rollout or rolls it back, because nobody may approve it. The rollout stays on hold.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} nobody. approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Go or Done and back. Once used, it counts until this rollout ends.
+    * {*}Who may approve:{*} nobody. An entry of approval.deny is empty for this rollout, so no approval counts. Ask the application team to correct the metadata that its hook sends, and to roll out again.
+    * {*}Until when:{*} the rollout stays on hold until it ends, for instance because a newer version replaces it. A comment here says so then.
 
     h3. What is known so far
 
@@ -415,7 +413,7 @@ fn at_a_gate_without_checksums() {
     <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     <h3>What is known so far
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Technical details
@@ -447,7 +445,7 @@ fn at_a_gate_without_checksums() {
     * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
 
     h3. What is known so far
 
@@ -465,8 +463,8 @@ fn at_a_gate_without_checksums() {
     ");
 }
 
-/// The change of Deployment `cart` from 2.13.2 to 2.15.0, as the API server shows it.
-fn shown() -> Shown {
+/// The change of Deployment `cart` from 2.13.2 to 2.15.0, as the API server shows it; the Canary has these hooks.
+fn shown(webhooks: &Value) -> Shown {
     let pods = |tag: &str| {
         json!({
             "metadata": { "annotations": {
@@ -480,7 +478,7 @@ fn shown() -> Shown {
     };
     let canary = json!({ "spec": {
         "targetRef": { "kind": "Deployment", "name": "cart" },
-        "analysis": { "interval": "1m", "threshold": 5, "stepWeight": 10, "maxWeight": 50, "metrics": [{ "name": "success" }] },
+        "analysis": { "interval": "1m", "threshold": 5, "stepWeight": 10, "maxWeight": 50, "metrics": [{ "name": "success" }], "webhooks": webhooks },
     } });
     let change = change(&canary, &pods("2.15.0"), Some(&pods("2.13.2")), &|_| true);
     Shown::Change { change, as_of: None }
@@ -497,7 +495,7 @@ fn with_what_kubernetes_shows() {
         ("latency_dashboard", "https://grafana.example/d/latency?var-app=cart"),
     ];
     let mut subject = asked(Stage::ConfirmPromotion, Phase::WaitingPromotion, &metadata);
-    subject.change = Some(shown());
+    subject.change = Some(shown(&json!([{ "type": "rollback", "url": "http://bridge/gate/rollback" }])));
     subject.analysis = Some(Analysis { weight: Some(50), failed_checks: 1, threshold: 5 });
     let gate = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let approval = EarlierApproval {
@@ -507,7 +505,8 @@ fn with_what_kubernetes_shows() {
         at: Millis(1_700_000_000_000),
     };
     subject.earlier_approvals = vec![approval];
-    let settings = "approval.approvers = [\"mia@example.com\", \"5b9\", \"group:cab\"]";
+    let settings = "approval.approvers = [\"mia@example.com\", \"5b9\", \"group:cab\"]\n\
+                    ticket.transitions = { succeeded = \"Done\", failed = \"Done\", superseded = \"Cancelled\", bypassed = \"rejected\" }";
     insta::assert_snapshot!(whole(&subject, &route(settings)), @r#"
     Promote cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
 
@@ -515,7 +514,7 @@ fn with_what_kubernetes_shows() {
     Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
     The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
     <h3>What changes
-    | Container | Runs now | After the rollout |
+    | Container | Before this rollout | After the rollout |
     | cart | registry.example/shop/cart:2.13.2 | registry.example/shop/cart:2.15.0 |
     | proxy | registry.example/proxy:1.9 | registry.example/proxy:1.9 |
     Also changes:
@@ -531,18 +530,18 @@ fn with_what_kubernetes_shows() {
     | kubernetes.io/change-cause | <a https://git.example/shop/cart/pull/412>https://git.example/shop/cart/pull/412</a> |
     <h3>What your decision does
     <li><b>Approved: </b>all users get 2.15.0 within about 2 minutes.
-    <li><b>Rejected: </b>2.15.0 does not replace what runs. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
-    <li><b>Any other status: </b>the rollout waits.
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    <li><b>Rejected: </b>2.15.0 does not replace 2.13.2. Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2.
+    <li><b>Any other status: </b>the rollout waits, even in Done or Cancelled. The bridge itself moves this ticket there once the rollout has ended.
+    This approves this rollout only: another one, even of the same version, gets its own ticket.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b><@Mia Change>, "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
+    <li><b>Who may approve: </b><@Mia Change>, "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     <h3>What is known so far
     <li><b>Traffic to the new version: </b>50 %
     <li><b>Failed checks so far: </b>1 (Flagger rolls back after 5)
-    <li><b>Earlier approval of the start: </b><a https://jira.example/browse/OPS-3>OPS-3</a> by Mia Change at 2023-11-14T22:13:20Z
+    <li><b>Earlier approval of the start: </b><a https://jira.example/browse/OPS-3>OPS-3</a> by Mia Change at 22:13 UTC on 14 November 2023
     <li><b>latency_dashboard (from the team): </b><a https://grafana.example/d/latency?var-app=cart>https://grafana.example/d/latency?var-app=cart</a>
     <li><b>grafana-dashboard (from the team): </b><a https://grafana.example/d/cart>https://grafana.example/d/cart</a>
     <a https://bridge.example/>What waits now, and why</a>
@@ -562,7 +561,7 @@ fn with_what_kubernetes_shows() {
 
     h3. What changes
 
-    || Container || Runs now || After the rollout ||
+    || Container || Before this rollout || After the rollout ||
     | cart | registry.example/shop/cart:2.13.2 | registry.example/shop/cart:2.15.0 |
     | proxy | registry.example/proxy:1.9 | registry.example/proxy:1.9 |
 
@@ -583,23 +582,23 @@ fn with_what_kubernetes_shows() {
     h3. What your decision does
 
     * {*}Approved:{*} all users get 2.15.0 within about 2 minutes.
-    * {*}Rejected:{*} 2.15.0 does not replace what runs. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
-    * {*}Any other status:{*} the rollout waits.
+    * {*}Rejected:{*} 2.15.0 does not replace 2.13.2. Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2.
+    * {*}Any other status:{*} the rollout waits, even in Done or Cancelled. The bridge itself moves this ticket there once the rollout has ended.
 
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    This approves this rollout only: another one, even of the same version, gets its own ticket.
 
     h3. Who decides, and until when
 
-    * {*}Who may approve:{*} [~5b1], "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
+    * {*}Who may approve:{*} [~5b1], "5b9" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
 
     h3. What is known so far
 
     * {*}Traffic to the new version:{*} 50 %
     * {*}Failed checks so far:{*} 1 \(Flagger rolls back after 5\)
-    * {*}Earlier approval of the start:{*} [OPS-3|https://jira.example/browse/OPS-3] by Mia Change at 2023-11-14T22:13:20Z
+    * {*}Earlier approval of the start:{*} [OPS-3|https://jira.example/browse/OPS-3] by Mia Change at 22:13 UTC on 14 November 2023
 
     * {*}latency\_dashboard \(from the team\):{*} [https\://grafana.example/d/latency\?var-app=cart|https://grafana.example/d/latency?var-app=cart]
     * {*}grafana-dashboard \(from the team\):{*} [https\://grafana.example/d/cart|https://grafana.example/d/cart]
@@ -620,12 +619,26 @@ fn with_what_kubernetes_shows() {
     "#);
 }
 
+/// No approval passes alone where a step has several tickets.
+#[test]
+fn with_several_tickets_for_a_step() {
+    let mut subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &[]);
+    subject.gate.approver = Some("qa".into());
+    let [cloud, _] = both(&drafted(&subject, &route(""), None).description);
+    for words in [
+        "<b>Approved: </b>once every ticket of this step is approved, all users get the new version. Flagger begins",
+        "Other approvers of this step may have their own tickets.",
+    ] {
+        assert!(cloud.contains(words), "{words}: {cloud}");
+    }
+}
+
 /// The sections that say what changes and what each move does, for the other stages and strategies.
 #[test]
 fn with_what_kubernetes_shows_at_other_stages() {
     let said = |stage, bound, weight| {
         let mut subject = asked(stage, Phase::Progressing, &[]);
-        (subject.change, subject.bound) = (Some(shown()), bound);
+        (subject.change, subject.bound) = (Some(shown(&json!([]))), bound);
         subject.analysis = Some(Analysis { weight, failed_checks: 0, threshold: 5 });
         let draft = drafted(&subject, &route(""), None);
         let [cloud, _] = both(&draft.description);
@@ -644,29 +657,29 @@ fn with_what_kubernetes_shows_at_other_stages() {
     <li><b>Approved: </b>Flagger starts 2.15.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
     <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     <li><b>Any other status: </b>the rollout waits.
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
 
     Start cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>Flagger starts 2.15.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
     <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     <li><b>Any other status: </b>the rollout waits.
-    This approves the images and pod settings shown above. If another version is pushed before Flagger starts this one, it gets a ticket of its own. Not covered: the content of ConfigMaps and Secrets, the number of replicas, and the strategy.
+    This approves the images and pod settings shown above. If another version is pushed before Flagger starts this one, that version gets its own ticket. Not covered: the content of ConfigMaps and Secrets, the number of replicas, and the strategy.
 
     Send traffic to cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>2.15.0 gets 10 % of the traffic within about 1 minute, and more step by step as long as its checks pass. All users get it within about 7 minutes, unless another approval is needed on the way.
-    <li><b>Rejected: </b>2.15.0 gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Rejected: </b>2.15.0 gets no more traffic. The traffic stays as it is: the team has set up no rollback hook, so Flagger does not take the new version back.
     <li><b>Any other status: </b>the rollout waits.
     This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
 
     Send traffic to cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>Flagger goes on with the rollout of 2.15.0 within about 1 minute. All users get it within about 2 minutes, unless another approval is needed on the way.
-    <li><b>Rejected: </b>2.15.0 gets no more traffic. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Rejected: </b>2.15.0 gets no more traffic. The traffic stays as it is: the team has set up no rollback hook, so Flagger does not take the new version back.
     <li><b>Any other status: </b>the rollout waits.
     This approves all further steps of traffic of this rollout. After the last one, all users get the new version. Flagger asks about that only if the team has set up such an approval (a confirm-promotion hook).
 
     Continue the rollout of cart 2.13.2 → 2.15.0 (prod-eu/shop) #17
     <li><b>Approved: </b>Flagger takes the next steps of this rollout within about 1 minute.
-    <li><b>Rejected: </b>Flagger does not go on. If the team has set up a rollback hook, Flagger also takes the new version back within about 1 minute, so that all users get 2.13.2. Without such a hook, the traffic stays as it is.
+    <li><b>Rejected: </b>Flagger does not go on. The traffic stays as it is: the team has set up no rollback hook, so Flagger does not take the new version back.
     <li><b>Any other status: </b>the rollout waits.
     Flagger does not say here which step it asks about. An approval covers all questions of this rollout that it asks in this way, and one of them may be whether all users get the new version.
     ");
@@ -687,18 +700,18 @@ fn with_nothing_known() {
     Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
     The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
     <h3>What changes
-    The bridge could not read what changes: the API server refuses to list Deployments.
+    The bridge could not read what changes. The technical details of this ticket say why.
     You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
     <h3>What your decision does
     <li><b>Approved: </b>Flagger starts the new version the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
     <li><b>Rejected: </b>nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     <li><b>Any other status: </b>the rollout waits.
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
     <h3>Who decides, and until when
     <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     <h3>What is known so far
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Technical details
@@ -710,13 +723,14 @@ fn with_nothing_known() {
     <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>Flagger names it once the rollout has started
     <li><b>Checksum sent: </b>1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
+    <li><b>Reading the cluster: </b>the API server refuses to list Deployments
 
     === Data Center
     Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.\\ The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
 
     h3. What changes
 
-    The bridge could not read what changes: the API server refuses to list Deployments.
+    The bridge could not read what changes. The technical details of this ticket say why.
 
     You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
 
@@ -726,14 +740,14 @@ fn with_nothing_known() {
     * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
     * {*}Any other status:{*} the rollout waits.
 
-    This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+    This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
 
     h3. Who decides, and until when
 
     * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+    * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
 
     h3. What is known so far
 
@@ -749,22 +763,18 @@ fn with_nothing_known() {
     * {*}Rollout:{*} \#17 of this canary
     * {*}Revision:{*} Flagger names it once the rollout has started
     * {*}Checksum sent:{*} 1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
+    * {*}Reading the cluster:{*} the API server refuses to list Deployments
 
     === An approval is for what the ticket shows
     Flagger, which rolls out new versions in Kubernetes, is about to start a new version of cart in namespace shop on cluster prod-eu. It waits for your decision on this ticket.<br>
     The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
     <h3>What changes
-    The bridge could not read what changes: the API server refuses to list Deployments.
+    The bridge could not read what changes. The technical details of this ticket say why.
     <h3>What your decision does
-    <li><b>Approved: </b>nothing starts yet: this ticket does not show what changes, so approving it has no effect.
-    <li><b>Rejected: </b>nothing starts, either.
-    <li><b>Any other status: </b>the rollout waits.
-    Do not decide here. Once the bridge can read what changes, another ticket shows it. If that does not happen, tell the team that runs the bridge.
+    Do not decide here: no move of this ticket starts anything, because the ticket does not show what changes. Once the bridge can read that, another ticket shows it. If that does not happen, tell the team that runs the bridge.
     <h3>Who decides, and until when
-    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
-    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected.
-    <li><b>Until when: </b>there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    <li><b>Who may approve: </b>nobody, because this ticket does not show what changes.
+    <li><b>Until when: </b>another ticket replaces this one once the bridge can read what changes. A comment here says so then.
     <h3>Technical details
     <li><b>Canary: </b>cart
     <li><b>Namespace: </b>shop
@@ -774,6 +784,7 @@ fn with_nothing_known() {
     <li><b>Rollout: </b>#17 of this canary
     <li><b>Revision: </b>Flagger names it once the rollout has started
     <li><b>Checksum sent: </b>1829384756. The bridge missed the first question of this wait, so it does not know whether that is the previous revision or, after a failed rollout, the new one
+    <li><b>Reading the cluster: </b>the API server refuses to list Deployments
     ");
 }
 
@@ -812,7 +823,7 @@ fn with_links_and_hostile_metadata() {
     | pr | <a https://git.example/pull/7>https://git.example/pull/7</a>. |
     That is not all the team sent: the rest is at the end of this ticket.
     <h3>What your decision does
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    This approves this rollout only: another one, even of the same version, gets its own ticket.
     <h3>Who decides, and until when
     <h3>Technical details
     <h3>Everything the application team sent (nobody has checked it)
@@ -850,7 +861,7 @@ fn with_links_and_hostile_metadata() {
 
     h3. What your decision does
 
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    This approves this rollout only: another one, even of the same version, gets its own ticket.
 
     h3. Who decides, and until when
 

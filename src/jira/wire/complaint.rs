@@ -4,9 +4,23 @@ use serde_json::Value;
 
 use crate::{jira::error::Origin, text};
 
-/// The messages of a 4xx or 5xx answer, on one line, and whether they have the form of Jira's API: a list of
-/// `errorMessages`, or `errors` by field, all of them texts. In other programs, `errors` has another form.
-pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, Origin)> {
+/// Of more fields than this, the others are left out.
+const MOST_FIELDS: usize = 100;
+
+/// What a 4xx or 5xx answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::jira) struct Complaint {
+    /// Its messages, on one line. They may repeat text that came from anybody.
+    pub(in crate::jira) words: String,
+    /// The ids of the fields that it is about: the keys of `errors`.
+    pub(in crate::jira) fields: Vec<String>,
+    /// Whether it has the form of Jira's API.
+    pub(in crate::jira) by: Origin,
+}
+
+/// What a 4xx or 5xx answer says. Jira's API has a list of `errorMessages`, or `errors` by field, all of them texts. In
+/// other programs, `errors` has another form.
+pub(in crate::jira) fn complaint(body: &[u8]) -> Option<Complaint> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let messages = body.get("errorMessages").and_then(Value::as_array);
     let errors = body.get("errors").and_then(Value::as_object);
@@ -30,7 +44,8 @@ pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, Origin)> {
             ["message", "detail", "title", "error"].iter().filter_map(|name| body.get(name)?.as_str());
         said.extend(other.take(1).map(str::to_owned));
     }
-    Some((text::truncate(&text::single_line(&said.join("; ")), 300), by))
+    let fields = errors.into_iter().flatten().map(|(field, _)| field.clone()).take(MOST_FIELDS).collect();
+    Some(Complaint { words: text::truncate(&text::single_line(&said.join("; ")), 300), fields, by })
 }
 
 #[cfg(test)]
@@ -43,11 +58,26 @@ mod tests {
     fn complaints_are_joined_cleaned_and_cut() {
         let body =
             json!({"errorMessages": ["No\nway"], "errors": {"priority": "not on the screen"}}).to_string();
-        let expected = ("No way; priority: not on the screen".to_owned(), Origin::Jira);
+        let expected = Complaint {
+            words: "No way; priority: not on the screen".to_owned(),
+            fields: vec!["priority".to_owned()],
+            by: Origin::Jira,
+        };
         assert_eq!(complaint(body.as_bytes()), Some(expected));
         let long = json!({"errorMessages": ["x".repeat(1000)]}).to_string();
-        assert_eq!(complaint(long.as_bytes()).unwrap().0.chars().count(), 300);
-        assert_eq!(complaint(br#"{"message":"off"}"#), Some(("off".into(), Origin::Intermediary)));
+        assert_eq!(complaint(long.as_bytes()).unwrap().words.chars().count(), 300);
+        let off = complaint(br#"{"message":"off"}"#).unwrap();
+        assert_eq!((off.words.as_str(), off.by), ("off", Origin::Intermediary));
         assert_eq!(complaint(b"<html>"), None);
+    }
+
+    /// A message that repeats text from outside names no field.
+    #[test]
+    fn only_keys_name_fields() {
+        let body = json!({
+            "errorMessages": ["assignee: no; assignee: no"],
+            "errors": {"summary": "too long; assignee: x"},
+        });
+        assert_eq!(complaint(body.to_string().as_bytes()).unwrap().fields, ["summary"]);
     }
 }

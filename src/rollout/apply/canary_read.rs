@@ -35,8 +35,9 @@ impl Step {
         let has_started = matches!(rollout.progress, Progress::Admitted(_) | Progress::Running(_));
         let is_running = has_started && is_analysed(*phase);
         let runs = applied.clone().filter(|_| is_running);
+        // Stored once. Flagger rolls back the next time it looks, so there is hardly another count.
         let failed_before = before.as_ref().and_then(|seen| seen.failed_checks);
-        let failed_checks = failed_checks.filter(|_| is_running).or(failed_before);
+        let failed_checks = failed_before.or(failed_checks.filter(|_| is_running));
         let other_ran = before.is_some_and(|seen| seen.other_ran)
             || matches!((&ran, &runs), (Some(ran), Some(runs)) if ran != runs);
         rollout.canary_seen =

@@ -190,7 +190,12 @@ impl Step {
         }
         rollout.gates.push(gate);
         let subject = self.subject(asked, analysis, number);
-        self.commands.push(Command::Open { gate: asked.new_id.clone(), subject, sent_to: Vec::new() });
+        self.commands.push(Command::Open {
+            gate: asked.new_id.clone(),
+            subject,
+            sent_to: Vec::new(),
+            shows: None,
+        });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
         self.canary.tickets_opened.retain(|at| now.since(*at) < HOUR);

@@ -10,15 +10,14 @@ use crate::{
     rollout::{
         canary::Rollout,
         change::AuditEvent,
-        command::{Command, NOT_JUDGED, Notice},
+        command::{Command, NOT_JUDGED, Notice, RULES},
         event::{Rules, TOLD_AFTER},
         progress::Progress,
     },
 };
 
-/// For so many different reasons a comment says that a ticket cannot be judged. A reason may name something that
-/// changes from one try to the next.
-const MOST_REASONS: usize = 5;
+/// So many comments say that the rules for a ticket changed: replicas with different settings may take turns.
+const MOST_RULES_TOLD: usize = 5;
 
 impl Step {
     pub(super) fn opened(
@@ -96,15 +95,17 @@ impl Step {
     /// replica at a time: others may have other settings while they are being replaced.
     pub(super) fn show_changed_rules(&mut self, id: &GateId, rules: &Rules) {
         let (now, today) = (self.now, ShownRules::from(rules.validity));
-        let Some(gate) = self.gate(id) else { return };
+        let deny = self.canary.gate_by_id(id).map(|gate| self.canary.ruled_out(gate)).unwrap_or_default();
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
         let is_shown = gate.rules.is_none_or(|shown| shown == today);
         if is_shown || gate.ticket().is_none() || !gate.is_open_ticket() || gate.is_unmarked() {
             return;
         }
-        gate.rules = Some(today);
-        let deny = self.canary.gate_by_id(id).map(|gate| self.canary.ruled_out(gate)).unwrap_or_default();
-        let notice = Notice::RulesChanged { at: now, deny };
-        self.commands.push(Command::Comment { gate: id.clone(), notice });
+        if gate.notified.iter().filter(|tag| tag.starts_with(RULES)).count() < MOST_RULES_TOLD {
+            gate.rules = Some(today);
+            notify_once(&mut self.commands, gate, Notice::RulesChanged { at: now, deny });
+        }
     }
 
     /// Comments on a ticket whose history has not explained its status for some time: Jira may show the two a little apart.
@@ -126,7 +127,7 @@ impl Step {
         }
     }
 
-    /// Comments on a ticket that is decided, as far as is known, and cannot be judged: once for each reason.
+    /// Comments on a ticket that is decided, as far as is known, and cannot be judged: once, whatever the reason.
     pub(super) fn not_judged(&mut self, id: &GateId, why: &str, rules: &Rules) {
         let now = self.now;
         let Some(rollout) = &mut self.canary.rollout else { return };
@@ -144,8 +145,8 @@ impl Step {
             | Verdict::Recorded
             | Verdict::Passed => false,
         };
-        let told = gate.notified.iter().filter(|tag| tag.starts_with(NOT_JUDGED)).count();
-        if matters && gate.ticket().is_some() && told < MOST_REASONS {
+        let is_told = gate.notified.iter().any(|tag| tag.starts_with(NOT_JUDGED));
+        if matters && gate.ticket().is_some() && !is_told {
             notify_once(&mut self.commands, gate, Notice::NotJudged { why: why.to_owned() });
         }
     }

@@ -77,7 +77,7 @@ impl fmt::Display for ChainProblem {
             Self::MissingEnds => f.write_str(
                 "the note that says where the record begins and ends is gone; its ends cannot be checked",
             ),
-            Self::Changed { id } => write!(f, "row {id} was changed: its hash does not fit"),
+            Self::Changed { id } => write!(f, "row {id} was changed: its hash does not match"),
             Self::BrokenLink { id } => {
                 write!(
                     f,

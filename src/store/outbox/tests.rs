@@ -33,6 +33,30 @@ async fn any_text_can_be_stored_as_the_cause() {
     assert_eq!(next(&store, 3).await.unwrap().unknown_since, None);
 }
 
+/// A command that waits for its time did not fail.
+#[tokio::test]
+async fn only_what_failed_is_shown_as_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::fresh(directory.path()).await;
+    let store = Store::open(&database.url.clone().into()).await.unwrap();
+    let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
+    let mut tx = store.begin_write().await.unwrap();
+    tx.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let (at, why, sent) = (Millis(2), "why".to_owned(), None);
+    for (how, shown) in [
+        (AttemptOutcome::Retry { at, why: why.clone(), sent }, 1),
+        (AttemptOutcome::Later { at, why: why.clone(), sent }, 0),
+        (AttemptOutcome::Parked { why, sent }, 1),
+    ] {
+        let row = next(&store, 2).await.unwrap();
+        let mut tx = store.begin_write().await.unwrap();
+        assert!(tx.settle(&row, &how, Millis(2)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(store.failed_commands(9).await.unwrap().len(), shown, "{how:?}");
+    }
+}
+
 /// A row that was stored before rows had `sent_to`.
 #[test]
 fn older_rows_can_be_read() {

@@ -1,11 +1,13 @@
 //! PURE: the comments that say how a rollout ended.
 
-use super::words::{LONGEST_LINE, OVER, moment, person};
 use crate::{
     gate::{GateName, Stage},
     rollout::{End, FailedChecks, FailureCause, OtherTarget, Rollback, TicketOutcome},
     text::one_line,
-    ticket::doc::{Block, Span},
+    ticket::{
+        doc::{Block, Span},
+        words::{LONGEST_LINE, OVER, moment, person, step},
+    },
     workload::content_of,
 };
 
@@ -22,7 +24,7 @@ pub(super) fn ended(
     match (outcome, other, cause) {
         (TicketOutcome::Ended(End::Superseded), Some(other), _) => vec![paragraph(other_target(other))],
         (TicketOutcome::Ended(End::Failed), _, Some(FailureCause::Rejected(rollback))) => {
-            vec![paragraph(format!("{} {OVER} Another attempt gets its own.", rolled_back(rollback)))]
+            vec![paragraph(format!("{} {OVER} Another attempt gets its own ticket.", rolled_back(rollback)))]
         }
         (TicketOutcome::Ended(End::Failed), _, Some(FailureCause::Checks { lines, failed }))
             if failed.is_some() || lines.iter().any(|line| names_no_other(line)) =>
@@ -72,10 +74,9 @@ fn checks_failed(lines: &[String], failed: Option<FailedChecks>) -> Vec<Block> {
     let how = "The rollout failed: Flagger kept the previous version or went back to it.";
     let said = lines.iter().filter(|line| names_no_other(line));
     let said: Vec<_> = said.map(|line| vec![Span::Text(one_line(line, LONGEST_LINE))]).collect();
-    let checks = failed.map(|FailedChecks { count, threshold }| {
-        format!("Failed checks when the Canary was last read: {count} of {threshold}. ")
-    });
-    let then = format!("{}{OVER} Another attempt gets its own.", checks.unwrap_or_default());
+    let checks =
+        failed.map(|FailedChecks { count, threshold }| format!("Failed checks: {count} of {threshold}. "));
+    let then = format!("{}{OVER} Another attempt gets its own ticket.", checks.unwrap_or_default());
     if said.is_empty() {
         return vec![paragraph(format!("{how} {then}"))];
     }
@@ -95,46 +96,31 @@ fn names_no_other(text: &str) -> bool {
     !WORDS.iter().any(|word| *word != "failed" && text.contains(word))
 }
 
+/// When Flagger was told: it rolls back after that.
 fn rolled_back(Rollback { at, by, ticket, gate }: &Rollback) -> String {
     let by = Some(person(by)).filter(|by| names_no_other(by));
+    let approver = gate.approver.clone().filter(|approver| names_no_other(approver));
     format!(
-        "Rolled back at {} because {} rejected {ticket} ({}). The rollout failed, and the previous version stays.",
+        "Flagger was told to roll back at {} because {} rejected {ticket}, the ticket for {}. The rollout failed, and the \
+         previous version stays.",
         moment(*at),
         by.as_deref().unwrap_or("an approver"),
-        what(gate)
+        step(&GateName { stage: gate.stage, approver })
     )
-}
-
-/// What a person decided about.
-fn what(gate: &GateName) -> String {
-    let stage = match gate.stage {
-        Stage::ConfirmRollout => "start of the rollout",
-        Stage::ConfirmTrafficIncrease => "traffic increase",
-        Stage::ConfirmPromotion => "promotion",
-        Stage::Gate => "next steps",
-    };
-    let stage = match gate.step {
-        Some(step) => format!("{stage}, step {step}"),
-        None => stage.to_owned(),
-    };
-    match &gate.approver {
-        Some(approver) => format!("{stage}, {approver}"),
-        None => stage,
-    }
 }
 
 fn how_and_then(outcome: TicketOutcome, stage: Stage) -> (String, &'static str) {
     let (how, then) = match outcome {
         TicketOutcome::Ended(End::Succeeded) => {
-            ("The rollout succeeded: the new version is running.", "The next rollout gets its own.")
+            ("The rollout succeeded: the new version is running.", "The next rollout gets its own ticket.")
         }
         TicketOutcome::Ended(End::Failed) => (
             "The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why.",
-            "Another attempt gets its own.",
+            "Another attempt gets its own ticket.",
         ),
         TicketOutcome::Ended(End::Superseded) => (
             "The rollout was superseded: another rollout of this canary took its place.",
-            "Decisions made here do not carry over. If the other rollout asks, it gets a ticket of its own, and this \
+            "Decisions made here do not carry over. If the other rollout asks, it gets its own ticket, and this \
              one is linked to it.",
         ),
         TicketOutcome::Ended(End::Abandoned) => (
@@ -144,7 +130,7 @@ fn how_and_then(outcome: TicketOutcome, stage: Stage) -> (String, &'static str) 
         TicketOutcome::Ended(End::Recreated) => (
             "The rollout was superseded: its Canary was deleted and created again, which starts whatever is deployed \
              without asking.",
-            "The next rollout gets its own.",
+            "The next rollout gets its own ticket.",
         ),
         TicketOutcome::ShippedUnasked => (
             "The rollout was superseded: a newer revision was pushed while it was running, and Flagger started that \
@@ -155,7 +141,7 @@ fn how_and_then(outcome: TicketOutcome, stage: Stage) -> (String, &'static str) 
         TicketOutcome::Recreated => (
             "The rollout was superseded: its Canary was deleted and created again. What was waiting is now running without \
              this approval, unless the primary was kept or something else was deployed in the meantime.",
-            "Ask the team how this happened. The next rollout gets its own.",
+            "Ask the team how this happened. The next rollout gets its own ticket.",
         ),
         TicketOutcome::Bypassed => {
             let how = format!(

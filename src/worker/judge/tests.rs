@@ -190,11 +190,11 @@ async fn an_email_names_the_account_that_shows_it() {
         cloud.says(BOB, &[], &["mia@example.com"]).await,
     ];
     insta::assert_snapshot!(judged.join("\n"), @r#"
-    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    unknown: the bridge cannot tell whether Mia Change is an approver: approval.approvers: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
     not accepted: Bob Builder is not among the approvers of this gate
-    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows no account for "left@example.com"; put account ids or user names there
+    unknown: the bridge cannot tell whether Mia Change is an approver: approval.approvers: Jira shows no account for "left@example.com"; put account ids or user names there
     accepted
-    unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    unknown: the bridge cannot tell whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
     accepted
     "#);
     own.asked();
@@ -234,14 +234,14 @@ async fn deny_wins_and_each_entry_must_name_an_account() {
         let empty = site.says(BOB, &[], &["group:cab", ""]).await;
         assert_eq!(
             empty,
-            "not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate stays closed for \
+            "not accepted: an entry of approval.deny was empty at a question of this rollout, so this gate stays closed for \
              this rollout; correct the metadata that its hook sends, and roll out again"
         );
         // Otherwise a Git author's name as an entry would not rule out the author.
         let name = site.says(MIA, &[], &["Mia Change"]).await;
         assert_eq!(
             name,
-            "unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira shows no account for \
+            "unknown: the bridge cannot tell whether Mia Change is ruled out: approval.deny: Jira shows no account for \
              \"Mia Change\"; put account ids or user names there"
         );
         site.asked();
@@ -299,7 +299,7 @@ async fn a_lookup_that_fails_is_unknown_until_it_works() {
         let site = Site::start(flavour).await;
         site.jira.fault(Operation::Any, broken, Times::Always);
         let said = site.says(MIA, &[], &[]).await;
-        assert!(said.starts_with("unknown: it cannot be told who the bridge is: "), "{said}");
+        assert!(said.starts_with("unknown: the bridge cannot find out its own account: "), "{said}");
         site.jira.clear_faults();
         assert!(accepted(&site.says(MIA, &[], &[]).await));
     }

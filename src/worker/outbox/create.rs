@@ -13,10 +13,10 @@ use super::{
     result::{CommandResult, Failure},
 };
 use crate::{
-    gate::{GateId, Home, Ticket},
+    gate::{GateId, Home, ShownRules, Ticket},
     jira::{self, SideEffect},
     millis::Millis,
-    policy::{ApprovalMode, Route},
+    policy::{Approval, ApprovalMode, Route, is_template},
     rollout::{Canary, Command, Subject},
     store::{self, OutboxRow, WriteTx},
     ticket::{self, Surroundings},
@@ -44,7 +44,7 @@ impl Create<'_> {
     /// Opens a ticket, or finds the one that was opened before. Replaces `row` with its claimed version, which the
     /// caller settles.
     pub(super) async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
-        let Command::Open { gate, subject, sent_to } = row.command.clone() else {
+        let Command::Open { gate, subject, sent_to, shows: _ } = row.command.clone() else {
             return Ok(CommandResult::Done);
         };
         let waits = subject.bypass.is_some() || self.waits_for_ticket(row, &gate).await?;
@@ -62,13 +62,20 @@ impl Create<'_> {
                 None => {}
             }
         }
-        let draft = self.prepare(gate, &subject).await?;
-        let has_assignee = draft.assignee.is_some();
-        match self.create(row, draft, &subject).await {
-            Err(Failure::Jira(error)) if has_assignee && error.is_about_field("assignee") => {
-                Ok(self.without_assignee(&subject, &error))
+        let draft = self.prepare(row.id, gate, &subject).await?;
+        match self.create(row, &draft, &subject).await {
+            Err(Failure::Jira(error)) => match self.without_assignee(row, &draft, &subject, &error) {
+                Some(later) => Ok(later),
+                None => {
+                    let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
+                    Err(refused_fields::explain(self.lookups, &self.context.jira, route, &draft, error).await)
+                }
+            },
+            Ok(result) => {
+                self.lookups.opened(row.id);
+                Ok(result)
             }
-            result => result,
+            Err(failure) => Err(failure),
         }
     }
 
@@ -83,10 +90,10 @@ impl Create<'_> {
         Ok(waits())
     }
 
-    async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<jira::Draft, Failure> {
+    async fn prepare(&self, row: i64, gate: GateId, subject: &Subject) -> Result<jira::Draft, Failure> {
         let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
         let settings = &route.ticket;
-        let people = self.people(subject, route).await;
+        let people = self.people(route).await;
         let words = self.words(subject, route, &people)?;
         let fields = serde_json::to_value(&words.fields)
             .map_err(|error| Failure::Stuck(format!("{}: {error}", route.key_of("fields"))))?;
@@ -103,7 +110,7 @@ impl Create<'_> {
             summary: words.summary,
             description: words.description,
             labels: labels(route, subject),
-            assignee: self.assignee(route, &people),
+            assignee: self.assignee(row, route, &people),
             fields: fields.as_object().cloned().unwrap_or_default(),
         })
     }
@@ -121,17 +128,20 @@ impl Create<'_> {
             .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))
     }
 
-    /// The accounts that the ticket names.
-    async fn people(&self, subject: &Subject, route: &Route) -> ticket::People {
-        let deny = ticket::denied(subject, &route.approval.deny);
+    /// The accounts that the ticket names, and that the configuration names.
+    async fn people(&self, route: &Route) -> ticket::People {
+        let Approval { approvers, deny, .. } = &route.approval;
+        let deny: Vec<String> = deny.iter().filter(|entry| !is_template(entry)).cloned().collect();
         let assignee: Vec<String> = route.ticket.assignee.iter().cloned().collect();
-        self.lookups.named(&[&assignee, &route.approval.approvers, &deny]).await
+        self.lookups.named(&[&assignee, approvers, &deny]).await
     }
 
     /// The account id or user name of the assignee, unless it is not known, or Jira refused it lately.
-    fn assignee(&self, route: &Route, people: &ticket::People) -> Option<String> {
+    fn assignee(&self, row: i64, route: &Route, people: &ticket::People) -> Option<String> {
         let entry = route.ticket.assignee.as_deref()?;
-        if self.lookups.is_assignee_refused(&route.ticket.project, entry) {
+        if self.lookups.is_assignee_refused(&route.ticket.project, entry)
+            || self.lookups.is_without_assignee(row)
+        {
             return None;
         }
         let account = people.account(entry);
@@ -164,7 +174,7 @@ impl Create<'_> {
             return Ok(Some(CommandResult::Opened { ticket, others }));
         }
         if asked.since(sent) <= self.context.config().jira.index_lag + SENT_WITHIN {
-            let why = "Jira did not answer when the ticket was opened; it is searched for".into();
+            let why = "Jira did not answer when the ticket was opened; the bridge searches for it".into();
             let at = self.context.clock.now() + SEARCH_EVERY.min(self.context.config().jira.index_lag);
             return Ok(Some(CommandResult::Later { at, why }));
         }
@@ -176,7 +186,7 @@ impl Create<'_> {
     async fn create(
         &self,
         row: &mut OutboxRow,
-        draft: jira::Draft,
+        draft: &jira::Draft,
         subject: &Subject,
     ) -> Result<CommandResult, Failure> {
         let Context { jira, clock, lease, .. } = self.context;
@@ -202,12 +212,13 @@ impl Create<'_> {
         // If it was sent meanwhile, the next step searches first.
         let claimed = claimed.filter(|claimed| claimed.unknown_since == row.unknown_since);
         *row = claimed.ok_or(Failure::Aborted(StepOutcome::Done))?;
-        record_home(&mut tx, row.clone(), home.clone(), now).await?;
+        let rules = self.context.gatekeeper.validity(&row.canary, &subject.gate).into();
+        record_home(&mut tx, row.clone(), home.clone(), rules, now).await?;
         tx.commit().await?;
         drop(writing);
         let (lease, term) = (lease.clone(), lease.term());
         let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
-        match jira::fenced(permit, jira.create(slot, &draft)).await {
+        match jira::fenced(permit, jira.create(slot, draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
                 Ok(CommandResult::Opened { ticket, others: vec![] })
@@ -219,46 +230,61 @@ impl Create<'_> {
                     Ok(CommandResult::Failed { error, sent: Some(now) })
                 }
                 // This request had no effect, but an earlier one may have had one.
-                SideEffect::None => {
-                    let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
-                    Err(refused_fields::explain(jira, route, &draft, error).await)
-                }
+                SideEffect::None => Err(error.into()),
             },
         }
     }
 
-    /// Jira refused the assignee, who may be somebody to whom no ticket of the project can be assigned: the next attempt names none.
-    fn without_assignee(&self, subject: &Subject, error: &jira::Error) -> CommandResult {
+    /// If Jira refused the ticket because of its assignee, or does not say because of which field: the result, after
+    /// which the next attempt names no assignee. The ticket matters more.
+    fn without_assignee(
+        &self,
+        row: &OutboxRow,
+        draft: &jira::Draft,
+        subject: &Subject,
+        error: &jira::Error,
+    ) -> Option<CommandResult> {
+        let refused = draft.assignee.as_ref().and_then(|_| error.refused_fields())?;
+        let is_named = refused.iter().any(|field| field == "assignee");
+        if !is_named && !refused.is_empty() {
+            return None;
+        }
         let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
-        if let Some(entry) = &route.ticket.assignee {
-            self.lookups.assignee_refused(&route.ticket.project, entry);
+        match &route.ticket.assignee {
+            // Perhaps somebody to whom no ticket of the project can be assigned.
+            Some(entry) if is_named => self.lookups.assignee_refused(&route.ticket.project, entry),
+            // Perhaps it was something else in this ticket, which says nothing about others.
+            _ => self.lookups.try_without_assignee(row.id),
         }
         let key = route.key_of("assignee");
         tracing::warn!(canary = %subject.canary, key, "{error}; the ticket is opened without an assignee");
-        let why = "Jira refused the assignee; the ticket is opened without one".to_owned();
-        CommandResult::Later { at: self.context.clock.now(), why }
+        let why = "Jira refused the ticket with its assignee; it is opened without one".to_owned();
+        Some(CommandResult::Later { at: self.context.clock.now(), why })
     }
 
     /// The row of the canary cannot be read, so it is unknown whether the gate is live: the bridge opens nothing and
     /// drops nothing until the row is repaired.
     fn postpone(&self, row: &OutboxRow, why: String) -> CommandResult {
-        CommandResult::Later { at: self.context.retry_at(row.attempts), why }
+        CommandResult::Retry { at: self.context.retry_at(row.attempts), why }
     }
 }
 
-/// Stores where the ticket is about to be opened. If it may have been opened already, also enqueues a later search
+/// Stores where the ticket is about to be opened, and which settings it shows. If it may have been opened already, also enqueues a later search
 /// for a second one.
 async fn record_home(
     tx: &mut WriteTx,
     mut row: OutboxRow,
     home: Home,
+    rules: ShownRules,
     now: Millis,
 ) -> Result<(), store::Error> {
-    let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
+    let Command::Open { gate, subject, sent_to, shows } = &mut row.command else { return Ok(()) };
     let later = duplicates::search_later(gate, subject, now);
     if !sent_to.contains(&home) {
         sent_to.push(home);
     }
+    // Of several sendings any may have opened it: if they differ, a comment says which settings count.
+    shows.get_or_insert(rules);
     tx.update_command(&row, &row.command).await?;
     if row.unknown_since.is_some() {
         tx.enqueue(&row.canary, &later, now).await?;

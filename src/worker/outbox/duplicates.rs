@@ -22,7 +22,7 @@ pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Res
     let (waited, lag) = (now.since(since), context.config().jira.index_lag);
     let longest = lag.saturating_mul(SEARCH_LAGS);
     let again = (waited < longest).then(|| {
-        let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
+        let why = "Jira was asked twice to open this ticket; the bridge looks for a second one".into();
         (since + waited.saturating_mul(2).clamp(lag, longest), why)
     });
     Ok(CommandResult::DuplicatesSearched { counts, found, again })

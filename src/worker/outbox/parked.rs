@@ -34,7 +34,7 @@ impl ParkedLog {
                 lock(&self.rows).remove(&row.id);
                 return Ok(());
             }
-            AttemptOutcome::Retry { .. } => return Ok(()),
+            AttemptOutcome::Later { .. } | AttemptOutcome::Retry { .. } => return Ok(()),
             AttemptOutcome::Parked { why, .. } => why,
         };
         // A right that is missing keeps back every Event: one line for all.

@@ -38,6 +38,6 @@ pub(super) async fn perform(
     match gatekeeper.clusters().publish(&row.canary, &id, &note, at).await {
         Published::Done => CommandResult::Done,
         Published::Refused(why) => CommandResult::Stuck { why },
-        Published::Failed(why) => CommandResult::Later { at: context.retry_at(row.attempts), why },
+        Published::Failed(why) => CommandResult::Retry { at: context.retry_at(row.attempts), why },
     }
 }

@@ -5,19 +5,27 @@ use serde_json::Value;
 
 use super::result::Failure;
 use crate::{
-    jira::{self, Draft, Field, Jira, Kind, Origin},
+    jira::{self, Draft, Field, Jira, Kind},
     policy::Route,
+    worker::lookups::Lookups,
 };
 
 /// The failure for an error of a create. If Jira refused a configured value, the text begins with what to put there. That
-/// takes a request for the fields of the create screen.
-pub(super) async fn explain(jira: &Jira, route: &Route, draft: &Draft, error: jira::Error) -> Failure {
-    if !matches!(error, jira::Error::Refused { status: 400, by: Origin::Jira, .. }) || draft.fields.is_empty()
-    {
+/// takes the fields of the create screen.
+pub(super) async fn explain(
+    lookups: &Lookups,
+    jira: &Jira,
+    route: &Route,
+    draft: &Draft,
+    error: jira::Error,
+) -> Failure {
+    if error.refused_fields().is_none() || draft.fields.is_empty() {
         return error.into();
     }
     let Ok(kind) = jira.kind().await else { return error.into() };
-    let Ok(fields) = jira.create_fields(&draft.project, &draft.issue_type).await else { return error.into() };
+    let Some(fields) = lookups.create_fields(&draft.project, &draft.issue_type).await else {
+        return error.into();
+    };
     let problems = problems(&fields, route, draft, kind);
     match problems.is_empty() {
         true => error.into(),

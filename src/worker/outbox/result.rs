@@ -34,11 +34,18 @@ pub(super) enum CommandResult {
         /// When it was last sent, if Jira may have carried it out.
         sent: Option<Millis>,
     },
-    /// It is too early for the command.
+    /// It is too early for the command, and nothing failed.
     Later {
-        /// When to try again.
+        /// When it is time.
         at: Millis,
         /// What it waits for.
+        why: String,
+    },
+    /// It failed without a request to Jira that failed.
+    Retry {
+        /// When to retry.
+        at: Millis,
+        /// Why it failed.
         why: String,
     },
     /// Jira does not show the ticket.

@@ -8,7 +8,7 @@ use crate::{
     gate::{GateId, IssueSnapshot, Move},
     jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome},
     millis::Millis,
-    policy::{Meaning, Milestone, Route, Status, Target},
+    policy::{Approval, Meaning, Milestone, Route, Status, Target, is_template},
     rollout::{Command, Notice},
     store::{OutboxRow, TicketRecord},
     ticket,
@@ -61,7 +61,7 @@ impl Update<'_> {
             Ok(TicketPresence::Found) => match why {
                 Some(why) => CommandResult::Stuck { why },
                 // Jira shows the ticket again.
-                None => CommandResult::Later { at: later(), why: NOT_SHOWN.into() },
+                None => CommandResult::Retry { at: later(), why: NOT_SHOWN.into() },
             },
             Ok(TicketPresence::Unproven { why }) => CommandResult::Stuck { why },
             Ok(TicketPresence::Missing) => {
@@ -74,7 +74,7 @@ impl Update<'_> {
                     gate = %opened.name,
                     ticket = opened.ticket.key,
                     what = self.row.command.describe(),
-                    "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
+                    "Jira has not shown the ticket for jira.trust_for, so it counts as deleted; this is dropped"
                 );
                 CommandResult::Deleted
             }
@@ -147,8 +147,17 @@ impl Update<'_> {
             CommentRepeat::Repeated => format!("{}-{}", notice.tag(), self.row.id),
             CommentRepeat::Once | CommentRepeat::Last => notice.tag(),
         };
-        self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route)).await?;
+        let people = self.people(notice).await;
+        self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route, &people)).await?;
         Ok(result)
+    }
+
+    /// The accounts that the comment names, and that the configuration names.
+    async fn people(&self, notice: &Notice) -> ticket::People {
+        let Notice::RulesChanged { .. } = notice else { return ticket::People::default() };
+        let Approval { approvers, deny, .. } = &self.route.approval;
+        let deny: Vec<String> = deny.iter().filter(|entry| !is_template(entry)).cloned().collect();
+        self.lookups.named(&[approvers, &deny]).await
     }
 
     async fn label(&self) -> Result<CommandResult, Failure> {
@@ -320,7 +329,7 @@ impl CommentRepeat {
 }
 
 /// Why a command is postponed.
-const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";
+const NOT_SHOWN: &str = "Jira shows the ticket again";
 
 fn fields(target: &Target) -> Map<String, Value> {
     let fields = target

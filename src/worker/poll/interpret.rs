@@ -241,7 +241,7 @@ impl<'a> Round<'a> {
             tracing::error!(
                 canary = %due.canary.id,
                 ticket,
-                "{why}; what its tickets show cannot be understood, and its gates close"
+                "{why}; the bridge cannot interpret its tickets, so its gates close"
             );
         }
     }

@@ -159,7 +159,7 @@ impl Round<'_> {
         self.context.gatekeeper.unread_tickets().one_by_one(&self.context.explain(error), self.started.at);
         if is_news {
             tracing::warn!(
-                "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"
+                "{error}; this happens only if one request asks for several tickets, so the bridge reads them one by one, which takes longer"
             );
         }
     }
@@ -189,7 +189,7 @@ impl Round<'_> {
         let Some(due) = due.iter().find(|due| due.ticket.id == *id) else { return };
         if self.health.set_apart(&due.gate, self.started.at) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
-            tracing::warn!(%canary, ticket, "{error}; the ticket makes reading several in one request fail, so it is read alone");
+            tracing::warn!(%canary, ticket, "{error}; requests for several tickets fail because of this one, so the bridge reads it alone");
         }
     }
 

@@ -55,7 +55,8 @@ fn one_image() {
             ]
           }
         }
-      }
+      },
+      "rollback_hook": "missing"
     }
     "#);
     let read: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();

@@ -55,6 +55,8 @@ fn each_strategy_takes_its_time() {
     }
     assert_eq!(timing(&json!({ "analysis": {} })), None, "steps that lead nowhere");
     assert_eq!(timing(&Value::Null), None);
+    let steps = |count: usize| timing(&json!({ "analysis": { "stepWeights": vec![1; count] } }));
+    assert_eq!((steps(100).is_some(), steps(101)), (true, None), "what is stored with each gate is bounded");
     let endless = timing(
         &json!({ "analysis": { "interval": "9999999999999h", "iterations": 18446744073709551615_u64 } }),
     );

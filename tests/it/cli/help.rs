@@ -27,7 +27,7 @@ fn of_the_program() {
     Commands:
       serve        Run the bridge until it is stopped
       check        Test the configuration against the real Jira, without changing anything
-      demo         Try it: a simulated Jira to click in, a simulated Flagger, and the bridge between them
+      demo         Try it: a simulated Jira to click around in, a simulated Flagger, and the bridge between them
       gates        Show what waits, for which ticket, since when, and why
       config       Print the settings in force: the defaults, the file and the environment, with all secrets hidden
       audit        Print the record of who decided what, on which evidence; or verify that nobody changed it
@@ -44,7 +44,7 @@ fn of_the_program() {
 
     Options of every command:
       -c, --config <FILE>
-              The configuration (serve, check, config, audit). Keys are variables, too: BRIDGE__JIRA__TOKEN is jira.token
+              The configuration (serve, check, config, audit). Keys are also variables: BRIDGE__JIRA__TOKEN sets jira.token
 
               [env: BRIDGE_CONFIG=]
               [default: config.toml]
@@ -117,7 +117,7 @@ fn of_each_command() {
               Print version
     ");
     insta::assert_snapshot!(own("demo"), @"
-    Try it: a simulated Jira to click in, a simulated Flagger, and the bridge between them
+    Try it: a simulated Jira to click around in, a simulated Flagger, and the bridge between them
 
     Everything listens on loopback only, and nothing is kept afterwards. It needs no configuration. With --jira-only it
     prints one for check and serve in a second terminal.
@@ -203,7 +203,7 @@ fn of_each_command() {
 
     Options:
           --since <AGE>
-              Only rows that are not older than this: a whole number with s, m, h or d, such as 30d
+              Only rows no older than this: a whole number with s, m, h or d, such as 30d
 
           --format <FORMAT>
               The output format

@@ -174,7 +174,7 @@ async fn jira_hangs_for_longer_than_the_grace() {
         serving.asks("confirm-promotion", "Progressing", "new").await;
         until("Jira opens it", async || asked(&jira, Operation::CreateIssue) == 1).await;
         serving.signal("-TERM");
-        serving.logs("a request to Jira was cut off; it goes on at the next start");
+        serving.logs("a request to Jira was cut off; it resumes at the next start");
         serving.logs("stopped");
         assert_eq!(serving.exit_code(), Some(0));
         assert_eq!(count(&home, "outbox WHERE kind = 'open' AND sent_at IS NOT NULL").await, 1);

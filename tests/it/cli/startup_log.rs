@@ -66,7 +66,7 @@ async fn the_startup_log() {
     listening for gate address=127.0.0.1:PORT tls=false
     listening for webhook address=127.0.0.1:PORT tls=false
     listening for admin address=127.0.0.1:PORT tls=false
-    this process talks to Jira from now on
+    this process now talks to Jira
     ready
     ");
 
@@ -110,7 +110,7 @@ async fn a_token_that_must_be_escaped_in_a_url() {
         let mut serve = program();
         serve.args(["serve", "-c"]).arg(&config).env("BRIDGE__FLAGGER__TOKEN", token);
         let log = until(serve, "ready").join("\n");
-        let words = "flagger.token holds characters that cannot be in a URL (such as / # ? % @)";
+        let words = "flagger.token contains characters that are not allowed in a URL (such as / # ? % @)";
         assert_eq!(log.contains(words), is_reported, "{log}");
         assert!(!log.contains(token), "{log}");
     }

@@ -95,12 +95,12 @@ async fn a_certificate_is_renewed_while_it_serves() {
     for (line, words) in logged.iter().zip([
         format!("server.tls.key_file: cannot read {key}: No such file"),
         format!("server.tls: the certificate in {cert} and the key in {key} do not belong together"),
-        format!("server.tls.cert_file: {cert} holds no certificate that can be used: the 1st certificate is not whole"),
+        format!("server.tls.cert_file: {cert} holds no certificate that can be used: the 1st certificate is incomplete: its last line is missing"),
         format!("server.tls.cert_file: cannot read {cert}: No such file"),
     ]) {
         assert!(line.contains(&words), "{words}\nis not in\n{line}");
     }
-    assert_eq!(log.matches("changed and is in use now").count(), 3, "{log}");
+    assert_eq!(log.matches("changed and is now in use").count(), 3, "{log}");
 }
 
 /// The complete answer to these bytes.

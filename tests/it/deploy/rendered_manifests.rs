@@ -23,7 +23,7 @@ const RENDERED: [(&str, u64, &str); 8] = [
     ("helm-openshift", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
     ("helm-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 2 Role, 2 RoleBinding, 1 Secret, 3 Service, 1 ServiceAccount"),
     ("helm-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
-    ("kustomize-kubernetes", 1, "1 ClusterRole, 1 ClusterRoleBinding, 1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
+    ("kustomize-kubernetes", 1, "1 ClusterRole, 1 ClusterRoleBinding, 1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 4 Service, 1 ServiceAccount"),
     ("kustomize-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 3 Service, 1 ServiceAccount"),
     ("kustomize-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
 ];
@@ -68,6 +68,11 @@ impl Rendering {
 
     fn is_postgres(&self) -> bool {
         self.env().any(|(name, _)| name == "BRIDGE__STORE__URL")
+    }
+
+    /// Whether it serves the status page on a port of its own.
+    fn has_page(&self) -> bool {
+        ["helm-everything", "kustomize-kubernetes"].contains(&self.name.as_str())
     }
 
     fn volume(&self, name: &str) -> &Value {
@@ -263,7 +268,7 @@ fn the_pod_matches_the_configuration() {
         let mut ports: BTreeMap<&str, u64> = listeners.map(|(name, at)| (name, u64::from(at.port()))).into();
         ports.extend(config.server.page_listen.map(|at| ("page", u64::from(at.port()))));
         assert_eq!(it.ports(), ports);
-        assert_eq!(config.server.page_listen.is_some(), it.name == "helm-everything");
+        assert_eq!(config.server.page_listen.is_some(), it.has_page());
         assert!(listeners.iter().all(|(_, at)| at.ip().is_unspecified()), "{listeners:?}");
 
         // The admin listener has no TLS, and its own connection slots.
@@ -519,7 +524,7 @@ fn the_network_policy_allows_only_what_is_needed() {
         let ingress = if openshift { "openshift-ingress" } else { "ingress-nginx" };
         assert_eq!(webhook.first(), (it.name != "helm-minimal").then_some(&ingress));
         let page = visitors.get("page").cloned().unwrap_or_default();
-        assert_eq!(page.first(), all.then_some(&ingress));
+        assert_eq!(page.first(), it.has_page().then_some(&ingress));
 
         let outside: Vec<u64> = items(&policy["spec"]["egress"])
             .flat_map(|rule| items(&rule["ports"]).map(|port| port["port"].as_u64().unwrap()))

@@ -69,7 +69,7 @@ async fn readable_files_become_private() {
         fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o644)).unwrap();
     }
     let mut again = start();
-    again.has_logged("others could read the database (mode 644); now its owner alone can");
+    again.has_logged("others could read the database (mode 644); now only its owner can");
     assert_eq!(modes(&data), PRIVATE.map(|(name, mode)| (name.to_owned(), mode)));
 }
 

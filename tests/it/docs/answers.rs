@@ -1,4 +1,4 @@
-//! docs/troubleshooting.md quotes the bridge's answers and table, and names every state.
+//! docs/troubleshooting.md quotes the bridge's answers and table, and names every state; docs/api.md quotes an answer of the API.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use flagger_jira_bridge::{
     cli::{self, Gates, OutputStyle},
     gate::Verdict,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{docs::page::page, world::World};
 
@@ -29,9 +29,14 @@ async fn answers_are_quoted_right() {
     let mut later = ask().await;
     let wanted = Gates::of(&format!("http://{}", world.address(2)));
     let table = cli::gates(&wanted, &OutputStyle::default(), world.clock.now()).await.unwrap();
+    let api = world.sends(world.admin("GET", "/api/gates")).await.body;
     world.decides(&world.newest(), "Approved").await;
     later += &ask().await;
     let table = table.replace(world.jira.base_url().as_str(), "https://example.atlassian.net");
+    let api = api.replace(world.jira.base_url().as_str(), "https://example.atlassian.net");
+    let [shown] = page("docs/api.md").blocks("json").try_into().unwrap();
+    let [shown, api] = [shown, api].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!(shown, api);
     assert_eq!(page(PAGE).blocks("text"), [format!("{table}\n"), first, later]);
     world.finish().await;
 }

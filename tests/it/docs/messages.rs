@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 57] = [
+const SOURCES: [&str; 58] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -59,10 +59,11 @@ const SOURCES: [&str; 57] = [
     "ticket/comment.rs",
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
-    "ticket/comment/words.rs",
+    "ticket/words.rs",
     "ticket/event_note.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
+    "worker/outbox/settle.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",

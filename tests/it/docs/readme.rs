@@ -60,7 +60,7 @@ fn commands_exist() {
             }
         }
     }
-    assert_eq!(named, ["check", "demo", "gates"].map(str::to_owned).into());
+    assert_eq!(named, ["check", "config", "demo", "gates"].map(str::to_owned).into());
     assert_eq!(readme.blocks("sh")[0], "cargo run -- demo\n");
 }
 
@@ -69,7 +69,7 @@ fn defaults_are_quoted_right() {
     let (defaults, text): (toml::Table, String) = (EXAMPLE.parse().unwrap(), page("README.md").text);
     for (words, section, key, value) in [
         ("unused for 72 hours (`approval.valid_for`)", "approval", "valid_for", "72h"),
-        ("hold for 10 minutes (`jira.trust_for`)", "jira", "trust_for", "10m"),
+        ("read in the last 10 minutes (`jira.trust_for`)", "jira", "trust_for", "10m"),
         ("up to 20 seconds later", "jira", "poll_every", "20s"),
     ] {
         assert!(text.contains(words), "{words}");

@@ -156,7 +156,7 @@ async fn hooks_that_are_nearly_right() {
                 "path",
                 "write /gate/confirm-promotion into",
             ),
-            ("POST", "/pre-rollout", json, &cart, 404, "path", "no hook of the bridge"),
+            ("POST", "/pre-rollout", json, &cart, 404, "path", "the bridge has no such hook"),
             ("POST", "/wp-login.php", json, &cart, 404, "path", "docs/flagger.md"),
             ("POST", PROMOTION, "text/plain", &cart, 415, "content_type", "application/json"),
             ("POST", PROMOTION, json, &elsewhere, 403, "namespace", "flagger.namespaces"),
@@ -164,7 +164,7 @@ async fn hooks_that_are_nearly_right() {
             ("GET", PROMOTION, json, "", 405, "method", "POST"),
             ("POST", PROMOTION, json, "{\"name\":", 400, "body", "JSON"),
             ("POST", "/event", json, &large, 413, "too_large", "less metadata"),
-            ("POST", "/gate/open", json, &cart, 403, "by_hand", "no hook and no script"),
+            ("POST", "/gate/open", json, &cart, 403, "by_hand", "no hook or script"),
         ];
         for (method, path, kind, body, status, reason, hint) in cases {
             let before = world.counted("gate", reason).await;

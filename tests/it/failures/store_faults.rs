@@ -130,7 +130,7 @@ async fn a_corrupt_row_closes_its_own_canary() {
                 assert_eq!(world.reports("/event", "Progressing", "new").await.status, 503, "{state}");
                 let [(shown, reason)] = world.shown_states().await.try_into().unwrap();
                 assert_eq!(shown, "stuck");
-                assert!(reason.contains(why) && reason.contains("mended or deleted"), "{reason}");
+                assert!(reason.contains(why) && reason.contains("repaired or deleted"), "{reason}");
                 let page = world.sends(world.admin("GET", "/")).await.body;
                 assert!(page.contains("cannot be read"), "{page}");
                 let metrics = world.sends(world.admin("GET", "/metrics")).await.body;

@@ -149,7 +149,7 @@ async fn a_refused_value_comes_with_what_to_put_there() {
         world.restarts().await;
         world.run_worker().await;
         let reason = world.gates().await[0]["reason"].as_str().unwrap().to_owned();
-        assert!(reason.contains("there is: High, Low; did you mean \"High\"?"), "{reason}");
+        assert!(reason.contains("choose from: High, Low; did you mean \"High\"?"), "{reason}");
         world.settings = world.settings.replace("Hgih", "High");
         world.restarts().await;
         world.run_worker().await;

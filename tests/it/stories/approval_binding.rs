@@ -146,11 +146,11 @@ async fn a_status_removed_from_the_workflow() {
         // The workflow as read when the ticket was opened is cached, and would accept the move.
         assert_eq!(world.promotion_after_a_poll().await.status, 403);
         world.jira.remove_status("OPS", "Change", ("To Do", "Approved"), MIA).unwrap();
-        world.stays_closed("gone", "out of a status that is not in its workflow").await;
+        world.stays_closed("gone", "from a status that is not in its workflow").await;
         world.run_worker().await;
         assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket says so");
         world.restarts().await;
-        world.stays_closed("gone", "out of a status that is not in its workflow").await;
+        world.stays_closed("gone", "from a status that is not in its workflow").await;
         world.advance(LATER);
         world.jira.move_issue(&key, "In Review", MIA).unwrap();
         world.advance(LATER);

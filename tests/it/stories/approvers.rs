@@ -185,10 +185,7 @@ async fn only_an_approvers_rejection_rolls_back() {
             if rolls_back == 403 {
                 assert!(answer.body.contains("closes the gate but rolls nothing back"), "{}", answer.body);
                 let comments = world.jira.issue(&key).unwrap().comments;
-                assert!(
-                    comments.last().unwrap().text().contains("because it does not count"),
-                    "{comments:?}"
-                );
+                assert!(comments.last().unwrap().text().contains("but cannot roll it back"), "{comments:?}");
             }
         }
         world.finish().await;
@@ -312,17 +309,17 @@ async fn a_ticket_names_its_approvers() {
         let text = fake_jira::text(&world.tickets()[0].description);
         let lines: Vec<&str> = text
             .lines()
-            .filter(|line| line.contains("Who may approve:") || line.contains("Who may not:"))
+            .filter(|line| line.contains("Who may approve:") || line.contains("Who may not approve:"))
             .collect();
         if world.is_cloud() {
             insta::assert_snapshot!(lines.join("\n"), @r#"
-            • Who may approve: @Mia Change, "mia" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
-            • Who may not: Bob Builder or "bob".
+            • Who may approve: @Mia Change, "mia" or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+            • Who may not approve: Bob Builder or "bob".
             "#);
         } else {
             insta::assert_snapshot!(lines.join("\n"), @r#"
-            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here.
-            * {*}Who may not:{*} "5b10ac8d82e05b22cc7d4e02" or Bob Builder.
+            * {*}Who may approve:{*} "5b10ac8d82e05b22cc7d4e01", [~mia] or members of the group "cab". An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+            * {*}Who may not approve:{*} "5b10ac8d82e05b22cc7d4e02" or Bob Builder.
             "#);
         }
         world.finish().await;
@@ -350,6 +347,57 @@ async fn a_ticket_is_opened_without_names_if_jira_does_not_tell_them() {
     let text = fake_jira::text(&world.tickets()[2].description);
     assert!(text.contains(&format!("Who may approve: \"{MIA}\".")), "{text}");
     assert_eq!((asked(), once > 0), (once, true), "it was tried for the first ticket, not for each");
+}
+
+impl World {
+    /// Asks about another canary, with this author in the metadata, and returns the ticket that is opened.
+    async fn opens_for(&self, canary: &str, author: &str) -> fake_jira::IssueView {
+        let mut question = question("Progressing", "new");
+        question["name"] = canary.into();
+        question["metadata"] = json!({ "author": author });
+        self.posts("/gate/confirm-promotion", &question).await;
+        self.run_worker().await;
+        self.tickets().pop().unwrap()
+    }
+
+    /// The words that Jira was asked for accounts, each request once.
+    fn asked_people(&self) -> Vec<String> {
+        let asked = self.jira.requests().into_iter().filter(|it| it.path.ends_with("/user"));
+        asked.flat_map(|it| it.query.into_iter().map(|(_, value)| value)).collect()
+    }
+}
+
+/// Metadata is anybody's: Jira is not asked for its words before a ticket is opened.
+#[tokio::test]
+async fn words_from_metadata_are_not_looked_up_for_a_ticket() {
+    let settings = format!(
+        "approval.approvers = [\"{MIA}\"]\napproval.deny = [\"{{{{ metadata.author }}}}\", \"{BOB}\"]"
+    );
+    let world = World::start_with(Flavour::Cloud, &settings).await;
+    let ticket = world.opens_for("cart", "evil-word").await;
+    let text = fake_jira::text(&ticket.description);
+    assert!(text.contains("@Mia Change") && text.contains("\"evil-word\" or Bob Builder"), "{text}");
+    assert_eq!(world.asked_people(), [MIA, BOB]);
+    world.finish().await;
+}
+
+/// A word that Jira refuses takes no other name from any ticket.
+#[tokio::test]
+async fn a_word_that_jira_refuses_is_skipped_alone() {
+    let settings = format!("approval.approvers = [\"{BOB}\", \"{MIA}\"]");
+    let world = World::start_with(Flavour::Cloud, &settings).await;
+    let body = r#"{"errorMessages":["The account id is not valid."],"errors":{}}"#.to_owned();
+    let refusal = Fault::Status { code: 400, retry_after: None, body };
+    world.jira.fault(Operation::User, refusal, Times::Once);
+    for canary in ["cart", "shop"] {
+        let text = fake_jira::text(&world.opens_for(canary, "").await.description);
+        assert!(text.contains(&format!("Who may approve: \"{BOB}\" or @Mia Change")), "{text}");
+    }
+    assert_eq!(world.asked_people(), [BOB, MIA], "it is not asked again at once");
+    world.advance(Duration::from_secs(61));
+    let text = fake_jira::text(&world.opens_for("later", "").await.description);
+    assert!(text.contains("Who may approve: @Bob Builder or @Mia Change"), "{text}");
+    world.finish().await;
 }
 
 /// A Jira with the field `assignee` on its create screen, and this setting.
@@ -398,6 +446,56 @@ async fn an_assignee_that_jira_does_not_take_is_left_out() {
     assert!(log.contains("Jira does not show the account that is to be the assignee of a ticket"), "{log}");
 }
 
+/// Jira refuses a ticket without saying which field is wrong: it is tried without the assignee before it is parked.
+#[tokio::test]
+async fn a_refusal_without_a_field_may_mean_the_assignee() {
+    for flavour in [Flavour::Cloud, Flavour::DataCenter] {
+        let world = with_assignee(flavour, if flavour == Flavour::Cloud { MIA } else { "mia" }).await;
+        let body = json!({ "errorMessages": ["Mia cannot be assigned issues."], "errors": {} }).to_string();
+        let refusal = Fault::Status { code: 400, retry_after: None, body };
+        world.jira.fault(Operation::CreateIssue, refusal, Times::Once);
+        world.run_worker().await;
+        assert!(world.tickets()[0].fields.get("assignee").is_none());
+        // It may have been something in this ticket alone.
+        let next = world.opens_for("shop", "").await;
+        assert!(next.fields.get("assignee").is_some(), "{:?}", next.fields);
+        world.finish().await;
+    }
+}
+
+/// Jira's messages may repeat metadata: what they say of the assignee counts only if Jira names that field.
+#[tokio::test]
+async fn metadata_cannot_take_the_assignee_from_tickets() {
+    let world = with_assignee(Flavour::Cloud, MIA).await;
+    let body =
+        json!({ "errorMessages": [], "errors": { "summary": "too long: x; assignee: no" } }).to_string();
+    let refusal = Fault::Status { code: 400, retry_after: None, body };
+    world.jira.fault(Operation::CreateIssue, refusal, Times::Once);
+    world.run_worker().await;
+    assert_eq!(world.gates().await[0]["state"], "stuck");
+    let other = world.opens_for("shop", "").await;
+    assert!(other.fields.get("assignee").is_some(), "{:?}", other.fields);
+}
+
+/// However many tickets Jira refuses, the create screen is read once.
+#[tokio::test]
+async fn refused_tickets_share_one_reading_of_the_create_screen() {
+    let world = World::start_with(Flavour::Cloud, "ticket.fields.priority = \"High\"").await;
+    let body = json!({ "errorMessages": [], "errors": { "priority": "a string is expected" } }).to_string();
+    let refusal = Fault::Status { code: 400, retry_after: None, body };
+    world.jira.fault(Operation::CreateIssue, refusal, Times::Always);
+    for canary in ["cart", "shop", "till"] {
+        let mut question = question("Progressing", "new");
+        question["name"] = canary.into();
+        world.posts("/gate/confirm-promotion", &question).await;
+    }
+    world.run_worker().await;
+    let of = |operation: Operation| {
+        world.jira.requests().into_iter().filter(|request| request.operation == operation).count()
+    };
+    assert_eq!((of(Operation::CreateIssue), of(Operation::CreateMetaFields)), (3, 1));
+}
+
 /// No two tickets have the same summary: neither two gates of a stage, nor two attempts to ship the same version.
 #[tokio::test]
 async fn no_two_tickets_read_the_same() {
@@ -414,14 +512,14 @@ async fn no_two_tickets_read_the_same() {
     }
     let mut summaries: Vec<String> = world.tickets().into_iter().map(|ticket| ticket.summary).collect();
     insta::assert_snapshot!(summaries.join("\n"), @r"
-    Start the rollout of cart after old (default/shop) #1
-    Promote cart new (default/shop) #1
-    Promote cart new (default/shop) (qa) #1
-    Promote cart new (default/shop) (security) #1
-    Start the rollout of cart after old (default/shop) #2
-    Promote cart new (default/shop) #2
-    Promote cart new (default/shop) (qa) #2
-    Promote cart new (default/shop) (security) #2
+    Start the rollout of cart after revision old (default/shop) #1
+    Promote cart revision new (default/shop) #1
+    Promote cart revision new (default/shop) (qa) #1
+    Promote cart revision new (default/shop) (security) #1
+    Start the rollout of cart after revision old (default/shop) #2
+    Promote cart revision new (default/shop) #2
+    Promote cart revision new (default/shop) (qa) #2
+    Promote cart revision new (default/shop) (security) #2
     ");
     let all = summaries.len();
     summaries.sort();

@@ -154,8 +154,8 @@ async fn as_json_lines_and_as_csv() {
     2,2026-09-21T14:13:20.000Z,default,shop,cart,gate_asked,confirm-promotion,,,,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,HASH
     3,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_opened,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,HASH
     4,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_seen,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,waiting,To Do,,,,,,,,,,,,,,,,,HASH
-    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,5b10ac8d82e05b22cc7d4e01; mia,group:interns,72h,HASH
-    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,5b10ac8d82e05b22cc7d4e01; mia,group:interns,72h,HASH
+    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,"5b10ac8d82e05b22cc7d4e01; mia",group:interns,72h,HASH
+    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,"5b10ac8d82e05b22cc7d4e01; mia",group:interns,72h,HASH
     7,2026-09-21T14:13:40.000Z,default,shop,cart,rollout_ended,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,,,,,,,2026-09-21T14:13:40.000Z,succeeded,,,,,,,,,,HASH
     "#);
     let verified = prints(&world, &["--verify"]);
@@ -343,7 +343,7 @@ async fn a_changed_row_is_found() {
     let (code, out, errors) = run(&["audit", "--verify", "-c", &world.config()]);
     assert_eq!(
         (code, out.as_str(), errors.as_str()),
-        (Some(1), "row 2 was changed: its hash does not fit\n", "")
+        (Some(1), "row 2 was changed: its hash does not match\n", "")
     );
     world.sql("UPDATE audit SET kind = 'gate_asked' WHERE id = 2").await;
     world.run_worker().await;

@@ -62,8 +62,8 @@ async fn two_clusters_with_the_same_canary_have_nothing_in_common() {
             }
         }
         let [eu, us] = world.tickets().try_into().unwrap();
-        assert_eq!(eu.summary, "Promote cart new (eu/shop) #1");
-        assert_eq!(us.summary, "Promote cart new (us/shop) #1");
+        assert_eq!(eu.summary, "Promote cart revision new (eu/shop) #1");
+        assert_eq!(us.summary, "Promote cart revision new (us/shop) #1");
 
         world.decides(&eu.key, "Approved").await;
         for way in WAYS {
@@ -139,8 +139,8 @@ async fn no_cluster_speaks_for_another() {
                     403,
                     "closed: the token is not that of cluster \"default\"",
                 ),
-                (GENERAL, at_eu.as_str(), claims(""), 401, "cluster \"eu\" has a token of its own"),
-                (GENERAL, PROMOTION, claims("eu"), 401, "cluster \"eu\" has a token of its own"),
+                (GENERAL, at_eu.as_str(), claims(""), 401, "cluster \"eu\" has its own token"),
+                (GENERAL, PROMOTION, claims("eu"), 401, "cluster \"eu\" has its own token"),
                 (GENERAL, PROMOTION, claims("mars"), 403, "closed: cluster \"mars\" is not one of"),
                 (&EU[1..], at_eu.as_str(), claims("eu"), 401, "the token is not valid"),
                 (
@@ -151,7 +151,7 @@ async fn no_cluster_speaks_for_another() {
                     "dropped: the token is not that of cluster \"eu\"",
                 ),
                 (US, "/post-rollout", claims("eu"), 200, "dropped: the token is not that of cluster \"eu\""),
-                (GENERAL, "/post-rollout?cluster=eu", claims(""), 401, "cluster \"eu\" has a token"),
+                (GENERAL, "/post-rollout?cluster=eu", claims(""), 401, "cluster \"eu\" has its own token"),
             ] {
                 let answer = world.posts_with_token(way, token, path, body.clone()).await;
                 let asked = format!("{way:?} {token} {path} {body}");

@@ -126,7 +126,7 @@ async fn a_first_failure_is_on_the_page() {
         assert!(page.contains(words), "{words}: {page}");
     }
     let failed = table(&world, "failed-table").await;
-    for words in ["To do: open the ticket · tried again", "Last tried: 0 s ago", "Next try: in ", "502"] {
+    for words in ["To do: open the ticket · retried", "Last tried: 0 s ago", "Next try: in ", "502"] {
         assert!(failed.contains(words), "{words}: {failed}");
     }
     world.jira.clear_faults();
@@ -159,7 +159,7 @@ async fn the_page_shows_when_flagger_last_asked() {
     world.run_worker().await;
     let shown = table(&world, "gates-table").await;
     assert!(
-        shown.contains("Last asked: 16 min ago · 2026-09-21 14:18:20 UTC · nobody asks any more"),
+        shown.contains("Last asked: 16 min ago · 2026-09-21 14:18:20 UTC · Flagger no longer asks"),
         "{shown}"
     );
 }

@@ -156,7 +156,7 @@ async fn no_team_speaks_for_another() {
         for way in [TokenPlace::Basic, TokenPlace::Bearer, TokenPlace::Metadata] {
             let question = world.posts_with_team_token(way, PAY, PROMOTION, about("shop", "cart")).await;
             let words =
-                "closed: the token is not good for namespace \"shop\", see flagger.tokens[1].namespaces\n";
+                "closed: the token does not allow namespace \"shop\", see flagger.tokens[1].namespaces\n";
             assert_eq!((question.status, question.body.as_str()), (403, words), "{way:?}");
             let rollback =
                 world.posts_with_team_token(way, PAY, "/gate/rollback", about("shop", "cart")).await;
@@ -167,7 +167,7 @@ async fn no_team_speaks_for_another() {
                     report["phase"] = phase.into();
                     let report = world.posts_with_team_token(way, PAY, path, report).await;
                     assert_eq!(report.status, 200, "{way:?} {path}");
-                    assert!(report.body.starts_with("dropped: the token is not good for"), "{}", report.body);
+                    assert!(report.body.starts_with("dropped: the token does not allow"), "{}", report.body);
                 }
             }
             let good = world.posts_with_team_token(way, SHOP, PROMOTION, about("shop", "cart")).await;

@@ -41,12 +41,12 @@ async fn a_ticket_says_what_changes() {
             • Approved: Flagger starts 6.5.0 within about 1 minute and gives it to some users first. If all checks pass, all users get it within about 8 minutes, unless another approval is needed on the way.
             • Rejected: nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
             • Any other status: the rollout waits.
-            This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+            This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
             Who decides, and until when
             • Who may approve: any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
             • Who may reject: any Jira user who can move this ticket to Rejected.
-            • Until when: there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-            • How long an approval counts: it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+            • Until when: there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+            • How long an approval counts: it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
             ");
         } else {
             insta::assert_snapshot!(until_section(&text, "h3. Technical details"), @r"
@@ -72,14 +72,14 @@ async fn a_ticket_says_what_changes() {
             * {*}Rejected:{*} nothing starts. Flagger keeps asking, and starts the rollout if this ticket is approved after all.
             * {*}Any other status:{*} the rollout waits.
 
-            This approves whatever is deployed when Flagger goes on: a newer version that is pushed while this ticket waits starts without a question of its own.
+            This approval also covers a newer version, if the team deploys one before Flagger starts: Flagger may start that one without asking again.
 
             h3. Who decides, and until when
 
             * {*}Who may approve:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
             * {*}Who may reject:{*} any Jira user who can move this ticket to Rejected.
-            * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-            * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+            * {*}Until when:{*} there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because the canary is deleted. A comment here says so then.
+            * {*}How long an approval counts:{*} it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
             ");
         }
         assert!(!text.contains("hunter"), "{text}");
@@ -105,19 +105,20 @@ async fn a_ticket_says_why_it_does_not_say_what_changes() {
     Flagger, which rolls out new versions in Kubernetes, is about to give all users the new version of cart in namespace shop on cluster default. It waits for your decision on this ticket.
     The bridge between Flagger and Jira opened the ticket, and tells Flagger what you decide.
     What changes
-    The bridge could not read what changes: deployments.apps cannot be read since 2026-09-21T14:13:20Z: the API server forbids it: deployments.apps is forbidden: User "system:serviceaccount:flagger:bridge" cannot list resource "deployments" in API group "apps" at the cluster scope.
+    The bridge could not read what changes. The technical details of this ticket say why.
     You can still decide: ask the team what changes. Please also tell the team that runs the bridge.
     What your decision does
     • Approved: all users get the new version. Flagger begins the next time it asks, which it does once per analysis interval (a minute unless the team changed it).
-    • Rejected: the new version does not replace what runs. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
+    • Rejected: the new version does not replace the old version. If the team has set up a rollback hook, Flagger also takes the new version back the next time it asks, so that all users get the old version. Without such a hook, the traffic stays as it is.
     • Any other status: the rollout waits.
-    This approves this rollout only: another one, even of the same version, opens a ticket of its own.
+    This approves this rollout only: another one, even of the same version, gets its own ticket.
     Who decides, and until when
     • Who may approve: any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     • Who may reject: any Jira user who can move this ticket to Rejected. That stops the rollout here. Flagger takes the new version back only if that user may also approve.
     • Until when: there is no deadline. Flagger waits until this ticket is decided, or until this rollout ends in another way, for instance because a newer version replaces it. A comment here says so then.
-    • How long an approval counts: it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it counts until this rollout ends.
+    • How long an approval counts: it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     "#);
+    assert!(text.contains("Reading the cluster: deployments.apps cannot be read since "), "{text}");
     let key = world.newest();
     world.decides(&key, "Approved").await;
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);

@@ -38,9 +38,9 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
         Verdict::Opening => "Flagger asked just now, and the ticket is on its way. There is nothing to do.",
         Verdict::Stuck => {
             "No ticket can be opened, or the bridge cannot tell whether the approval counts. The reason says why; \
-             flagger-jira-bridge check shows what to fix. The bridge retries by itself."
+             flagger-jira-bridge check shows what to fix. The bridge retries automatically."
         }
-        Verdict::Waiting => "The ticket is not decided yet. Find the change manager, who moves the ticket.",
+        Verdict::Waiting => "The ticket is not decided yet. Ask the change manager to decide it.",
         Verdict::Recorded => {
             "The gate is open and nobody is asked, because approval.mode is record. The ticket only records the rollout. \
              Rejecting it closes the gate."
@@ -49,7 +49,7 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
             "The ticket was for an earlier step of traffic. Flagger asks about another step now, which has its own ticket. There \
              is nothing to do."
         }
-        Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
+        Verdict::Approved => "The gate is open. Flagger continues the next time it asks.",
         Verdict::Rejected => {
             "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back."
         }
@@ -59,9 +59,11 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
         Verdict::Expired => {
             "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
         }
-        Verdict::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
+        Verdict::Stale => {
+            "Approved, but Jira has not confirmed it lately. Check whether the bridge can reach Jira."
+        }
         Verdict::Gone => {
-            "The ticket proves nothing any more: it was moved elsewhere or deleted, its history does not show the \
+            "The ticket no longer proves anything: it was moved elsewhere or deleted, its history does not show the \
              approval, or it is labelled flagger-ended. Its reason says what to do."
         }
     }

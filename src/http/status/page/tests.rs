@@ -80,6 +80,17 @@ fn shows_with(
     jira: JiraHealthView,
     wanted: &PageQuery,
 ) -> String {
+    shows_at(PageLinks::All, gates, overview, jira, wanted)
+}
+
+/// The same on the admin listener, or on that of the page.
+fn shows_at(
+    links: PageLinks,
+    gates: Option<&[GateView]>,
+    overview: Option<Result<Overview, String>>,
+    jira: JiraHealthView,
+    wanted: &PageQuery,
+) -> String {
     let overview = overview.map(|overview| overview.map(Arc::new));
     let limits = config::Limits {
         tickets_per_canary_per_hour: 12,
@@ -102,7 +113,6 @@ fn shows_with(
         idle_after: Duration::from_secs(600),
         recording: vec![],
     });
-    let links = PageLinks::All;
     render(&PageInput { gates, overview, refused: vec![], unguarded: vec![], jira, links }, wanted, NOW)
         .unwrap()
 }
@@ -188,6 +198,25 @@ fn states_are_counted_and_chosen() {
     assert!(html.contains("?state=opening&amp;q=%22%3E%3Cb%3E&amp;refresh=off"), "{html}");
 }
 
+/// Reasons are long to make: only callers of the admin listener search them.
+#[test]
+fn anybody_may_search_names() {
+    let gates = [plain(), hostile()];
+    for (links, q, finds) in [
+        (PageLinks::All, "being opened", true),
+        (PageLinks::PageOnly, "being opened", false),
+        (PageLinks::PageOnly, "test/pod", true),
+        (PageLinks::PageOnly, "ops-1", true),
+        (PageLinks::PageOnly, "confirm-rollout", true),
+    ] {
+        let wanted = PageQuery { q: q.into(), ..PageQuery::default() };
+        let jira = JiraHealthView::new(Trouble::None, "last answered 3 s ago".into());
+        let html = shows_at(links, Some(&gates), nothing_else(), jira, &wanted);
+        assert_eq!(!html.contains("No gate matches."), finds, "{links:?} {q}");
+        assert_eq!(html.contains("revision or reason</label>"), links == PageLinks::All);
+    }
+}
+
 #[test]
 fn many_gates_are_many_pages() {
     let gates: Vec<GateView> =
@@ -247,7 +276,7 @@ fn what_failed_says_when_it_was_tried_and_when_it_is_tried_again() {
         "&lt;Jira&gt; says no",
         "1 min ago<br><span class=\"dim\">2026-09-21 14:11:50 UTC</span>",
         "within an hour",
-        "write a comment<br><span class=\"dim\">tried again</span>",
+        "write a comment<br><span class=\"dim\">retried</span>",
         "in 30 s<br><span class=\"dim\">2026-09-21 14:13:50 UTC</span>",
         "nothing is sent before 2026-09-21 14:13:50 UTC",
     ] {
@@ -339,7 +368,7 @@ fn urgent_gates_come_first() {
 /// A question that nobody repeats belongs to no live rollout. An open gate needs no further question.
 #[test]
 fn a_gate_at_which_nobody_asks_is_marked() {
-    let silent = "<strong class=\"silent\">nobody asks any more</strong>";
+    let silent = "<strong class=\"silent\">Flagger no longer asks</strong>";
     let waits =
         |last, state| GateView { state, asked_at: Some(TWO_HOURS_AGO), last_asked_at: Some(last), ..plain() };
     assert!(page(&[waits(TWO_HOURS_AGO, Verdict::Waiting)]).contains(silent));

@@ -145,7 +145,9 @@ fn comments(change: &[Change]) {
 fn complaints(change: &[Change]) {
     let errors = json!({"errorMessages": ["No\nway"], "errors": {"priority": "not on the screen"}, "status": 400,
         "message": "x"});
-    if let Some((words, _)) = wire::complaint(changed(errors, change).to_string().as_bytes()) {
+    if let Some(wire::Complaint { words, .. }) =
+        wire::complaint(changed(errors, change).to_string().as_bytes())
+    {
         one_line(&words);
         assert!(words.chars().count() <= 300);
     }

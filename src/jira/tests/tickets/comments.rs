@@ -7,7 +7,7 @@ use crate::{
 };
 
 fn said(note: &Notice) -> String {
-    let [cloud, data_center] = both(&ticket::comment(note, &route("")));
+    let [cloud, data_center] = both(&ticket::comment(note, &route(""), &People::default()));
     // If nothing is escaped, both texts are the same.
     if cloud == data_center { cloud } else { format!("{cloud}\n=== Data Center\n{data_center}") }
 }
@@ -27,7 +27,7 @@ fn comments_at_the_end_of_a_rollout() {
         for stage in Stage::ALL {
             let notice =
                 Notice::Ended { outcome, name: name(stage), other: None, cause: None, recorded: false };
-            for text in both(&ticket::comment(&notice, &route(""))) {
+            for text in both(&ticket::comment(&notice, &route(""), &People::default())) {
                 let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
                 assert_eq!(text.matches("This ticket no longer controls anything").count(), 1, "{text}");
@@ -44,11 +44,11 @@ fn comments_at_the_end_of_a_rollout() {
         })
     });
     insta::assert_snapshot!(all.join("\n\n"), @r"
-    The rollout succeeded: the new version is running. This ticket no longer controls anything. The next rollout gets its own.
+    The rollout succeeded: the new version is running. This ticket no longer controls anything. The next rollout gets its own ticket.
 
-    The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why. This ticket no longer controls anything. Another attempt gets its own.
+    The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why. This ticket no longer controls anything. Another attempt gets its own ticket.
 
-    The rollout was superseded: another rollout of this canary took its place. This ticket no longer controls anything. Decisions made here do not carry over. If the other rollout asks, it gets a ticket of its own, and this one is linked to it.
+    The rollout was superseded: another rollout of this canary took its place. This ticket no longer controls anything. Decisions made here do not carry over. If the other rollout asks, it gets its own ticket, and this one is linked to it.
 
     The rollout was abandoned: Flagger stopped asking, as it does when a canary is deleted. This ticket no longer controls anything. If Flagger asks again, it gets a new ticket.
 
@@ -107,17 +107,17 @@ fn notices() {
     === Data Center
     This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The rollout stays on hold. To approve it, an approver must move this ticket out of Approved and back.
 
-    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The rollout stays on hold, wherever this ticket is moved.
+    This approval does not count, and no approval counts here: an entry of approval.deny was empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. Ask the application team to do that. The rollout stays on hold, wherever this ticket is moved.
     === Data Center
-    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The rollout stays on hold, wherever this ticket is moved.
+    This approval does not count, and no approval counts here: an entry of approval.deny was empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. Ask the application team to do that. The rollout stays on hold, wherever this ticket is moved.
 
-    This rejection keeps the rollout on hold but rolls nothing back, because it does not count: Bob (it's *me*) is not among the approvers of this gate. To roll back, an approver must reject this ticket.
+    This rejection holds the rollout, but cannot roll it back: Bob (it's *me*) is not among the approvers of this gate. To roll it back, an approver must move this ticket out of Rejected and back.
     === Data Center
-    This rejection keeps the rollout on hold but rolls nothing back, because it does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll back, an approver must reject this ticket.
+    This rejection holds the rollout, but cannot roll it back: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll it back, an approver must move this ticket out of Rejected and back.
 
-    This rejection keeps the rollout on hold but rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
+    This rejection holds the rollout, but cannot roll it back, and nor can another one: an entry of approval.deny was empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. Ask the application team to do that.
     === Data Center
-    This rejection keeps the rollout on hold but rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
+    This rejection holds the rollout, but cannot roll it back, and nor can another one: an entry of approval.deny was empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. Ask the application team to do that.
 
     This approval has expired: it was more than 3 days old when Flagger asked. The rollout stays on hold. To renew the approval, move this ticket out of Approved and back.
 
@@ -129,7 +129,7 @@ fn notices() {
 
     This ticket no longer controls anything. The rollout that is waiting now has OPS-7. Decide there.
 
-    This ticket no longer controls anything. No rollout of this canary is waiting for a ticket now. The next one gets its own.
+    This ticket no longer controls anything. No rollout of this canary is waiting for a ticket now. The next one gets its own ticket.
 
     The bridge opened this ticket but could not move it on: no transition leads to "Done". If it cannot be decided in its current status, move it by hand.
 
@@ -162,6 +162,7 @@ fn why_a_rollout_failed() {
         ended(FailureCause::Rejected(rollback(Stage::ConfirmPromotion, None))),
         ended(FailureCause::Rejected(rollback(Stage::ConfirmTrafficIncrease, Some("qa")))),
         ended(FailureCause::Rejected(renamed)),
+        ended(FailureCause::Rejected(rollback(Stage::ConfirmPromotion, Some("succeeded")))),
         checks(&[
             "Halt podinfo.default advancement success rate 10.00% < 99%",
             "Halt podinfo.default advancement carts-abandoned 91 > 10",
@@ -174,39 +175,37 @@ fn why_a_rollout_failed() {
         }),
     ];
     for note in &notes {
-        for text in both(&ticket::comment(note, &route(""))) {
+        for text in both(&ticket::comment(note, &route(""), &People::default())) {
             let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
             assert_eq!(words.collect::<Vec<_>>(), ["failed"], "{text}");
         }
     }
     insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r"
-    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 (promotion). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
-    === Data Center
-    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 \(promotion\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    Flagger was told to roll back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3, the ticket for the promotion. The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own ticket.
 
-    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 (traffic increase, qa). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    Flagger was told to roll back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3, the ticket for the traffic increase (qa). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own ticket.
     === Data Center
-    Rolled back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3 \(traffic increase, qa\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    Flagger was told to roll back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3, the ticket for the traffic increase \(qa\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own ticket.
 
-    Rolled back at 14:13 UTC on 21 September 2026 because an approver rejected OPS-3 (promotion). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
-    === Data Center
-    Rolled back at 14:13 UTC on 21 September 2026 because an approver rejected OPS-3 \(promotion\). The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own.
+    Flagger was told to roll back at 14:13 UTC on 21 September 2026 because an approver rejected OPS-3, the ticket for the promotion. The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own ticket.
+
+    Flagger was told to roll back at 14:13 UTC on 21 September 2026 because Mia Change rejected OPS-3, the ticket for the promotion. The rollout failed, and the previous version stays. This ticket no longer controls anything. Another attempt gets its own ticket.
 
     The rollout failed: Flagger kept the previous version or went back to it. The last failures that it reported:
     <li>Halt podinfo.default advancement success rate 10.00% < 99%
     <li>Rolling back podinfo.default failed checks threshold reached 2
-    This ticket no longer controls anything. Another attempt gets its own.
+    This ticket no longer controls anything. Another attempt gets its own ticket.
     === Data Center
     The rollout failed: Flagger kept the previous version or went back to it. The last failures that it reported:
 
     * Halt podinfo.default advancement success rate 10.00% < 99%
     * Rolling back podinfo.default failed checks threshold reached 2
 
-    This ticket no longer controls anything. Another attempt gets its own.
+    This ticket no longer controls anything. Another attempt gets its own ticket.
 
-    The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why. This ticket no longer controls anything. Another attempt gets its own.
+    The rollout failed: Flagger kept the previous version or went back to it. The canary's events say why. This ticket no longer controls anything. Another attempt gets its own ticket.
 
-    The rollout failed: Flagger kept the previous version or went back to it. Failed checks when the Canary was last read: 2 of 5. This ticket no longer controls anything. Another attempt gets its own.
+    The rollout failed: Flagger kept the previous version or went back to it. Failed checks: 2 of 5. This ticket no longer controls anything. Another attempt gets its own ticket.
     ");
 }
 
@@ -235,11 +234,11 @@ fn what_flagger_was_told() {
     insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r#"
     Flagger was told to go on at 14:13 UTC on 21 September 2026 because Mia Change approved this ticket.
 
-    Flagger was told to go on at 14:13 UTC on 21 September 2026 because Mia Change approved this ticket. This stage may have other tickets, too: Flagger goes on once all of them are approved.
+    Flagger was told to go on at 14:13 UTC on 21 September 2026 because Mia Change approved this ticket. Flagger goes on once every ticket of this step is approved.
 
     Flagger was told to roll back at 14:13 UTC on 21 September 2026 because Mia Change rejected this ticket.
 
-    The decision on this ticket does not count at the moment: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows no group "cab"; correct it there. Until the bridge knows that it counts, Flagger neither goes on nor rolls back because of it. Tell the team that runs the bridge: they can correct its settings, or have a Jira administrator grant what is missing. There is no need to move this ticket again: the bridge keeps checking.
+    The bridge cannot tell at the moment whether the decision on this ticket counts. Until it can, Flagger neither goes on nor rolls back because of it. Tell the team that runs the bridge: its status page and "flagger-jira-bridge gates" say why. There is no need to move this ticket again: the bridge keeps checking.
 
     The decision on this ticket does not count: its history cannot be read, or does not show how it got to its status. The rollout stays on hold. Move this ticket to another status and back, or delete it: after a while the bridge opens another one.
     "#);
@@ -250,31 +249,37 @@ fn what_flagger_was_told() {
 fn the_rules_of_today() {
     let changed = |deny: &[&str], settings: &str| {
         let deny = deny.iter().map(|&entry| entry.to_owned()).collect();
-        both(&ticket::comment(&Notice::RulesChanged { at: Millis(0), deny }, &route(settings)))[0].clone()
+        both(&ticket::comment(
+            &Notice::RulesChanged { at: Millis(0), deny },
+            &route(settings),
+            &known_people(),
+        ))[0]
+            .clone()
     };
     let board = "approval.approvers = [\"mia\", \"group:cab\", \"role:Board\"]\napproval.deny = [\"bob\", \"{{ metadata.author }}\"]\n\
                  ticket.statuses.rejected = []\napproval.valid_for = \"4h\"";
     let all = [changed(&[], ""), changed(&["max"], board), changed(&[""], board)];
     insta::assert_snapshot!(all.join("\n\n"), @r#"
     The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
-    <li><b>Who may approve: </b>any Jira user who can move this ticket
-    <li><b>To approve, move it to: </b>Approved, but only if that already meant approved when this ticket was opened
-    <li><b>To reject, move it to: </b>Rejected
-    <li><b>Until when: </b>Flagger must use an approval within 3 days
+    <li><b>Approved: </b>this approves, but only if that status already meant approved when this ticket was opened.
+    <li><b>Rejected: </b>this rejects. It rolls back only if that status already meant rejected then.
+    <li><b>Any other status: </b>the rollout waits.
+    <li><b>Who may approve: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>Who may reject: </b>any Jira user who can move this ticket to Rejected. Flagger rolls back only if that user may also approve.
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 3 days. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     Anyone whom an earlier question of this rollout ruled out stays ruled out.
 
     The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
-    <li><b>Who may approve: </b>"mia", members of group "cab" or users with role "Board" in this project
-    <li><b>Never: </b>"max" or "bob"
-    <li><b>To approve, move it to: </b>Approved, but only if that already meant approved when this ticket was opened
-    <li><b>Until when: </b>Flagger must use an approval within 4 hours
+    <li><b>Approved: </b>this approves, but only if that status already meant approved when this ticket was opened.
+    <li><b>Any other status: </b>the rollout waits.
+    <li><b>Who may approve: </b>"mia", members of the group "cab" or people with the role "Board" in this project. An app, an automation or the bridge's own account counts only if its account is named here: a group or role is not enough.
+    <li><b>Who may not approve: </b>"max" or "bob".
+    <li><b>How long an approval counts: </b>it expires if Flagger does not use it within 4 hours. To renew it, move this ticket out of Approved and back. Once used, it no longer expires. Moving this ticket out of Approved withdraws it, but undoes nothing that Flagger has already done.
     Anyone whom an earlier question of this rollout ruled out stays ruled out.
 
     The rules for this ticket changed when the bridge was restarted with new settings. These rules apply now, even to a decision made earlier:
-    <li><b>Who may approve: </b>nobody, because an entry of approval.deny is empty for this rollout
-    <li><b>Never: </b>"bob"
-    <li><b>To approve, move it to: </b>Approved, but only if that already meant approved when this ticket was opened
-    <li><b>Until when: </b>Flagger must use an approval within 4 hours
+    <li><b>Who may approve: </b>nobody. An entry of approval.deny is empty for this rollout, so no approval counts. Ask the application team to correct the metadata that its hook sends, and to roll out again.
+    <li><b>Any status: </b>no move of this ticket releases the rollout or rolls it back.
     Anyone whom an earlier question of this rollout ruled out stays ruled out.
     "#);
 }
@@ -310,17 +315,17 @@ fn what_flagger_did_without_a_question() {
         Notice::OtherLabel { label: label("v2"), before: label("v1") },
         Notice::Unasked { revision: revision("7f8d6c5b94") },
     ];
-    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r"
+    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @r#"
     The rollout was superseded: a newer revision was pushed while it was running, and Flagger started that revision under this approval without asking. This ticket no longer controls anything. If the canary has a hook that asks later, the newer revision gets a ticket there, and this one is linked to it.
 
-    The rollout was superseded: its Canary was deleted and created again. What was waiting is now running without this approval, unless the primary was kept or something else was deployed in the meantime. This ticket no longer controls anything. Ask the team how this happened. The next rollout gets its own.
+    The rollout was superseded: its Canary was deleted and created again. What was waiting is now running without this approval, unless the primary was kept or something else was deployed in the meantime. This ticket no longer controls anything. Ask the team how this happened. The next rollout gets its own ticket.
 
-    The rollout was superseded: its Canary was deleted and created again, which starts whatever is deployed without asking. This ticket no longer controls anything. The next rollout gets its own.
+    The rollout was superseded: its Canary was deleted and created again, which starts whatever is deployed without asking. This ticket no longer controls anything. The next rollout gets its own ticket.
 
     Flagger asked about revision 5c4f9d7b6d when this ticket was opened, but started 7f8d6c5b94, which was pushed while this ticket was waiting.
 
-    The team now calls the revision that started v2. It used to call the same checksum v1.
+    The team now calls the revision that started "v2". It used to call the same checksum "v1".
 
     Nobody approved revision 7f8d6c5b94, and it has shipped: Flagger started it under this approval without asking. To be asked about such a revision, add a confirm-promotion hook to the canary.
-    ");
+    "#);
 }

@@ -140,7 +140,8 @@ async fn a_row_cannot_be_read() {
     let browser = Browser::start(Scripts::Run).await;
     browser.goes(&world.page()).await;
     let row = browser.reads("#gates tbody tr").await;
-    for words in ["stuck", "shop/cart", "cannot be read", "until its row is mended or deleted", "not known"] {
+    for words in ["stuck", "shop/cart", "cannot be read", "until its row is repaired or deleted", "not known"]
+    {
         assert!(row.contains(words), "{words}: {row}");
     }
     is_sound(&browser, "unreadable").await;

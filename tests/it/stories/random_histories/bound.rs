@@ -16,6 +16,9 @@ pub(super) struct Raced {
     approved: u32,
     /// How often the bridge had recorded such a thing before.
     recorded: u64,
+    /// Whether the bridge has read since that something else is deployed. If that is taken back before, or the API server
+    /// is away, nothing shows it: Flagger's hash of a version is known only once that version was seen to run.
+    is_shown: bool,
 }
 
 impl Connection {
@@ -55,8 +58,8 @@ impl Connection {
             }
             None => named.is_some() && entry.named == named,
         };
-        if name.stage != Stage::ConfirmRollout && self.raced.as_ref().is_some_and(|it| it.attempt == attempt)
-        {
+        let is_missed = |raced: &Raced| raced.attempt == attempt && raced.is_shown;
+        if name.stage != Stage::ConfirmRollout && self.raced.as_ref().is_some_and(is_missed) {
             self.raced = None;
             self.tally.missed += 1;
             self.note(|| "  !! what runs was not approved, and the bridge has not noticed".into());
@@ -106,7 +109,16 @@ impl Connection {
         self.forget_raced();
         if self.cluster.target != approved {
             self.tally.raced += 1;
-            self.raced = Some(Raced { attempt, approved, recorded: self.bridge.unapproved });
+            let recorded = self.bridge.unapproved;
+            self.raced = Some(Raced { attempt, approved, recorded, is_shown: false });
+        }
+    }
+
+    /// The bridge has read what is deployed now.
+    pub(super) fn deployed_is_shown(&mut self) {
+        let target = self.cluster.target;
+        if let Some(raced) = self.raced.as_mut().filter(|raced| raced.approved != target) {
+            raced.is_shown = true;
         }
     }
 

@@ -38,9 +38,9 @@ pub(super) struct Tally {
     pub(super) raced: u64,
     /// Of these: the bridge recorded that nobody approved what started.
     pub(super) noticed: u64,
-    /// Of these: over, or pushed away, before any message or reading could show it.
+    /// Of these: over, or pushed away, before any reading could show it.
     pub(super) unnoticed: u64,
-    /// Of these: a later gate was opened before the bridge had noticed.
+    /// Of these: a later gate was opened although the bridge had read that something else is deployed.
     pub(super) missed: u64,
 }
 

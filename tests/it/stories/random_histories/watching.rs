@@ -55,7 +55,11 @@ impl Connection {
 
     pub(super) fn observe(&mut self, gate: Option<&GateName>) -> Observed {
         self.cluster.advance(self.now);
-        self.cluster.observe(&self.bridge.canary, gate, self.now, &mut self.rng)
+        let observed = self.cluster.observe(&self.bridge.canary, gate, self.now, &mut self.rng);
+        if let Observed::Read(_) = observed {
+            self.deployed_is_shown();
+        }
+        observed
     }
 
     /// The bridge ends what the Canary says is over.
@@ -79,6 +83,9 @@ impl Connection {
         if was.start == Start::Unverified && observed.is_unread() {
             self.cluster.retry_canaries = self.now + RETRY_CANARIES;
             return;
+        }
+        if let Observed::Read(_) = observed {
+            self.deployed_is_shown();
         }
         self.bridge.canary_read(&was, read.as_ref(), &observed, self.now);
         self.note_unapproved();

@@ -5,12 +5,12 @@ const MIN_SIMILARITY: f64 = 0.8;
 
 /// The end of a sentence that suggests the most similar name; empty if no name is similar.
 #[must_use]
-pub fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     most_similar(wrong, names).map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
 /// The name that is most similar to this one, if any is similar.
-pub(super) fn most_similar<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn most_similar<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.trim().to_lowercase();
     let similarity = |name: &str| {
         // Two swapped letters lower the similarity of a short name too much.

@@ -1,6 +1,10 @@
-//! PURE: parts of sentences that comments share.
+//! PURE: parts of sentences that tickets and comments share.
 
-use crate::{millis::Millis, text::one_line};
+use crate::{
+    gate::{GateName, Stage},
+    millis::Millis,
+    text::one_line,
+};
 
 /// What every comment says that ends a ticket.
 pub(super) const OVER: &str = "This ticket no longer controls anything.";
@@ -8,10 +12,10 @@ pub(super) const OVER: &str = "This ticket no longer controls anything.";
 pub(super) const LONGEST_LINE: usize = 300;
 /// The longest reason that is quoted, in characters: it may name statuses.
 pub(super) const LONGEST_REASON: usize = 500;
-/// The longest name of a person, in characters.
-const LONGEST_NAME: usize = 100;
+/// The longest name of a person, or of a value that the application team sends, in characters.
+pub(super) const LONGEST_NAME: usize = 100;
 
-/// A moment: `16:03 UTC on 21 September 2026`. A comment may be written much later.
+/// A moment: `16:03 UTC on 21 September 2026`. It may be read much later.
 pub(super) fn moment(Millis(at): Millis) -> String {
     match jiff::Timestamp::from_millisecond(at) {
         Ok(at) => at.strftime("%H:%M UTC on %-d %B %Y").to_string(),
@@ -23,6 +27,24 @@ pub(super) fn moment(Millis(at): Millis) -> String {
 pub(super) fn person(name: &str) -> String {
     let name = one_line(name, LONGEST_NAME);
     if name.is_empty() { "somebody".to_owned() } else { name }
+}
+
+/// A step of a rollout: `the promotion (qa)`.
+pub(super) fn step(GateName { stage, approver, step: number }: &GateName) -> String {
+    let step = match stage {
+        Stage::ConfirmRollout => "the start",
+        Stage::ConfirmTrafficIncrease => "the traffic increase",
+        Stage::ConfirmPromotion => "the promotion",
+        Stage::Gate => "the next steps",
+    };
+    let step = match number {
+        Some(number) => format!("{step}, step {number}"),
+        None => step.to_owned(),
+    };
+    match approver {
+        Some(approver) => format!("{step} ({approver})"),
+        None => step,
+    }
 }
 
 #[cfg(test)]
