@@ -36,6 +36,7 @@ mod stories {
     mod team_isolation;
     mod ticket_links;
     mod told;
+    mod traffic_steps;
     mod unguarded;
     mod untrusted_text;
     mod what_changes;

@@ -144,7 +144,7 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     let cluster = Cluster::start().await;
     cluster.is_at("Progressing", 50, 0);
     cluster.has_canary("shop", "till", &json!({ "analysis": { "webhooks": [] } }));
-    let settings = format!("{}\nlimits.open_tickets = 4", cluster.settings("show"));
+    let settings = format!("{}\nlimits.open_tickets = 5", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;
     let mut described = Described::read();
     let asks = async |name: &str, path: &str, metadata: Value| {
@@ -155,6 +155,7 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     };
     world.is_as_described(&mut described).await;
     asks("cart", "/gate/confirm-promotion?gate=qa", json!({ "revision": "6.5.0" })).await;
+    asks("cart", "/gate/confirm-traffic-increase", json!({ "revision": "6.5.0" })).await;
     world.is_as_described(&mut described).await;
     // The ticket is opened, and cannot be read yet.
     for reading in [Operation::BulkFetch, Operation::GetIssue] {

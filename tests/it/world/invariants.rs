@@ -80,7 +80,8 @@ impl World {
         let named = |what: &str, key: &str| format!("flagger-{what}-{}", asked[key].as_str().unwrap());
         let action = match stage {
             "confirm-rollout" => "Start ",
-            "confirm-traffic-increase" => "Send traffic to ",
+            // One that is for a single step says how much.
+            "confirm-traffic-increase" => "Send ",
             "confirm-promotion" => "Promote ",
             _ => "",
         };
