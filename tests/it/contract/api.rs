@@ -142,9 +142,11 @@ fn bad_gateway() -> Fault {
 #[tokio::test]
 async fn every_field_is_described_and_every_described_field_occurs() {
     let cluster = Cluster::start().await;
-    cluster.is_at("Progressing", 50, 0);
+    cluster.is_at("Progressing", 40, 0);
     cluster.has_canary("shop", "till", &json!({ "analysis": { "webhooks": [] } }));
-    let settings = format!("{}\nlimits.open_tickets = 5", cluster.settings("show"));
+    let routes = "[[routes]]\nmatch = { canary = \"canary-0\" }\napproval = { mode = \"record\" }\n\
+                  [[routes]]\nmatch = { stage = \"confirm-traffic-increase\" }\nticket = { traffic = \"step\" }";
+    let settings = format!("{}\nlimits.open_tickets = 5\n{routes}", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;
     let mut described = Described::read();
     let asks = async |name: &str, path: &str, metadata: Value| {
