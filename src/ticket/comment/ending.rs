@@ -105,7 +105,7 @@ fn rolled_back(Rollback { at, by, ticket, gate }: &Rollback) -> String {
          previous version stays.",
         moment(*at),
         by.as_deref().unwrap_or("an approver"),
-        step(&GateName { stage: gate.stage, approver })
+        step(&GateName { stage: gate.stage, approver, step: gate.step })
     )
 }
 
