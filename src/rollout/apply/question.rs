@@ -85,7 +85,9 @@ impl Step {
                 }
             }
         }
-        self.record_answer(asked, rules);
+        if asked.step.is_none() {
+            self.record_answer(asked, rules);
+        }
     }
 
     /// A question about the current rollout.

@@ -2,7 +2,7 @@
 
 use super::step::Step;
 use crate::{
-    gate::{GateName, Pace, Passage, TicketState, Used, Verdict},
+    gate::{Gate, GateName, Pace, Passage, TicketState, Used, Verdict},
     policy::ApprovalMode,
     rollout::change::AuditEvent,
 };
@@ -22,10 +22,14 @@ impl Step {
 }
 
 /// Whether a comment on this state of the ticket would only be about an approval, which nobody waits for.
-pub(super) const fn is_of_no_consequence(ticket_state: &TicketState, mode: ApprovalMode) -> bool {
+pub(super) const fn is_of_no_consequence(
+    gate: &Gate,
+    ticket_state: &TicketState,
+    mode: ApprovalMode,
+) -> bool {
     match mode {
-        ApprovalMode::Required => false,
-        ApprovalMode::Record => match ticket_state {
+        ApprovalMode::Required if !gate.is_over() => false,
+        ApprovalMode::Required | ApprovalMode::Record => match ticket_state {
             TicketState::Rejected { .. } => false,
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }

@@ -35,6 +35,18 @@ impl Rollout {
         if is_over { last.saturating_add(1) } else { last.max(1) }
     }
 
+    /// Whether another ticket let Flagger take the step of this gate: if two questions are on their way at once, the second
+    /// one may open a ticket for a step that the first one had let Flagger take.
+    pub(super) fn took_step_of(&self, gate: &Gate) -> bool {
+        let Some(TrafficStep { share, over: true }) = gate.step else { return false };
+        let is_same = |other: &Gate| {
+            other.name.is_sibling(&gate.name)
+                && other.used.is_some()
+                && other.step.is_some_and(|step| step.share.before == share.before)
+        };
+        self.gates.iter().any(is_same)
+    }
+
     /// The share of the traffic that Flagger last reported, if it is certain which report was the last.
     fn heard_share(&self) -> Share {
         let is_complete = self.reports.len() < MOST_REPORTS;

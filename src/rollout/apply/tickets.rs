@@ -81,7 +81,7 @@ impl Step {
             return;
         }
         self.audit_events.extend(AuditEvent::ticket_seen(gate));
-        if is_of_no_consequence(ticket_state, mode) {
+        if is_of_no_consequence(gate, ticket_state, mode) {
             return;
         }
         if let Some(notice) = notice_for(rollout, gate, ticket_state) {

@@ -197,6 +197,24 @@ fn tickets_of_the_other_kind_open_nothing() {
     assert!(!world.asks(&name, &question).0);
 }
 
+/// Two questions on their way at once: the second one opens a ticket for a step that the first one let Flagger take. Nothing
+/// was bypassed by that.
+#[test]
+fn a_step_that_was_asked_about_twice_is_no_bypass() {
+    let mut world = World::steps();
+    let first = world.asks_step(None, read(40)).1.unwrap();
+    world.decides(&first, "Approved");
+    assert!(world.asks_step(None, read(40)).0);
+    let twin = world.asks_step(None, read(40)).1.unwrap();
+    let last = world.asks_step(None, read(50)).1.unwrap();
+    assert_eq!(world.verdict_of(&twin), Verdict::Passed);
+    world.decides(&last, "Approved");
+    assert!(world.asks_step(None, read(50)).0);
+    world.reports(Report::PostRollout, &message(Phase::Succeeded, "r"));
+    assert_eq!(world.ended.len(), 1);
+    assert!(!world.audit_events.iter().any(|it| matches!(it, AuditEvent::Bypassed { .. })));
+}
+
 /// What happens in one tick of Flagger.
 #[derive(Clone, Debug)]
 struct Tick {
