@@ -24,6 +24,7 @@ mod recent_nudges;
 mod refused_gates;
 mod report;
 mod retries;
+mod selection;
 mod steps;
 mod unguarded;
 mod unread_tickets;
@@ -37,6 +38,7 @@ pub use self::{
     list::{ListedGate, counts, oldest_waiting},
     nudges::NudgeOutcome,
     retries::Retries,
+    selection::{Group, GroupBy, Selection, groups},
     unread_tickets::{NoneRead, UnreadTickets},
     unsaved_readings::TicketReading,
 };

@@ -85,7 +85,7 @@ impl Watch<'_> {
         let (lines, seen) = match answer {
             Ok(mut gates) => {
                 let lines = table::lines(&gates, wanted, style, now);
-                gates.retain(|gate| wanted.selects(&gate.namespace, &gate.canary));
+                gates.retain(|gate| table::is_wanted(gate, wanted, now));
                 (lines, LastSeen::Gates(gates))
             }
             Err(why) => {
