@@ -30,11 +30,3 @@ pub(super) fn taken(subject: &Subject, share: Share, soon: &str) -> String {
         ),
     }
 }
-
-/// The beginning of a summary, which the canary's name follows.
-pub(super) fn action(number: u32, share: Share) -> String {
-    match share.after {
-        Some(after) => format!("Send {after} % of the traffic to"),
-        None => format!("Send traffic (step {number}) to"),
-    }
-}

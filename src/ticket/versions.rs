@@ -1,6 +1,5 @@
 //! PURE: a rollout's versions in a few words, for summaries and sentences.
 
-use super::step;
 use crate::{
     gate::Stage,
     rollout::Subject,
@@ -14,7 +13,10 @@ const LONGEST: usize = 80;
 /// What Flagger does after an approval, so that the canary's name and the versions can follow.
 pub(super) fn action(subject: &Subject) -> String {
     if let (Some(number), Some(share)) = (subject.gate.step, subject.share) {
-        return step::action(number, share);
+        return match share.after {
+            Some(after) => format!("Send {after} % of the traffic to"),
+            None => format!("Send traffic (step {number}) to"),
+        };
     }
     let action = match subject.gate.stage {
         Stage::ConfirmRollout if is_new_version_known(subject) => "Start",

@@ -115,6 +115,7 @@ async fn without_a_record_it_is_closed() {
 #[tokio::test]
 async fn the_mode_changes_while_it_waits() {
     let mut world = World::start(Flavour::Cloud).await;
+    let before = world.settings.clone();
     let key = world.promotion_waits().await;
     world.restarts_with(&format!("{RECORD}\n")).await;
     world.promotion_is_open().await;
@@ -122,7 +123,7 @@ async fn the_mode_changes_while_it_waits() {
     world.run_worker().await;
     let said = |world: &World| format!("{:?}", world.jira.issue(&key).unwrap().comments);
     assert!(said(&world).contains("this ticket asks nobody"), "{}", said(&world));
-    world.settings.clear();
+    world.settings = before;
     world.restarts().await;
     world.promotion_is_closed("waiting for a decision").await;
     world.decides(&key, "Approved").await;
