@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
+    gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
     http::credentials::is_signed,
     millis::Millis,
     policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
@@ -31,6 +31,7 @@ const RULES: Rules = Rules {
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        hours: Hours::Open,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -88,6 +89,7 @@ impl Question {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         }
     }
 }
@@ -119,6 +121,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         marks: vec![fresh.clone()],
         moves: vec![entry],
         invalidations: Vec::new(),
+        planned: BTreeMap::new(),
         answered: NOW,
     };
     let statuses = Statuses {
@@ -186,6 +189,7 @@ fn words(criterion: &mut Criterion) -> anyhow::Result<()> {
         status_page: Some("https://bridge.example.com/"),
         browse: &|key| format!("https://jira.example.com/browse/{key}"),
         people: &People::default(),
+        hours: None,
     };
     ticket::draft(&question.subject, &policy.base, &around)
         .map_err(|error| anyhow::anyhow!("{}", error.what))?;

@@ -11,9 +11,11 @@ mod discovery;
 mod finding;
 mod kubernetes;
 mod permissions;
+mod planned;
 mod ports;
 mod project;
 mod routes;
+mod schedule;
 mod screen;
 mod settings;
 mod statuses;
@@ -32,6 +34,7 @@ use crate::{
 
 /// Runs all checks. It only reads from Jira, and stores nothing.
 pub async fn check(config: &Config, clock: Clock) -> Report {
+    let now = clock.now();
     let (mut findings, jira) = connection::connect(&config.jira.client, clock).await;
     match jira {
         Some(jira) => {
@@ -56,6 +59,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(templates::templates(config));
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
+    findings.extend(schedule::schedule(config, now));
     findings.extend(settings::settings(config));
     findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);

@@ -8,6 +8,7 @@ mod layers;
 mod policy;
 mod problems;
 mod read;
+mod schedule;
 mod sections;
 mod settings;
 mod template;
@@ -16,6 +17,8 @@ mod tests;
 mod variables;
 
 use std::path::Path;
+
+use crate::policy::Policy;
 
 pub use self::{
     duration::parse as parse_duration,
@@ -71,15 +74,19 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let rollout = root.section("rollout").and_then(|s| sections::rollout(&s));
     let limits = root.section("limits").and_then(|s| sections::limits(&s));
     let policy = policy::policy(root);
+    let schedule = schedule::schedule(root);
     root.report_unknown_keys();
+    let policy = Policy { schedule, ..policy? };
+    let mut jira = jira?;
+    jira.client.planned_fields = policy.planned_fields().into_iter().map(str::to_owned).collect();
     Some(Config {
         server: server?,
         store: store?,
         flagger: flagger?,
         kubernetes: kubernetes?,
-        jira: jira?,
+        jira,
         rollout: rollout?,
         limits: limits?,
-        policy: policy?,
+        policy,
     })
 }

@@ -22,5 +22,5 @@ pub use self::{
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState, LastAnswer, ShownRules, Used},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
-    verdict::{TargetProof, Validity, Verdict},
+    verdict::{Hours, TargetProof, Validity, Verdict},
 };

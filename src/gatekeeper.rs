@@ -24,6 +24,7 @@ mod recent_nudges;
 mod refused_gates;
 mod report;
 mod retries;
+mod schedule;
 mod unguarded;
 mod unread_tickets;
 mod unsaved_readings;

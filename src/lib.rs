@@ -31,6 +31,7 @@
 //! - [`serve`]: starts the parts and shuts them down
 //! - [`check`]: verifies a configuration against the real Jira
 //! - [`demo`]: the package [`fake_jira`] and a simulated Flagger around the bridge; the tests use both, too
+//! - [`calendars`] reads the freezes of iCalendar files
 //! - [`config`], [`database_url`], [`server_url`], [`secret`], [`pem`], [`reload`], [`clock`] and [`metrics`] serve
 //!   all of them
 //!
@@ -42,6 +43,7 @@
 //! [`jira::Jira`]. A decision on the ticket comes back through [`worker`] as a [`gate::IssueSnapshot`], and the bridge
 //! uses it to answer the next question.
 
+pub mod calendars;
 pub mod check;
 pub mod cli;
 pub mod clock;

@@ -39,6 +39,7 @@ pub struct Metrics {
     approval_to_open: Histogram,
     decisions: Family<DecisionLabels, Histogram, fn() -> Histogram>,
     oldest_waiting: Gauge<f64, AtomicU64>,
+    calendars_unusable: Gauge,
     /// Metrics of the process, whose names have no prefix.
     process: Registry,
 }
@@ -218,6 +219,7 @@ impl Metrics {
             ]),
             decisions: Family::new_with_constructor(decision_times),
             oldest_waiting: Gauge::default(),
+            calendars_unusable: Gauge::default(),
             process: Registry::default(),
         };
         new.register();
@@ -272,6 +274,11 @@ impl Metrics {
             "oldest_waiting_seconds",
             "Time since Flagger's first question at the gate that has been waiting for a decision longest",
             self.oldest_waiting.clone(),
+        );
+        all.register(
+            "calendars_unusable",
+            "Calendars of freezes that cannot be used, so that their gates stay closed",
+            self.calendars_unusable.clone(),
         );
         all.register("build_info", "The version that runs; always 1", build);
     }
@@ -339,6 +346,11 @@ impl Metrics {
     /// Sets the age of the oldest row that is not done; zero if all are.
     pub fn outbox_oldest(&self, age: Duration) {
         self.outbox_oldest.set(age.as_secs_f64());
+    }
+
+    /// How many calendars of freezes cannot be used now.
+    pub fn set_calendars_unusable(&self, calendars: u64) {
+        self.calendars_unusable.set(i64::try_from(calendars).unwrap_or(i64::MAX));
     }
 
     /// Sets how many live gates have this verdict.

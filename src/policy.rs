@@ -1,12 +1,17 @@
 //! PURE: which statuses mean what, who may approve, and which settings hold for which gate.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 mod judge;
+mod matching;
+mod schedule;
 mod statuses;
 mod template;
 
@@ -14,6 +19,11 @@ pub use self::{
     judge::{
         Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
         too_many_denials,
+    },
+    matching::{GateAddress, Match},
+    schedule::{
+        Calendar, CalendarEvent, Calendars, Closed, ClosedBecause, Freeze, FreezeTime, GateSchedule,
+        OpenHours, Period, Planned, SEARCHED, Schedule, WhenRead, Window,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
@@ -26,21 +36,8 @@ pub struct Policy {
     pub base: Route,
     /// In the order of the file; the first match wins. Each is complete: the base with its overrides.
     pub routes: Vec<(Match, Route)>,
-}
-
-/// Which gates a route is for. Every pattern is a glob and must match.
-#[derive(Clone, Debug)]
-pub struct Match {
-    /// The cluster's name.
-    pub cluster: globset::GlobMatcher,
-    /// The namespace.
-    pub namespace: globset::GlobMatcher,
-    /// The canary's name.
-    pub canary: globset::GlobMatcher,
-    /// The stage, as Flagger spells it.
-    pub stage: globset::GlobMatcher,
-    /// The gate's own name (`?gate=`); a gate without one is the empty string.
-    pub gate: globset::GlobMatcher,
+    /// When gates may open.
+    pub schedule: Schedule,
 }
 
 /// The settings of one gate.
@@ -190,6 +187,17 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// Who may never approve; templates.
     pub deny: Vec<String>,
+    /// The fields of the ticket between whose times the gate may open. None: the ticket does not say when.
+    pub planned: Option<PlannedFields>,
+}
+
+/// `approval.planned`: fields of a ticket, by id, that hold a date with a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFields {
+    /// When the change may begin.
+    pub start: String,
+    /// When it must be over.
+    pub end: String,
 }
 
 /// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
@@ -205,6 +213,12 @@ impl Fingerprint {
             for entry in list {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
+            }
+        }
+        if let Some(PlannedFields { start, end }) = &approval.planned {
+            for field in [start, end] {
+                hash.update((field.len() as u64).to_be_bytes());
+                hash.update(field);
             }
         }
         let bytes = hash.finalize();
@@ -245,6 +259,13 @@ impl Policy {
         std::iter::once(&self.base).chain(self.routes.iter().map(|(_, route)| route))
     }
 
+    /// The fields of tickets that say when their gates may open, by id.
+    #[must_use]
+    pub fn planned_fields(&self) -> BTreeSet<&str> {
+        let planned = self.all().filter_map(|route| route.approval.planned.as_ref());
+        planned.flat_map(|PlannedFields { start, end }| [start.as_str(), end.as_str()]).collect()
+    }
+
     /// The settings for one gate: of the first route that matches, else the base.
     #[must_use]
     pub fn route(
@@ -255,16 +276,7 @@ impl Policy {
         stage: &str,
         gate: Option<&str>,
     ) -> &Route {
-        let gate = gate.unwrap_or_default();
-        self.routes
-            .iter()
-            .find(|(is, _)| {
-                is.cluster.is_match(cluster)
-                    && is.namespace.is_match(namespace)
-                    && is.canary.is_match(canary)
-                    && is.stage.is_match(stage)
-                    && is.gate.is_match(gate)
-            })
-            .map_or(&self.base, |(_, route)| route)
+        let gate = GateAddress { cluster, namespace, canary, stage, gate: gate.unwrap_or_default() };
+        self.routes.iter().find(|(is, _)| is.is_match(gate)).map_or(&self.base, |(_, route)| route)
     }
 }

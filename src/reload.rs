@@ -45,7 +45,7 @@ struct LoadFailure {
 
 /// What differs if a file was changed or replaced, or a link points to another file: device, inode, size, and the times
 /// at which content and inode changed. `None` if the file does not exist.
-type Stamp = Option<[i128; 5]>;
+pub type Stamp = Option<[i128; 5]>;
 
 impl<T: Clone, E: Display> Reloaded<T, E> {
     /// Reads the files. Without files, the value never changes. `on_reload` is called with each later value.
@@ -116,7 +116,9 @@ fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
     files.iter().map(|file| stamp(file)).collect()
 }
 
-fn stamp(file: &Path) -> Stamp {
+/// The stamp of a file.
+#[must_use]
+pub fn stamp(file: &Path) -> Stamp {
     let meta = std::fs::metadata(file).ok()?;
     let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
     Some([

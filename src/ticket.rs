@@ -11,6 +11,7 @@ mod decision;
 mod doc;
 mod event_note;
 mod evidence;
+mod hours;
 mod labels;
 mod links;
 mod people;
@@ -34,6 +35,7 @@ pub use self::{
     comment::comment,
     doc::{Block, Doc, Span},
     event_note::event_note,
+    hours::TicketHours,
     labels::labels,
     people::{MOST_NAMED, NamedAccount, People},
     writer::{Unrenderable, denied},
@@ -67,6 +69,8 @@ pub struct Surroundings<'a> {
     pub browse: &'a dyn Fn(&str) -> String,
     /// The accounts that `approval.approvers` and `approval.deny` name, as far as they are known.
     pub people: &'a People,
+    /// When the gate may open; none if at any time.
+    pub hours: Option<&'a TicketHours>,
 }
 
 /// Writes a new ticket.
@@ -85,7 +89,13 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             description.extend(change::change_section(subject));
             let deny = denied(subject, &route.approval.deny);
             description.extend(decision::decision_section(subject, settings, Obstacle::of(subject, &deny)));
-            description.extend(approvers::approvers_section(subject, route, &deny, around.people));
+            description.extend(approvers::approvers_section(
+                subject,
+                route,
+                &deny,
+                around.people,
+                around.hours,
+            ));
             description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
             description.extend(technical::technical_section(subject));
             description.push(Block::External(team::everything(subject)));

@@ -59,6 +59,9 @@ pub struct GateView {
     pub weight: Option<u8>,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
+    /// When its windows and freezes next let the gate open; none if they do so now, or if no such time is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Rfc3339>,
     /// When Flagger first asked; none for a question that belongs to no gate.
     pub asked_at: Option<Rfc3339>,
     /// When Flagger last asked, as far as this replica knows: what another replica heard in the last minute may be

@@ -21,7 +21,7 @@ pub(super) fn routes(config: &Config) -> Vec<Finding> {
             );
             return Some(Finding::fail(format!("{}.match", route.key), what));
         }
-        unreachable_part(own, config)
+        unreachable_part(own, config, "route")
             .map(|(name, what)| Finding::fail(format!("{}.match.{name}", route.key), what))
     };
     routes.iter().enumerate().filter_map(unreachable_route).collect()
@@ -32,8 +32,9 @@ pub(super) fn patterns(config: &Config) -> Vec<Finding> {
     let listed = config.flagger.namespace_globs.iter().enumerate();
     let listed =
         listed.map(|(nth, glob)| (format!("flagger.namespaces[{nth}]"), "namespace", glob.as_str(), ""));
-    let of_route = |(own, route): &'_ (Match, Route)| {
-        let key = |name: &str| format!("{}.match.{name}", route.key);
+    let routes = config.policy.routes.iter().map(|(own, route)| (route.key.clone(), own));
+    let of_match = |(of, own): (String, &Match)| {
+        let key = |name: &str| format!("{of}.match.{name}");
         [
             (key("namespace"), "namespace", own.namespace.glob().glob().to_owned(), ""),
             (key("canary"), "canary", own.canary.glob().glob().to_owned(), "."),
@@ -41,7 +42,8 @@ pub(super) fn patterns(config: &Config) -> Vec<Finding> {
         ]
     };
     let listed = listed.map(|(key, what, glob, also)| (key, what, glob.to_owned(), also));
-    let all = listed.chain(config.policy.routes.iter().flat_map(of_route));
+    let schedule = config.policy.schedule.matches();
+    let all = listed.chain(routes.chain(schedule).flat_map(of_match));
     let judged = |(key, what, glob, also): (String, &str, String, &str)| {
         // A hook without a gate name has an empty one.
         let is_possible = is_possible(&glob, also) && (what == "gate" || !glob.is_empty());
@@ -101,8 +103,8 @@ fn is_plain(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '{', '\\'])
 }
 
-/// The part of a match that no caller can match, and why.
-fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, String)> {
+/// The part of a match that no caller can match, and why. `whose` is what it is the match of, such as `route`.
+pub(super) fn unreachable_part(own: &Match, config: &Config, whose: &str) -> Option<(&'static str, String)> {
     let flagger = &config.flagger;
     let clusters: Vec<&str> = std::iter::once(flagger.cluster.as_str())
         .chain(flagger.clusters.iter().map(|cluster| cluster.name.as_str()))
@@ -110,7 +112,7 @@ fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, Strin
     if !clusters.iter().any(|cluster| own.cluster.is_match(cluster)) {
         let there_is = clusters.join(", ");
         let what = format!(
-            "{:?} matches no cluster, so the route never applies; choose from: {there_is} (flagger.cluster and \
+            "{:?} matches no cluster, so the {whose} never applies; choose from: {there_is} (flagger.cluster and \
              flagger.clusters)",
             own.cluster.glob().glob()
         );
@@ -119,8 +121,8 @@ fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, Strin
     let namespace = own.namespace.glob().glob();
     (is_plain(namespace) && !flagger.namespaces.is_match(namespace)).then(|| {
         let what = format!(
-            "{namespace:?} is not among flagger.namespaces, so the route never applies; add it there, or take the \
-             route out"
+            "{namespace:?} is not among flagger.namespaces, so the {whose} never applies; add it there, or take the \
+             {whose} out"
         );
         ("namespace", what)
     })

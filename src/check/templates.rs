@@ -34,6 +34,7 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
         status_page: config.server.public_url.as_deref(),
         browse: &|key| key.to_owned(),
         people: &People::default(),
+        hours: None,
     };
     for subject in sample_subjects(&config.flagger.cluster) {
         match draft(&subject, route, &around) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    connection::Connected, discovery::ticket_projects, finding::Finding, project::TicketProject,
-    screen::screen, statuses::statuses, transitions::transitions,
+    connection::Connected, discovery::ticket_projects, finding::Finding, planned::planned,
+    project::TicketProject, screen::screen, statuses::statuses, transitions::transitions,
 };
 use crate::{
     jira::{Error, Kind, MAX_PER_REQUEST, Sample},
@@ -23,6 +23,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
             (screen as fn(&TicketProject, &Route) -> Vec<Finding>, format!("{:?}", settings.fields.keys())),
             (statuses, format!("{:?} {:?}", settings.approved, settings.rejected)),
             (transitions, format!("{:?}", settings.transitions)),
+            (planned, format!("{:?}", route.approval.planned)),
         ] {
             if checked.insert((&place.project, &place.issue_type, about)) {
                 findings.extend(topic(place, route));

@@ -25,7 +25,7 @@ pub(super) fn render(
     let name = single_line(&path.display().to_string());
     let mut page = Page { file: &file, name: &name, sink, hidden: 0, text: String::new() };
     let mut sections: Vec<&str> = EXAMPLE.lines().filter_map(header).collect();
-    sections.push("routes");
+    sections.extend(["routes", "windows", "freezes"]);
     page.text =
         format!("# The settings in force: the defaults, {name} and the environment. Secrets are hidden.\n");
     for section in sections {

@@ -96,8 +96,8 @@ enum ValueKind {
 /// The kind of a key's value, taken from its default. The few keys without a default are listed here.
 fn value_kind(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
-        "server.tls" => return ValueKind::Table,
-        "flagger.tokens" | "flagger.clusters" | "routes" => return ValueKind::Tables,
+        "server.tls" | "approval.planned" => return ValueKind::Table,
+        "flagger.tokens" | "flagger.clusters" | "routes" | "windows" | "freezes" => return ValueKind::Tables,
         _ if key.starts_with("ticket.fields.") => return ValueKind::Field,
         _ if key.starts_with("ticket.transitions.") && key.contains(".fields.") => {
             return ValueKind::TransitionField;

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{
-        Approval, Match, OnBypass, PersonEntry, Policy, Route, Target, TicketSettings, Transitions,
-        is_template,
+        Approval, Match, OnBypass, PersonEntry, PlannedFields, Policy, Route, Schedule, Target,
+        TicketSettings, Transitions, is_template,
     },
 };
 
@@ -40,6 +40,7 @@ struct ApprovalPart {
     valid_for: Option<Duration>,
     approvers: Option<Vec<String>>,
     deny: Option<Vec<String>>,
+    planned: Option<PlannedFields>,
 }
 
 /// Reads the three sections from the whole tree.
@@ -73,7 +74,7 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
         let route = route(s.at(), part, own.unwrap_or_default().or(&approval));
         routes.extend(gates.zip(route));
     }
-    Some(Policy { base: route("ticket", ticket, approval)?, routes })
+    Some(Policy { base: route("ticket", ticket, approval)?, routes, schedule: Schedule::default() })
 }
 
 fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route> {
@@ -92,7 +93,12 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
         },
-        Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
+        Approval {
+            valid_for: approval.valid_for?,
+            approvers: approval.approvers?,
+            deny: approval.deny?,
+            planned: approval.planned,
+        },
     ))
 }
 
@@ -131,6 +137,7 @@ impl ApprovalPart {
             valid_for: self.valid_for.or(base.valid_for),
             approvers: self.approvers.or_else(|| base.approvers.clone()),
             deny: self.deny.or_else(|| base.deny.clone()),
+            planned: self.planned.or_else(|| base.planned.clone()),
         }
     }
 }
@@ -299,8 +306,28 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let approvers = s.optional("approvers", |s, name| s.checked_texts(name, approver));
     let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
+    let planned = s.optional("planned", planned);
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny }
+    ApprovalPart { valid_for, approvers, deny, planned }
+}
+
+/// The two fields of a ticket that say when its gate may open.
+fn planned(s: &Section<'_>, name: &str) -> Option<PlannedFields> {
+    let s = s.section(name)?;
+    let field = |name: &str| {
+        let id = s.text(name)?;
+        let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_id {
+            s.problem(name, format!("{id:?} is no id of a field; write for example \"customfield_10301\""));
+        }
+        is_id.then_some(id)
+    };
+    let (start, end) = (field("start"), field("end"));
+    if start.is_some() && start == end {
+        s.problem("end", "is the same field as start");
+    }
+    s.report_unknown_keys();
+    Some(PlannedFields { start: start?, end: end? })
 }
 
 /// Checks that `group:` and `role:` have a name after them.
@@ -311,7 +338,7 @@ fn has_name(entry: &str) -> Result<(), String> {
     }
 }
 
-fn gates(s: &Section<'_>) -> Option<Match> {
+pub(super) fn gates(s: &Section<'_>) -> Option<Match> {
     let [cluster, namespace, canary, stage, gate] =
         ["cluster", "namespace", "canary", "stage", "gate"].map(|name| glob(s, name));
     if let Some(stage) = &stage

@@ -277,6 +277,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
             ca_file,
             requests_per_second: requests_per_second?,
             burst: burst?,
+            planned_fields: Vec::new(),
             timeout: timeout?,
         },
         webhook_secret,

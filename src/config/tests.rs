@@ -4,6 +4,7 @@ mod example;
 mod in_force;
 mod mistakes;
 mod random;
+mod schedule;
 
 use std::{fmt::Write as _, time::Duration};
 

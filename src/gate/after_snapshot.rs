@@ -69,6 +69,7 @@ impl Gate {
                 marks: _,
                 moves,
                 invalidations,
+                planned: _,
                 answered,
             } => {
                 let is_home = *project == ticket.project && *issue_type == ticket.issue_type;
@@ -122,13 +123,25 @@ impl Gate {
         );
         let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
         let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
-        let is_moved = newest_move != self.newest_move;
+        let planned = match snapshot {
+            IssueSnapshot::Issue { marks, planned, .. } if marks.contains(&self.id) => planned,
+            IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => &self.planned,
+        };
+        let is_moved = newest_move != self.newest_move || *planned != self.planned;
         if new == *before && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
         let state = GateState::Watched { ticket, seen: now, ticket_state: new };
-        Some(Self { state, statuses: pinned, judged_by: Some(judged_by), newest_move, ..self.clone() })
+        let planned = planned.clone();
+        Some(Self {
+            state,
+            statuses: pinned,
+            judged_by: Some(judged_by),
+            newest_move,
+            planned,
+            ..self.clone()
+        })
     }
 
     /// The state if the issue does not carry this gate's mark. Removing the mark does not erase a rejection that was

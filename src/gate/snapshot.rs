@@ -1,5 +1,7 @@
 //! PURE: what Jira showed of a ticket.
 
+use std::collections::BTreeMap;
+
 use super::{
     history::{Invalidation, Move, orders},
     name::GateId,
@@ -27,6 +29,8 @@ pub enum IssueSnapshot {
         moves: Vec<Move>,
         /// Entries that invalidate earlier moves.
         invalidations: Vec<Invalidation>,
+        /// The fields that say when the gate may open, by id, as far as the configuration names some: external text.
+        planned: BTreeMap<String, String>,
         /// When Jira answered, by Jira's clock.
         answered: Millis,
     },

@@ -1,6 +1,6 @@
 //! PURE: a gate, as it is stored.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +116,9 @@ pub struct Gate {
     /// version opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<ShownRules>,
+    /// The fields of its ticket that say when it may open, by id, as it was last seen: external text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub planned: BTreeMap<String, String>,
 }
 
 impl Gate {
@@ -138,6 +141,7 @@ impl Gate {
             shows: None,
             weight: None,
             rules: None,
+            planned: BTreeMap::new(),
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Validity {
     pub judged_by: Fingerprint,
     /// Whether what would start is what the ticket shows.
     pub target: TargetProof,
+    /// Whether the time is one at which the gate may open.
+    pub hours: Hours,
 }
 
 impl From<Validity> for ShownRules {
@@ -41,6 +43,16 @@ pub enum TargetProof {
     Missing,
 }
 
+/// Whether the windows and freezes of a gate let it open now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hours {
+    /// They do, or it has none.
+    #[default]
+    Open,
+    /// It is outside of its windows or in a freeze, or that is not known.
+    Closed,
+}
+
 /// The answer to Flagger, and the reason, in a word. Computed for each question; never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -59,6 +71,8 @@ pub enum Verdict {
     NotAllowed,
     /// The approval is too old to be used for the first time.
     Expired,
+    /// Approved, but outside of its windows or in a freeze.
+    Frozen,
     /// What was last seen is too old to prove an approval.
     Stale,
     /// The ticket proves nothing.
@@ -67,7 +81,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Opening,
         Self::Stuck,
         Self::Waiting,
@@ -75,6 +89,7 @@ impl Verdict {
         Self::Rejected,
         Self::NotAllowed,
         Self::Expired,
+        Self::Frozen,
         Self::Stale,
         Self::Gone,
     ];
@@ -96,6 +111,7 @@ impl Verdict {
             Self::Rejected => "rejected",
             Self::NotAllowed => "not_allowed",
             Self::Expired => "expired",
+            Self::Frozen => "frozen",
             Self::Stale => "stale",
             Self::Gone => "gone",
         }
@@ -141,6 +157,7 @@ impl Gate {
             {
                 Verdict::Expired
             }
+            TicketState::Approved { .. } if validity.hours == Hours::Closed => Verdict::Frozen,
             TicketState::Approved { .. } if validity.target == TargetProof::Missing => Verdict::Stale,
             TicketState::Approved { .. } => Verdict::Approved,
         }

@@ -9,6 +9,7 @@ use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Gate, GateName, GateState, Stage, Validity, Verdict},
     millis::Millis,
+    policy::Closed,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, Rfc3339, RolloutView, TicketView},
@@ -43,6 +44,8 @@ pub(super) struct Doubts<'a> {
     pub(super) ticket: Option<&'a UnreadSince>,
     /// What the API server shows.
     pub(super) target: &'a Observed,
+    /// Why its windows and freezes do not let the gate open, if they do not.
+    pub(super) closed: Option<&'a Closed>,
 }
 
 /// The links in answers.
@@ -69,7 +72,7 @@ impl AnswerLinks {
             None => (Verdict::Stale, UNKNOWN_REVISION.to_owned()),
             Some(gate) => {
                 let verdict = gate.verdict(now, validity);
-                (verdict, reason(gate, verdict, validity, doubts.target, now))
+                (verdict, reason(gate, verdict, validity, doubts.target, doubts.closed, now))
             }
         };
         if name.stage == Stage::ConfirmRollout
@@ -86,6 +89,7 @@ impl AnswerLinks {
             reason,
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
+            opens_at: doubts.closed.and_then(|closed| closed.opens_at).map(Rfc3339),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
@@ -216,6 +220,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         change: None,
         weight: None,
         ticket: None,
+        opens_at: None,
         asked_at: None,
         last_asked_at: None,
         rollout: rollout.map(rollout_view),

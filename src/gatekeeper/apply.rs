@@ -102,8 +102,10 @@ impl Gatekeeper {
     ) -> store::audit::AuditEntry {
         let route = |gate: &GateName| self.route(&is.id, gate);
         let answer = |gate: &GateName| {
-            let validity =
-                Validity { target: observed.proof(gate.stage, is.gate(gate)), ..self.validity(&is.id, gate) };
+            let validity = Validity {
+                target: observed.proof(gate.stage, is.gate(gate)),
+                ..self.validity(&is.id, gate, is.gate(gate), now)
+            };
             self.answer_with(is, gate, validity, observed, now).gate
         };
         audit::entry(audit_event, was, is, route, answer, now)
@@ -112,9 +114,9 @@ impl Gatekeeper {
     /// What an event would do to a canary.
     pub fn preview(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
         let rules = match event {
-            Event::Asked { gate, .. } => self.rules(&canary.id, gate),
+            Event::Asked { gate, .. } => self.rules(&canary.id, gate, canary.gate(gate), now),
             Event::Seen { gate, .. } | Event::NotJudged { gate, .. } => match canary.gate_by_id(gate) {
-                Some(gate) => self.rules(&canary.id, &gate.name),
+                Some(gate) => self.rules(&canary.id, &gate.name, Some(gate), now),
                 None => return Change::Unchanged,
             },
             // These open no gate, so the validity of approvals does not matter.

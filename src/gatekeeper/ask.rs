@@ -15,7 +15,7 @@ use super::{
 use crate::{
     gate::{GateId, GateName, Pace, Validity},
     millis::Millis,
-    policy::Approval,
+    policy::{Approval, WhenRead},
     rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
     store, ticket,
     view::Rfc3339,
@@ -57,9 +57,12 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
+        let known = self.store.canary(id);
+        let known = known.as_ref().and_then(|canary| canary.gate(gate));
+        let closed = self.closed(id, gate, known, now).map(|closed| closed.words(WhenRead::Later));
         let validity = |canary: &Canary| {
             let target = observed.proof(gate.stage, canary.gate(gate));
-            Validity { target, ..self.validity(id, gate) }
+            Validity { target, ..self.validity(id, gate, canary.gate(gate), now) }
         };
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
@@ -72,6 +75,7 @@ impl Gatekeeper {
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
             observed: observed.clone(),
             analysis,
+            closed: closed.as_deref(),
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
@@ -90,7 +94,9 @@ impl Gatekeeper {
                     None => {
                         self.touch(id, now);
                         // Checked by the current limits: the transaction may have used up the last free ticket.
-                        if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate).budget) {
+                        if let Some(refusal) =
+                            canary.refusal(gate, now, &self.rules(id, gate, None, now).budget)
+                        {
                             return self.refused(&canary, gate, refusal, now);
                         }
                     }

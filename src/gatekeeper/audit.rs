@@ -63,6 +63,11 @@ pub(super) fn entry<'a>(
         AuditEvent::Expired { gate, ticket, decision } => {
             (EXPIRED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
+        AuditEvent::Frozen { gate, ticket, decision } => {
+            let reason = json!(answer(gate).reason);
+            let frozen = with(on(gate, ticket), "reason", reason);
+            ("frozen", decision_json(frozen, decision, route(gate), &deny(gate)))
+        }
         AuditEvent::RolledBack { gate, ticket, decision } => {
             (ROLLED_BACK, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
@@ -104,6 +109,7 @@ pub(super) fn entry<'a>(
         | AuditEvent::Passed { .. }
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Expired { .. }
+        | AuditEvent::Frozen { .. }
         | AuditEvent::RolledBack { .. }
         | AuditEvent::Refused { .. }
         | AuditEvent::OtherRevision { .. }

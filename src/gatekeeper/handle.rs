@@ -20,8 +20,9 @@ use super::{
     unsaved_readings::UnsavedReadings,
 };
 use crate::{
+    calendars::CalendarFiles,
     config::{Config, Limits, Rollout},
-    gate::{GateName, TargetProof, Validity},
+    gate::{Gate, GateName, Hours, TargetProof, Validity},
     kubernetes::Clusters,
     metrics::Metrics,
     millis::Millis,
@@ -38,6 +39,8 @@ pub struct Gatekeeper {
     pub(super) metrics: Arc<Metrics>,
     /// The clusters whose Canaries the bridge reads.
     pub(super) clusters: Arc<Clusters>,
+    /// The calendars of freezes.
+    pub(super) calendars: CalendarFiles,
     pub(super) work: watch::Sender<()>,
     /// Gates whose questions were refused a ticket recently, for the page.
     pub(super) refused_gates: RefusedGates,
@@ -63,12 +66,14 @@ impl Gatekeeper {
         metrics: Arc<Metrics>,
         clusters: Arc<Clusters>,
     ) -> Self {
+        let calendars = CalendarFiles::new(&config.policy.schedule);
         Self {
             store,
             config,
             links,
             metrics,
             clusters,
+            calendars,
             work: watch::Sender::new(()),
             refused_gates: RefusedGates::default(),
             recent_nudges: RecentNudges::default(),
@@ -130,8 +135,15 @@ impl Gatekeeper {
         self.config.policy.route(cluster, namespace, name, gate.stage.as_str(), gate.approver.as_deref())
     }
 
-    /// How long an approval of this gate is valid, and by which settings it must have been judged.
-    pub fn validity(&self, canary: &CanaryId, gate: &GateName) -> Validity {
+    /// How long an approval of this gate is valid, by which settings it must have been judged, and whether the gate may
+    /// open at `now`. `known` is the gate, if it was asked about before.
+    pub fn validity(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
         Validity {
@@ -139,17 +151,24 @@ impl Gatekeeper {
             valid_for,
             judged_by,
             target: TargetProof::NotNeeded,
+            hours: self.hours(canary, gate, known, now),
         }
     }
 
-    pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
-        self.rules_with(canary, self.validity(canary, gate))
+    pub(super) fn rules(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Rules {
+        self.rules_with(canary, self.validity(canary, gate, known, now))
     }
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
-        let target = TargetProof::NotNeeded;
-        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target })
+        let (target, hours) = (TargetProof::NotNeeded, Hours::Open);
+        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target, hours })
     }
 
     fn rules_with(&self, canary: &CanaryId, validity: Validity) -> Rules {
@@ -183,7 +202,8 @@ impl Gatekeeper {
         now: Millis,
     ) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
-        let doubts = Doubts { ticket: unread.as_ref(), target: observed };
+        let closed = self.closed(&canary.id, gate, canary.gate(gate), now);
+        let doubts = Doubts { ticket: unread.as_ref(), target: observed, closed: closed.as_ref() };
         let mut answer = self.links.answer(canary, gate, validity, doubts, now);
         answer.gate.weight = canary.gate(gate).and_then(|gate| self.weight(&canary.id, gate, now));
         answer

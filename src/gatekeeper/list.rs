@@ -129,7 +129,7 @@ impl Gatekeeper {
                 name: gate.name.clone(),
                 asked: gate.asked_at,
                 watched: gate.ticket().is_some(),
-                verdict: gate.verdict(now, self.validity(&canary.id, &gate.name)),
+                verdict: gate.verdict(now, self.validity(&canary.id, &gate.name, Some(gate), now)),
             });
         }
     }
@@ -183,7 +183,9 @@ impl Gatekeeper {
         match listed {
             ListedGate::Unwatched(view) => view.clone(),
             ListedGate::Live { canary, name, .. } => {
-                let view = self.answer(canary, name, self.validity(&canary.id, name), now).gate;
+                let view = self
+                    .answer(canary, name, self.validity(&canary.id, name, canary.gate(name), now), now)
+                    .gate;
                 GateView { last_asked_at: self.last_asked(canary, name).map(Rfc3339), ..view }
             }
         }

@@ -87,6 +87,10 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; a comment on the ticket says how to renew it");
         }
+        AuditEvent::Frozen { gate, ticket, decision } => {
+            let by = &decision.changelog_entry.by.name;
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval waits for a window of its gate or for the end of a freeze; a comment on the ticket says until when");
+        }
         AuditEvent::RolledBack { gate, ticket, decision } => {
             let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the rollback question is answered with 200");

@@ -148,6 +148,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
             metrics.set_gates(state, count);
         }
         metrics.oldest_waiting(oldest_waiting(&list, now));
+        metrics.set_calendars_unusable(gatekeeper.unusable_calendars(now));
     }
     match metrics.encode() {
         Ok(text) => {

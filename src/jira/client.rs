@@ -17,7 +17,7 @@ use super::{
     send::Sender,
     settings::{Kind, Settings, UnusableSettings},
     web::web_address,
-    wire,
+    wire::{self, FIELDS},
 };
 use crate::{clock::Clock, millis::Millis, text, ticket::Doc};
 
@@ -67,6 +67,8 @@ pub struct Jira {
     pub(super) sender: Sender,
     /// The URL for browsers, if it differs from `jira.url`.
     site: OnceLock<Url>,
+    /// The fields that are read of tickets.
+    pub(super) fields: Vec<String>,
 }
 
 impl Jira {
@@ -75,7 +77,9 @@ impl Jira {
     /// # Errors
     /// If the address or the certificates cannot be used.
     pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, UnusableSettings> {
-        Ok(Self { sender: Sender::new(settings, observer, clock)?, site: OnceLock::new() })
+        let always = FIELDS.iter().map(|field| (*field).to_owned());
+        let fields = always.chain(settings.planned_fields.iter().cloned()).collect();
+        Ok(Self { sender: Sender::new(settings, observer, clock)?, site: OnceLock::new(), fields })
     }
 
     /// The proxy from the environment that requests go through, if any, without its password.

@@ -8,7 +8,6 @@ use super::{
     request::{Operation, Request},
     settings::Kind,
     truncate,
-    wire::FIELDS,
 };
 use crate::ticket::Doc;
 
@@ -18,10 +17,10 @@ pub(super) fn text(doc: &Doc) -> Value {
 }
 
 /// Reads up to 100 issues by id, not from the search index, which lags.
-pub(super) fn read_many(ids: &[&str]) -> Request {
+pub(super) fn read_many(ids: &[&str], fields: &[String]) -> Request {
     Request::post(Operation::LOOK, Kind::Cloud, &["issue", "bulkfetch"]).body(json!({
         "issueIdsOrKeys": ids,
-        "fields": FIELDS,
+        "fields": fields,
         "properties": [PROPERTY],
         "expand": ["changelog"],
     }))

@@ -6,7 +6,6 @@ use super::{
     request::{MAX_PER_REQUEST, Operation, Request},
     settings::Kind,
     truncate, wiki,
-    wire::FIELDS,
 };
 use crate::ticket::Doc;
 
@@ -16,12 +15,12 @@ pub(super) fn text(doc: &Doc) -> Value {
 }
 
 /// Reads up to 100 issues by id. Without `validateQuery: false` one deleted issue fails the whole search.
-pub(super) fn read_many(ids: &[&str]) -> Request {
+pub(super) fn read_many(ids: &[&str], fields: &[String]) -> Request {
     Request::post(Operation::LOOK, Kind::DataCenter, &["search"]).body(json!({
         "jql": format!("id in ({})", ids.join(",")),
         "startAt": 0,
         "maxResults": MAX_PER_REQUEST,
-        "fields": FIELDS,
+        "fields": fields,
         "expand": ["changelog"],
         "validateQuery": false,
     }))

@@ -155,8 +155,8 @@ impl Jira {
         // Without ids, one that need not exist: it matters only that Jira answers the request.
         let asked = if ids.is_empty() { &["1"][..] } else { &ids };
         let request = match kind {
-            Kind::Cloud => cloud::read_many(asked),
-            Kind::DataCenter => data_center::read_many(asked),
+            Kind::Cloud => cloud::read_many(asked, &self.fields),
+            Kind::DataCenter => data_center::read_many(asked, &self.fields),
         };
         let answer = self.sender.call(request).await?;
         let found: wire::Issues = answer.read()?;

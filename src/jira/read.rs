@@ -11,7 +11,7 @@ use super::{
     reading::{ChangelogPage, PageBefore, Reading},
     request::{MAX_PER_REQUEST, Operation, Request},
     settings::Kind,
-    wire::{self, FIELDS},
+    wire,
 };
 use crate::{
     gate::{Browse, GateId, IssueSnapshot},
@@ -46,8 +46,8 @@ impl Jira {
         }
         let kind = self.kind().await?;
         let request = match kind {
-            Kind::Cloud => cloud::read_many(&asked),
-            Kind::DataCenter => data_center::read_many(&asked),
+            Kind::Cloud => cloud::read_many(&asked, &self.fields),
+            Kind::DataCenter => data_center::read_many(&asked, &self.fields),
         };
         let answer = self.sender.call(request).await?;
         let issues: wire::Issues = answer.read()?;
@@ -117,12 +117,12 @@ impl Jira {
     pub async fn read_alone(&self, id: &str) -> Result<Option<Reading>, Error> {
         let kind = self.kind().await?;
         let plain = Request::get(Operation::ISSUE, kind, &["issue", id])
-            .query("fields", FIELDS.join(","))
+            .query("fields", self.fields.join(","))
             .query("properties", PROPERTY);
         let answer = match self.sender.call(plain.query("expand", "changelog")).await {
             Err(Error::Unreadable { .. }) if kind == Kind::Cloud => {
                 let bare = Request::get(Operation::ISSUE, kind, &["issue", id])
-                    .query("fields", FIELDS.join(","))
+                    .query("fields", self.fields.join(","))
                     .query("properties", PROPERTY);
                 self.sender.call(bare).await
             }
@@ -178,6 +178,7 @@ impl Jira {
         let wire::ChangelogPart { histories, is_whole, total, positions, span } = part;
         let snapshot =
             issue.snapshot(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
+        let snapshot = self.with_requested_fields(snapshot);
         Ok(Reading {
             snapshot,
             entries_read: histories.len(),
@@ -187,6 +188,15 @@ impl Jira {
             span,
             json_length: 0,
         })
+    }
+
+    /// The snapshot without fields that were not requested.
+    fn with_requested_fields(&self, mut snapshot: IssueSnapshot) -> IssueSnapshot {
+        match &mut snapshot {
+            IssueSnapshot::Issue { planned, .. } => planned.retain(|id, _| self.fields.contains(id)),
+            IssueSnapshot::Missing { .. } => {}
+        }
+        snapshot
     }
 
     /// The part of a changelog directly before the entries that were read: at most 100 entries. Only Cloud leaves

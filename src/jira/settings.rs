@@ -22,6 +22,8 @@ pub struct Settings {
     pub requests_per_second: NonZeroU32,
     /// How many requests may be sent at once.
     pub burst: NonZeroU32,
+    /// Further fields to read of tickets, by id.
+    pub planned_fields: Vec<String>,
     /// The timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
 }

@@ -108,6 +108,7 @@ fn settings(url: &str, kind: Option<Kind>) -> Settings {
         ca_file: None,
         requests_per_second: hundred,
         burst: hundred,
+        planned_fields: vec![],
         timeout: Duration::from_secs(5),
     }
 }

@@ -58,7 +58,7 @@ fn the_documented_names_exist_from_the_start() {
     let text = Metrics::new().encode().unwrap();
     let described: Vec<_> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE flagger_jira_bridge_")).collect();
-    insta::assert_snapshot!(described.join("\n"), @r#"
+    insta::assert_snapshot!(described.join("\n"), @r"
     gate_verdicts counter
     webhooks counter
     jira_throttled_seconds counter
@@ -73,8 +73,9 @@ fn the_documented_names_exist_from_the_start() {
     approval_to_open_seconds histogram
     decision_seconds histogram
     oldest_waiting_seconds gauge
+    calendars_unusable gauge
     build_info gauge
-    "#);
+    ");
     for verdict in Verdict::ALL {
         let series = format!("flagger_jira_bridge_gates{{state=\"{}\"}} 0", verdict.as_str());
         assert!(text.contains(&series), "{series}");

@@ -41,6 +41,7 @@ impl Canary {
                 pace,
                 observed,
                 analysis,
+                closed,
             } => {
                 let asked = GateQuestion {
                     name: gate,
@@ -52,6 +53,7 @@ impl Canary {
                     pace: *pace,
                     observed,
                     analysis: *analysis,
+                    closed: *closed,
                 };
                 step.question(&asked, *silent_for, rules);
             }

@@ -69,6 +69,15 @@ pub enum AuditEvent {
         /// The approval.
         decision: Decision,
     },
+    /// An approval does not open its gate yet, because of the gate's windows and freezes.
+    Frozen {
+        /// At which gate.
+        gate: GateName,
+        /// The ticket.
+        ticket: Ticket,
+        /// The approval.
+        decision: Decision,
+    },
     /// The answer to a rollback question was yes, for the first time after this rejection.
     RolledBack {
         /// At which gate it was rejected.

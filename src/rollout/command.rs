@@ -279,6 +279,16 @@ pub enum Notice {
         /// For how long an unused approval is valid, in ms.
         valid_for: u64,
     },
+    /// Its approval does not count yet: the windows and freezes of its gate do not let it open.
+    Frozen {
+        /// The changelog entry of the approval.
+        entry: String,
+        /// Why, and when they do next.
+        why: String,
+        /// Whether the approval let Flagger pass before.
+        #[serde(default, skip_serializing_if = "is_default")]
+        passed: bool,
+    },
     /// It has the label `flagger-ended`, and its gate has another ticket.
     LabelledEnded,
     /// Jira did not show it for so long that its gate has another ticket.
@@ -356,6 +366,8 @@ impl Notice {
             Self::Mapped { entry } => format!("mapped-{entry}"),
             Self::Renamed { status } => format!("renamed-{status}"),
             Self::Expired { entry, .. } => format!("expired-{entry}"),
+            Self::Frozen { entry, passed: false, .. } => format!("frozen-{entry}"),
+            Self::Frozen { entry, passed: true, .. } => format!("frozen-again-{entry}"),
             Self::Duplicate { .. } => "duplicate".into(),
             Self::Late { .. } => "late".into(),
             Self::NotLinked { to, .. } => format!("not-linked-{to}"),

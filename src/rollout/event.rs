@@ -102,6 +102,8 @@ pub enum Event<'a> {
         observed: Observed,
         /// How far the analysis is, where the bridge reads that.
         analysis: Option<Analysis>,
+        /// Why its windows and freezes do not let the gate open now, and when they do next, in words; none if they do.
+        closed: Option<&'a str>,
     },
     /// Flagger asks whether to roll back.
     RollbackAsked {

@@ -60,6 +60,7 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::Passed { .. }
         | AuditEvent::Ended { .. }
         | AuditEvent::AnswerChanged { .. }
+        | AuditEvent::Frozen { .. }
         | AuditEvent::RolledBack { .. }
         | AuditEvent::Refused { .. }
         | AuditEvent::LateMove { .. }

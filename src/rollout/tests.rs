@@ -8,8 +8,8 @@ use std::{
 use super::*;
 use crate::{
     gate::{
-        Gate, GateId, GateName, GateState, InvalidReason, IssueSnapshot, Move, Pace, Stage, TargetProof,
-        Ticket, TicketState, Validity, Verdict,
+        Gate, GateId, GateName, GateState, Hours, InvalidReason, IssueSnapshot, Move, Pace, Stage,
+        TargetProof, Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
@@ -27,6 +27,7 @@ const RULES: Rules = Rules {
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        hours: Hours::Open,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -127,6 +128,7 @@ impl World {
             pace,
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -186,6 +188,7 @@ impl World {
             marks: vec![gate.clone()],
             moves: self.moves.get(gate).cloned().unwrap_or_default(),
             invalidations: Vec::new(),
+            planned: BTreeMap::new(),
             answered: self.now,
         };
         let arrived = self.now;
@@ -370,6 +373,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         pace,
         observed: Observed::Unread,
         analysis: None,
+        closed: None,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
         panic!("the refusal is noted");

@@ -11,7 +11,7 @@ use super::{
     rows::{self, FORMAT},
 };
 use crate::{
-    gate::{TargetProof, Validity},
+    gate::{Hours, TargetProof, Validity},
     millis::Millis,
     mutation::{changed, changes, garbled},
     policy::Fingerprint,
@@ -24,6 +24,7 @@ const VALIDITY: Validity = Validity {
     valid_for: Duration::from_secs(72 * 3600),
     judged_by: Fingerprint(1),
     target: TargetProof::NotNeeded,
+    hours: Hours::Open,
 };
 
 /// A canary with an approved gate, a rejected one and one that is being opened.

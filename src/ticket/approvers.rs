@@ -2,6 +2,7 @@
 
 use super::{
     doc::{Block, Span},
+    hours::{TicketHours, hours_line},
     people::People,
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
@@ -50,6 +51,7 @@ pub(super) fn approvers_section(
     route: &Route,
     deny: &[String],
     people: &People,
+    hours: Option<&TicketHours>,
 ) -> Vec<Block> {
     let lines = match Obstacle::of(subject, deny) {
         Some(Obstacle::EmptyDenial) => vec![
@@ -75,6 +77,7 @@ pub(super) fn approvers_section(
                     for_instance(subject)
                 ),
             ));
+            lines.extend(hours.map(hours_line));
             lines.push(validity(route));
             lines
         }

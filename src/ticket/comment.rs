@@ -111,6 +111,14 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
              To renew the approval, move this ticket out of {approved} and back.",
             duration_in_words(u128::from(*valid_for))
         ),
+        Notice::Frozen { why, passed: false, .. } => format!(
+            "This approval does not let Flagger go on yet: {}. There is nothing to do if the approval has not expired by then.",
+            reason(why)
+        ),
+        Notice::Frozen { why, passed: true, .. } => format!(
+            "This approval does not let Flagger go on at the moment: {}. What Flagger was told to do before goes on.",
+            reason(why)
+        ),
         Notice::LabelledEnded => format!(
             "{OVER} It has the label flagger-ended, which marks tickets of rollouts that are over. Flagger is still asking, \
              so the bridge opens another ticket and links this one to it. Decide there."

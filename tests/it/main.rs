@@ -23,6 +23,7 @@ mod stories {
     mod canary_events;
     mod canary_status;
     mod canary_weight;
+    mod change_windows;
     mod cluster_isolation;
     mod command_concurrency;
     mod flagger_edge_cases;

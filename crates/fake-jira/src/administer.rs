@@ -189,6 +189,36 @@ impl FakeJira {
         })
     }
 
+    /// Sets a field with a date and a time to a value as Jira returns it, such as `2026-01-31T09:00:00.000+0100`, or
+    /// removes it.
+    ///
+    /// # Errors
+    /// If the issue or account does not exist.
+    pub fn set_time(
+        &self,
+        id_or_key: &str,
+        field: &str,
+        value: Option<&str>,
+        account: &str,
+    ) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
+            let before = issue.fields.get(field).and_then(Value::as_str).map(str::to_owned);
+            if let Some(issue) = state.issues.get_mut(&issue.id) {
+                issue.fields.insert(field.to_owned(), value.map_or(Value::Null, Value::from));
+            }
+            let change = Change {
+                field: field.into(),
+                custom: Some(field.into()),
+                from: before.clone(),
+                from_string: before,
+                to: value.map(str::to_owned),
+                to_string: value.map(str::to_owned),
+            };
+            state.record_changes(issue.id, account, vec![change]);
+            Ok(())
+        })
+    }
+
     /// Adds a changelog entry with these items, unchanged, to an issue. Changes nothing else and sends no webhook.
     ///
     /// # Errors

@@ -49,6 +49,11 @@ pub(super) fn check_value(state: &State, field: &Field, value: &Value, errors: &
             let each = |value: &Value| check_option(state.flavour, field, names, value);
             check_array(field, value, each, errors);
         }
+        Shape::DateTime => {
+            if !value.is_string() {
+                errors.reject(&field.id, "Operation value must be a string");
+            }
+        }
         Shape::Number => {
             if !value.is_number() {
                 errors.reject(&field.id, "Operation value must be a number");

@@ -152,6 +152,7 @@ pub(super) fn other_fields(screen: &[Field], fields: &Map<String, Value>) -> Map
                 | Shape::Paragraph
                 | Shape::Labels
                 | Shape::Number
+                | Shape::DateTime
                 | Shape::User
                 | Shape::Users
                 | Shape::Project

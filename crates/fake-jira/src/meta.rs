@@ -202,6 +202,7 @@ pub(super) fn field(field: &Field) -> Value {
         Shape::Labels | Shape::Users => ("array", None),
         Shape::MultiSelect(names) => ("array", Some(names)),
         Shape::Number => ("number", None),
+        Shape::DateTime => ("datetime", None),
         Shape::User => ("user", None),
         Shape::Project => ("project", None),
         Shape::IssueType => ("issuetype", None),
@@ -218,6 +219,7 @@ pub(super) fn field(field: &Field) -> Value {
         }
         Shape::Labels
         | Shape::Number
+        | Shape::DateTime
         | Shape::User
         | Shape::Users
         | Shape::Project

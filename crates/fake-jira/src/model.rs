@@ -220,6 +220,8 @@ pub enum Shape {
     MultiSelect(Vec<String>),
     /// A number.
     Number,
+    /// A date with a time and an offset: `2026-01-31T09:00:00.000+0100`.
+    DateTime,
     /// An account: `{"accountId": …}` or `{"id": …}` on Cloud, `{"name": …}` on Data Center.
     User,
     /// An array of accounts.

@@ -138,7 +138,7 @@ fn colour(state: &str) -> Style {
     let colour = match state {
         "approved" => AnsiColor::Green,
         "waiting" => AnsiColor::Yellow,
-        "opening" => AnsiColor::Cyan,
+        "opening" | "frozen" => AnsiColor::Cyan,
         "stuck" | "rejected" => AnsiColor::Red,
         "not_allowed" | "expired" | "stale" | "gone" => AnsiColor::Magenta,
         _ => return Style::new(),

@@ -1,10 +1,10 @@
 //! How snapshots of its ticket change a gate.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     gate::{
-        Browse, Gate, GateId, GateName, GateState, IssueSnapshot, Move, Stage, TargetProof, Ticket,
+        Browse, Gate, GateId, GateName, GateState, Hours, IssueSnapshot, Move, Stage, TargetProof, Ticket,
         TicketState, Validity,
     },
     millis::Millis,
@@ -16,6 +16,7 @@ const VALIDITY: Validity = Validity {
     valid_for: Duration::MAX,
     judged_by: Fingerprint(0),
     target: TargetProof::NotNeeded,
+    hours: Hours::Open,
 };
 
 /// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not
@@ -60,6 +61,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         marks: vec![gate.id.clone()],
         moves: vec![entry],
         invalidations: vec![],
+        planned: BTreeMap::new(),
         answered: at,
     };
     gate.after_snapshot(&snapshot, &statuses, author, at, at, VALIDITY).unwrap()

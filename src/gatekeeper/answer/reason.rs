@@ -4,6 +4,7 @@ use crate::{
     gate::{Decision, Gate, GateState, InvalidReason, TicketState, Validity, Verdict},
     gatekeeper::unread_tickets::UnreadSince,
     millis::{Millis, clock_time, config_notation},
+    policy::{Closed, WhenRead},
     rollout::Observed,
 };
 
@@ -19,6 +20,23 @@ pub(super) fn reason(
     verdict: Verdict,
     validity: Validity,
     target: &Observed,
+    closed: Option<&Closed>,
+    now: Millis,
+) -> String {
+    let mut reason = reason_of_ticket(gate, verdict, validity, target, closed, now);
+    if let Some(closed) = closed.filter(|_| waits_for_more(verdict)) {
+        reason.push_str("; also ");
+        reason.push_str(&closed.words(WhenRead::At(now)));
+    }
+    reason
+}
+
+fn reason_of_ticket(
+    gate: &Gate,
+    verdict: Verdict,
+    validity: Validity,
+    target: &Observed,
+    closed: Option<&Closed>,
     now: Millis,
 ) -> String {
     let (seen, ticket_state) = match &gate.state {
@@ -45,6 +63,13 @@ pub(super) fn reason(
                 decision_words("approved", decision),
                 config_notation(validity.valid_for)
             ),
+            Verdict::Frozen => {
+                let closed =
+                    closed.map_or_else(|| "closed".to_owned(), |closed| closed.words(WhenRead::At(now)));
+                let goes_on =
+                    if gate.used.is_some() { "; what Flagger was told to do before goes on" } else { "" };
+                format!("frozen: {}, but {closed}{goes_on}", decision_words("approved", decision))
+            }
             Verdict::Stale if now.abs_diff(seen) <= validity.trust_for && gate.statuses.is_some() => {
                 format!("stale: {}, but {}", decision_words("approved", decision), target_doubt(target))
             }
@@ -57,6 +82,19 @@ pub(super) fn reason(
                 verdict.as_str().into()
             }
         },
+    }
+}
+
+/// Whether the gate opens later than its ticket suggests if it is also closed by its windows and freezes.
+const fn waits_for_more(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Opening | Verdict::Waiting | Verdict::NotAllowed | Verdict::Expired => true,
+        Verdict::Stuck
+        | Verdict::Approved
+        | Verdict::Rejected
+        | Verdict::Frozen
+        | Verdict::Stale
+        | Verdict::Gone => false,
     }
 }
 
@@ -81,7 +119,12 @@ fn not_judged_words(decision: &Decision, why: &str) -> String {
 pub(super) fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &UnreadSince) -> String {
     match verdict {
         Verdict::Stale => format!(": {why}"),
-        Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
+        Verdict::Waiting
+        | Verdict::Rejected
+        | Verdict::NotAllowed
+        | Verdict::Expired
+        | Verdict::Frozen
+        | Verdict::Gone => {
             format!("; Jira has not confirmed that since {}: {why}", clock_time(*since))
         }
         // These have no ticket, or their reason already names the problem.
@@ -162,7 +205,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        gate::{GateId, GateName, Move, Stage, TargetProof, Ticket},
+        gate::{GateId, GateName, Hours, Move, Stage, TargetProof, Ticket},
         policy::{Fingerprint, Person, Status, Statuses},
     };
 
@@ -171,6 +214,7 @@ mod tests {
         valid_for: Duration::MAX,
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        hours: Hours::Open,
     };
 
     /// A gate that was approved at time 0.
@@ -198,7 +242,7 @@ mod tests {
     fn an_approval_that_was_not_judged_by_these_settings_says_so() {
         let reason_of = |judged_by| {
             let gate = approved(judged_by);
-            reason(&gate, gate.verdict(Millis(1), VALIDITY), VALIDITY, &Observed::Unread, Millis(1))
+            reason(&gate, gate.verdict(Millis(1), VALIDITY), VALIDITY, &Observed::Unread, None, Millis(1))
         };
         let approval = "approved by Mia at 1970-01-01T00:00:00Z";
         assert_eq!(reason_of(Some(VALIDITY.judged_by)), approval);

@@ -284,6 +284,7 @@ async fn an_answer_is_a_line_or_an_object() {
         reason: "waiting: no decision yet".into(),
         change: None,
         weight: None,
+        opens_at: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

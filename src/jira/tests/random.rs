@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, GateState, Stage, TargetProof, Ticket, TicketState, Validity, decisive},
+    gate::{Gate, GateName, GateState, Hours, Stage, TargetProof, Ticket, TicketState, Validity, decisive},
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -94,6 +94,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         valid_for: day,
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        hours: Hours::Open,
     };
     let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
         return false;

@@ -87,8 +87,9 @@ pub(super) fn known_people() -> People {
 /// A new ticket.
 pub(super) fn drafted(subject: &Subject, route: &Route, status_page: Option<&str>) -> Words {
     let browse = |key: &str| format!("https://jira.example/browse/{key}");
-    ticket::draft(subject, route, &Surroundings { status_page, browse: &browse, people: &known_people() })
-        .unwrap()
+    let people = known_people();
+    let around = Surroundings { status_page, browse: &browse, people: &people, hours: None };
+    ticket::draft(subject, route, &around).unwrap()
 }
 
 fn whole(subject: &Subject, route: &Route) -> String {

@@ -15,8 +15,11 @@ use crate::{
         settings::Kind,
     },
     millis::Millis,
+    text::one_line,
 };
 
+/// The longest value of another field that is kept, in characters.
+const LONGEST_VALUE: usize = 64;
 /// The fields of an issue that the bridge requests.
 pub(in crate::jira) const FIELDS: [&str; 4] = ["status", "project", "issuetype", "labels"];
 
@@ -33,6 +36,9 @@ pub(in crate::jira) struct Fields {
     /// Empty if the issue has none. None proves nothing about its labels.
     labels: Option<Vec<String>>,
     pub(in crate::jira) creator: Option<User>,
+    /// All others that were requested.
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 impl Fields {
@@ -137,6 +143,8 @@ impl Issue {
         let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
         let labels = fields.labels.ok_or("an issue without its labels")?;
         let ended = labels.iter().any(|label| label == ENDED);
+        let planned =
+            fields.others.into_iter().filter_map(|(id, value)| Some((id, text_of(value)?))).collect();
         let marks = marks?;
         let History { moves, invalidations } = History::read(histories, kind);
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
@@ -149,9 +157,20 @@ impl Issue {
             marks,
             moves,
             invalidations,
+            planned,
             answered,
         })
     }
+}
+
+/// The value of a field, as far as it is needed to tell whether it is a time; none if the field has no value.
+fn text_of(value: Value) -> Option<String> {
+    let text = match value {
+        Value::Null => return None,
+        Value::String(text) => text,
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    };
+    Some(one_line(&text, LONGEST_VALUE))
 }
 
 #[derive(Debug, Deserialize)]

@@ -36,6 +36,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) pace: Pace,
     pub(super) observed: &'a Observed,
     pub(super) analysis: Option<Analysis>,
+    pub(super) closed: Option<&'a str>,
 }
 
 impl Canary {
@@ -222,6 +223,18 @@ impl Step {
             let (ticket, decision) = (ticket.clone(), decision.clone());
             if notify_once(&mut self.commands, gate, Notice::Expired { entry, valid_for }) {
                 self.audit_events.push(AuditEvent::Expired { gate: gate.name.clone(), ticket, decision });
+            }
+            return;
+        }
+        if verdict == Verdict::Frozen {
+            let (ticket, decision) = (ticket.clone(), decision.clone());
+            let notice = Notice::Frozen {
+                entry: decision.changelog_entry.changelog_id.clone(),
+                why: asked.closed.unwrap_or_default().to_owned(),
+                passed: gate.used.is_some(),
+            };
+            if notify_once(&mut self.commands, gate, notice) {
+                self.audit_events.push(AuditEvent::Frozen { gate: gate.name.clone(), ticket, decision });
             }
             return;
         }

@@ -131,9 +131,12 @@ impl Step {
             Verdict::Waiting | Verdict::Stuck | Verdict::Stale => true,
             // It closes the gate whether or not it counts, and there is nothing to roll back yet.
             Verdict::Rejected => !nothing_started && gate.rollback().is_none(),
-            Verdict::Opening | Verdict::Approved | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
-                false
-            }
+            Verdict::Opening
+            | Verdict::Approved
+            | Verdict::NotAllowed
+            | Verdict::Expired
+            | Verdict::Frozen
+            | Verdict::Gone => false,
         };
         let is_told = gate.notified.iter().any(|tag| tag.starts_with(NOT_JUDGED));
         if matters && gate.ticket().is_some() && !is_told {

@@ -73,6 +73,7 @@ impl One {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
     }
@@ -96,6 +97,7 @@ impl One {
             marks: vec![self.gate().id.clone()],
             moves: self.moves.clone(),
             invalidations: vec![],
+            planned: BTreeMap::new(),
             answered: self.now,
         };
         (self.odd)(&mut snapshot);
@@ -210,6 +212,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
     };
     asks_empty(&mut one);

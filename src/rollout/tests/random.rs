@@ -49,6 +49,18 @@ proptest! {
         }
     }
 
+    /// Whenever windows open and close, nothing opens outside of them.
+    #[test]
+    fn nothing_opens_outside_of_a_window(
+        story in story(40), length in prop_oneof![2_i64..600_000, 2_i64..20_000_000], ahead in -100_000_i64..100_000,
+    ) {
+        let mut witness = witness(1_790_000_000_000, ahead, true);
+        witness.window = Some(length);
+        for next in &story {
+            witness.happens(next);
+        }
+    }
+
     /// The clock jumps anywhere within the range of `i64`.
     #[test]
     fn no_time_is_too_odd(

@@ -122,8 +122,14 @@ impl Create<'_> {
         people: &ticket::People,
     ) -> Result<ticket::Draft, Failure> {
         let links = self.context.gatekeeper.links();
-        let around =
-            Surroundings { status_page: links.status_page.as_deref(), browse: &*links.browse, people };
+        let now = self.context.clock.now();
+        let hours = self.context.gatekeeper.ticket_hours(&subject.canary, &subject.gate, now);
+        let around = Surroundings {
+            status_page: links.status_page.as_deref(),
+            browse: &*links.browse,
+            people,
+            hours: hours.as_ref(),
+        };
         ticket::draft(subject, route, &around)
             .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))
     }
@@ -212,7 +218,7 @@ impl Create<'_> {
         // If it was sent meanwhile, the next step searches first.
         let claimed = claimed.filter(|claimed| claimed.unknown_since == row.unknown_since);
         *row = claimed.ok_or(Failure::Aborted(StepOutcome::Done))?;
-        let rules = self.context.gatekeeper.validity(&row.canary, &subject.gate).into();
+        let rules = self.context.gatekeeper.validity(&row.canary, &subject.gate, None, now).into();
         record_home(&mut tx, row.clone(), home.clone(), rules, now).await?;
         tx.commit().await?;
         drop(writing);

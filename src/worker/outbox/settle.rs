@@ -123,7 +123,7 @@ impl Settle<'_> {
                 let statuses = known_statuses(self.lookups, route, &ticket);
                 // If it was sent before, it may show the settings of another process.
                 let shows = match row.unknown_since {
-                    None => Some(gatekeeper.validity(&row.canary, &subject.gate).into()),
+                    None => Some(gatekeeper.validity(&row.canary, &subject.gate, None, now).into()),
                     Some(_) => *shows,
                 };
                 Event::Opened { gate, ticket, statuses, shows }

@@ -318,6 +318,7 @@ impl CommentRepeat {
             | Notice::Mapped { .. }
             | Notice::Renamed { .. }
             | Notice::Expired { .. }
+            | Notice::Frozen { .. }
             | Notice::Late { .. }
             | Notice::NotLinked { .. }
             | Notice::OtherRevision { .. }

@@ -288,6 +288,7 @@ fn closing_statuses(gate: &Gate, snapshot: &IssueSnapshot, why: &UnclearStatuses
         marks: _,
         moves: _,
         invalidations: _,
+        planned: _,
         answered: _,
     } = snapshot
     else {

@@ -61,7 +61,7 @@ impl SeenTicket {
         let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
-        let validity = context.gatekeeper.validity(&self.canary, &gate.name);
+        let validity = context.gatekeeper.validity(&self.canary, &gate.name, Some(gate), *now);
         let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, validity);
         let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
             return RecheckReason::None;

@@ -144,7 +144,8 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     let cluster = Cluster::start().await;
     cluster.is_at("Progressing", 50, 0);
     cluster.has_canary("shop", "till", &json!({ "analysis": { "webhooks": [] } }));
-    let settings = format!("{}\nlimits.open_tickets = 4", cluster.settings("show"));
+    let window = "windows = [{ match = { canary = \"canary-*\" }, open = [\"Sun 01:00-02:00\"], time_zone = \"UTC\" }]";
+    let settings = format!("{}\nlimits.open_tickets = 4\n{window}", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;
     let mut described = Described::read();
     let asks = async |name: &str, path: &str, metadata: Value| {

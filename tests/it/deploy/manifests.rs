@@ -107,6 +107,17 @@ fn the_chart_takes_every_setting() {
     for key in own {
         assert!(expected.remove(key), "{key} is no setting");
     }
+    assert!(expected.remove("approval.planned"));
+    expected.extend(["approval.planned.start", "approval.planned.end"].map(str::to_owned));
+    for list in ["windows", "freezes"] {
+        let items = &config["properties"][list]["items"];
+        let own = |key: &&String| key.starts_with(&format!("{list}."));
+        let written: BTreeSet<String> = expected.iter().filter(own).cloned().collect();
+        let taken = items["properties"].as_object().unwrap().keys().map(|key| format!("{list}.{key}"));
+        assert_eq!(taken.collect::<BTreeSet<_>>(), written);
+        expected.retain(|key| !written.contains(key));
+        expected.insert(list.to_owned());
+    }
     expected.extend(["ticket.fields", "routes"].map(str::to_owned));
     assert_eq!(known, expected);
 

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 58] = [
+const SOURCES: [&str; 60] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -44,6 +44,8 @@ const SOURCES: [&str; 58] = [
     "main.rs",
     "pem.rs",
     "policy/judge.rs",
+    "policy/schedule/closed.rs",
+    "policy/schedule/planned.rs",
     "policy/statuses.rs",
     "rollout/command.rs",
     "secret.rs",

@@ -9,7 +9,12 @@ pub(super) const fn urgency(state: Verdict) -> u8 {
         Verdict::Stuck => 0,
         Verdict::Expired => 1,
         Verdict::NotAllowed => 2,
-        Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::Stale | Verdict::Gone => 3,
+        Verdict::Opening
+        | Verdict::Waiting
+        | Verdict::Rejected
+        | Verdict::Frozen
+        | Verdict::Stale
+        | Verdict::Gone => 3,
         Verdict::Approved => 4,
     }
 }
@@ -36,6 +41,9 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
         }
         Verdict::Expired => {
             "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
+        }
+        Verdict::Frozen => {
+            "Approved, but outside of the windows of this gate, or in a freeze. The reason says when it opens next. Until then there is nothing to do."
         }
         Verdict::Stale => {
             "Approved, but Jira has not confirmed it lately. Check whether the bridge can reach Jira."

@@ -22,6 +22,7 @@ fn hostile() -> GateView {
         reason: evil("reason"),
         change: Some(evil("cart 6.4.0 → 6.5.0")),
         weight: Some(50),
+        opens_at: None,
         ticket: Some(TicketView {
             key: evil("OPS-1"),
             url: "https://jira.example/browse/OPS-1?\"onmouseover=\"alert(1)".into(),
@@ -50,6 +51,7 @@ fn plain() -> GateView {
         reason: "opening: the ticket is being opened".into(),
         change: None,
         weight: None,
+        opens_at: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,

@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::super::*;
-use crate::{flagger, gate::Browse, mutation};
+use crate::{
+    flagger,
+    gate::{Browse, LastAnswer},
+    mutation,
+};
 
 const PHASES: [&str; 11] = [
     "Initializing",
@@ -75,6 +79,8 @@ pub(super) struct Witness {
     time_is_plausible: bool,
     /// The checksums of all messages but questions at the first gate.
     named: BTreeSet<String>,
+    /// The gates are closed by a window while a clock of so many ms is in its second half.
+    pub(super) window: Option<i64>,
     /// How often a question was answered open.
     pub(super) opened: usize,
 }
@@ -92,11 +98,22 @@ impl Witness {
         }
     }
 
+    fn is_closed(&self) -> bool {
+        self.window.is_some_and(|length| self.now.0.rem_euclid(length) >= length / 2)
+    }
+
+    fn rules(&self) -> Rules {
+        let hours = if self.is_closed() { Hours::Closed } else { Hours::Open };
+        Rules { validity: Validity { hours, ..RULES.validity }, ..RULES }
+    }
+
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
-        let change = self.canary.apply(event, self.now, &RULES);
+        let change = self.canary.apply(event, self.now, &self.rules());
         let Change::To { canary, commands, audit_events } = change else { return Vec::new() };
         self.canary = canary;
+        let is_closed = self.is_closed();
         for audit_event in audit_events {
+            assert!(!is_closed || !matches!(audit_event, AuditEvent::Passed { .. }), "outside of its window");
             let AuditEvent::Ended { gates, .. } = audit_event else { continue };
             for gate in gates {
                 self.issues
@@ -167,6 +184,7 @@ impl Witness {
             pace,
             observed: Observed::Unread,
             analysis: None,
+            closed: None,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -190,7 +208,14 @@ impl Witness {
             return;
         }
         let Some(gate) = self.canary.gate(name) else { return };
-        let is_open = gate.verdict(self.now, RULES.validity).is_open();
+        let is_open = gate.verdict(self.now, self.rules().validity).is_open();
+        // What is stored for the record says the same.
+        let stored = gate.last_answer == LastAnswer::Open;
+        assert!(
+            !(self.is_closed() && (is_open || stored)),
+            "open outside of its window: {:?} {name}",
+            gate.id
+        );
         let open = is_open.then(|| {
             let (ticket, decision) = gate.approval().unwrap();
             (ticket.clone(), decision.clone())
@@ -318,6 +343,7 @@ impl Witness {
                 marks,
                 moves,
                 invalidations,
+                planned: BTreeMap::new(),
                 answered,
             }
         };
@@ -402,6 +428,7 @@ pub(super) fn witness(now: i64, ahead: i64, timed: bool) -> Witness {
         ahead,
         time_is_plausible: timed,
         named: BTreeSet::new(),
+        window: None,
         opened: 0,
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn cases() -> Vec<Case> {
     all.extend(statuses());
     all.extend(moves());
     all.extend(people());
+    all.extend(schedule());
     all.extend(elsewhere());
     all
 }
@@ -464,6 +465,60 @@ fn people() -> Vec<Case> {
             "approval.approvers = [\"mia\"]\napproval.deny = [\"mia\", \"{{ metadata.author }}\"]",
         )
         .data_center(),
+    ]
+}
+
+/// The fields that say when a ticket's change is planned.
+const PLANNED: &str = "approval.planned = { start = \"customfield_10301\", end = \"customfield_10302\" }";
+
+fn schedule() -> Vec<Case> {
+    let case = |name, config| case("Windows and freezes", name, config);
+    vec![
+        case(
+            "A window for an unknown cluster",
+            "[[windows]]\nmatch = { cluster = \"prod-eu\" }\nopen = [\"Mon-Thu 09:00-16:00\"]\ntime_zone = \"UTC\"",
+        ),
+        case(
+            "A freeze for a name that no namespace can have",
+            "[[freezes]]\nmatch = { namespace = \"Payments\" }\nfrom = \"2000-01-01T00:00:00Z\"\nuntil = \
+             \"2999-01-01T00:00:00Z\"",
+        ),
+        case(
+            "Hours that cannot be read",
+            "[[windows]]\nmatch = {}\nopen = [\"Mon-Thu 9-16\", \"09:00-16:00\"]\ntime_zone = \"UTC\"",
+        ),
+        case(
+            "A time zone that there is not",
+            "[[windows]]\nmatch = {}\nopen = [\"Mon-Thu 09:00-16:00\"]\ntime_zone = \"Europe/Hamburg\"",
+        ),
+        case("A window without a time zone", "[[windows]]\nmatch = {}\nopen = [\"Mon-Thu 09:00-16:00\"]"),
+        case(
+            "A freeze that ends before it begins",
+            "[[freezes]]\nmatch = {}\nfrom = \"2999-01-04T06:00:00+01:00\"\nuntil = \"2998-12-18T00:00:00+01:00\"",
+        ),
+        case(
+            "A time without an offset",
+            "[[freezes]]\nmatch = {}\nfrom = \"2998-12-18\"\nuntil = \"2999-01-04T06:00:00\"",
+        ),
+        case("A freeze without dates", "[[freezes]]\nmatch = {}\nreason = \"Christmas\""),
+        case(
+            "Dates and a calendar",
+            "[[freezes]]\nmatch = {}\nfrom = \"2998-12-18T00:00:00Z\"\nuntil = \"2999-01-04T06:00:00Z\"\ncalendar_file = \
+             \"./freezes.ics\"",
+        ),
+        case(
+            "A freeze that is over",
+            "[[freezes]]\nmatch = {}\nfrom = \"2020-12-18T00:00:00Z\"\nuntil = \"2021-01-04T06:00:00Z\"",
+        ),
+        case("The calendar does not exist", "[[freezes]]\nmatch = {}\ncalendar_file = \"./freezes.ics\""),
+        case("The planned end is no time", PLANNED).with(|jira| {
+            let times = Field::optional("customfield_10301", "Planned start", Shape::DateTime);
+            jira.add_create_field("OPS", "Change", times);
+            let words = Field::optional("customfield_10302", "Planned end", Shape::Text);
+            jira.add_create_field("OPS", "Change", words);
+        }),
+        case("The fields of the planned time are not on the screen", PLANNED),
+        case("The file is no calendar", "[[freezes]]\nmatch = {}\ncalendar_file = \"./a-letter\""),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
+    gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
     rollout::{
@@ -25,6 +25,7 @@ pub(super) const RULES: Rules = Rules {
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
+        hours: Hours::Open,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
@@ -184,6 +185,7 @@ impl Bridge {
             pace: pace.unwrap_or_default(),
             observed: observed.clone(),
             analysis: None,
+            closed: None,
         };
         let opens = |command: Command| match command {
             Command::Open { gate, subject, .. } => {
@@ -288,6 +290,7 @@ impl Bridge {
             marks: vec![gate.clone()],
             moves: entry.moves.clone(),
             invalidations: Vec::new(),
+            planned: BTreeMap::new(),
             answered: now,
         };
         let statuses = std::mem::take(&mut self.statuses);
