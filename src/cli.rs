@@ -8,7 +8,7 @@ mod generated;
 mod terminal;
 
 pub use self::{
-    args::{Audit, AuditFormat, Cli, Command, Completions, Demo, Gates, LogFormat, ManPages},
+    args::{Audit, AuditFormat, Cli, Command, Completions, Demo, Gates, GroupBy, LogFormat, ManPages},
     audit::audit,
     gates::{gates, watch},
     generated::{completions, manual, manuals},

@@ -51,6 +51,8 @@ pub enum AnswerLabel {
     Open,
     /// 403
     Closed,
+    /// 200 at a gate that asks nobody.
+    Recorded,
 }
 
 /// The label `decision`: what a person did to a ticket.
@@ -87,12 +89,13 @@ pub enum WebhookOutcome {
 }
 
 impl AnswerLabel {
-    const ALL: [Self; 2] = [Self::Open, Self::Closed];
+    const ALL: [Self; 3] = [Self::Open, Self::Closed, Self::Recorded];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Closed => "closed",
+            Self::Recorded => "recorded",
         }
     }
 }

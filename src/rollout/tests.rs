@@ -12,13 +12,15 @@ use crate::{
         TargetProof, Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
 };
 
 mod binding;
 mod cells;
 mod random;
 mod readings;
+mod recorded;
+mod steps;
 mod traces;
 
 const RULES: Rules = Rules {
@@ -28,6 +30,7 @@ const RULES: Rules = Rules {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -75,6 +78,10 @@ struct World {
     moves: BTreeMap<GateId, Vec<Move>>,
     gates: usize,
     ended: Vec<(End, Vec<Gate>)>,
+    rules: Rules,
+    audit_events: Vec<AuditEvent>,
+    /// What is known of the step of traffic, if each has a gate of its own.
+    step: Option<StepReading>,
 }
 
 impl World {
@@ -87,14 +94,18 @@ impl World {
             moves: BTreeMap::new(),
             gates: 0,
             ended: Vec::new(),
+            rules: RULES,
+            audit_events: Vec::new(),
+            step: None,
         }
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
-        match self.canary.apply(event, self.now, &RULES) {
+        match self.canary.apply(event, self.now, &self.rules) {
             Change::Unchanged => Vec::new(),
             Change::To { canary, commands, audit_events } => {
                 self.canary = canary;
+                self.audit_events.extend(audit_events.iter().cloned());
                 for audit_event in audit_events {
                     if let AuditEvent::Ended { how, gates } = audit_event {
                         self.ended.push((how, gates));
@@ -111,9 +122,13 @@ impl World {
         silent_for
     }
 
+    fn asked_about(&self, name: &GateName) -> Option<&Gate> {
+        if self.step.is_some() { self.canary.step_gate(name) } else { self.canary.gate(name) }
+    }
+
     /// Asks at a gate; its ticket is opened at once. Returns whether it is open, and the gate.
     fn asks(&mut self, name: &GateName, message: &Message) -> (bool, Option<GateId>) {
-        let known = self.canary.gate(name).map(|gate| gate.id.clone());
+        let known = self.asked_about(name).map(|gate| gate.id.clone());
         let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
         let silent_for = self.silent_for();
         let fresh = GateId(format!("gate-{}", self.gates));
@@ -129,6 +144,7 @@ impl World {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            step: self.step.clone(),
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -141,8 +157,8 @@ impl World {
             });
             self.sees(&gate, "To Do");
         }
-        let Some(gate) = self.canary.gate(name) else { return (false, None) };
-        let open = gate.verdict(self.now, RULES.validity).is_open();
+        let Some(gate) = self.asked_about(name) else { return (false, None) };
+        let open = gate.verdict(self.now, self.rules.validity).is_open();
         let id = gate.id.clone();
         self.paces.entry(id.clone()).or_default().answered(open, self.now);
         (open, Some(id))
@@ -225,7 +241,7 @@ fn stage(word: &str) -> Stage {
 /// A call by hand without a checksum, and then Flagger's own: the first checksum that comes is the base.
 #[test]
 fn a_base_that_came_late_is_the_base() {
-    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let mut world = World::new();
     for (phase, checksum) in [(Phase::Waiting, ""), (Phase::Waiting, "1")] {
         world.asks(&name, &message(phase, checksum));
@@ -240,7 +256,7 @@ fn a_base_that_came_late_is_the_base() {
 /// The next question opens another ticket, once.
 #[test]
 fn a_ticket_labelled_as_ended_proves_nothing() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for before in ["To Do", "Approved", "Approved and used", "Rejected"] {
         for (after, project) in
@@ -288,7 +304,7 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
 /// Neither a label nor a project erases a rejection, read before or with it; a move back does.
 #[test]
 fn a_rejection_outlives_labels_and_projects() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for (known, project, ended) in
         [(true, "OPS", true), (false, "OPS", true), (true, "ELSE", false), (true, "ELSE", true)]
@@ -316,8 +332,10 @@ fn a_rejection_outlives_labels_and_projects() {
 /// However far the clock is set back, an approval counts for at most `trust_for`; the next reading renews it.
 #[test]
 fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
-    let (name, question) =
-        (GateName { stage: Stage::ConfirmPromotion, approver: None }, message(Phase::Progressing, "r1"));
+    let (name, question) = (
+        GateName { stage: Stage::ConfirmPromotion, approver: None, step: None },
+        message(Phase::Progressing, "r1"),
+    );
     let mut world = World::new();
     let gate = world.asks(&name, &question).1.unwrap();
     world.decides(&gate, "Approved");
@@ -339,7 +357,7 @@ fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
 /// The label only closes: if it is removed before Flagger asks again, the ticket counts as before.
 #[test]
 fn a_label_that_is_taken_off_in_time_changes_nothing() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for (at, open) in [("To Do", false), ("Rejected", false), ("Approved", true)] {
         let mut world = World::new();
@@ -354,7 +372,7 @@ fn a_label_that_is_taken_off_in_time_changes_nothing() {
 /// If the limits allow no other ticket, the gate of a labelled ticket stays closed, without a comment.
 #[test]
 fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     let mut world = World::new();
     let gate = world.asks(&name, &question).1.unwrap();
@@ -374,6 +392,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         observed: Observed::Unread,
         analysis: None,
         closed: None,
+        step: None,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
         panic!("the refusal is noted");
@@ -388,7 +407,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
 /// only once.
 #[test]
 fn a_history_that_explains_nothing_is_told() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut world = World::new();
     let (_, gate) = world.asks(&name, &message(Phase::Progressing, "1"));
     let gate = gate.unwrap();

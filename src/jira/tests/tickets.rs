@@ -29,7 +29,7 @@ pub(super) fn asked(stage: Stage, phase: Phase, metadata: &[(&str, &str)]) -> Su
         metadata.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let label = metadata.get("revision").map(|label| Label(label.clone()));
     let message = Message { phase, checksum: Some(Revision("1829384756".into())), label };
-    let subject = Subject::new(canary, GateName { stage, approver: None }, &message, metadata);
+    let subject = Subject::new(canary, GateName { stage, approver: None, step: None }, &message, metadata);
     Subject { number: Some(17), ..subject }
 }
 
@@ -498,7 +498,7 @@ fn with_what_kubernetes_shows() {
     let mut subject = asked(Stage::ConfirmPromotion, Phase::WaitingPromotion, &metadata);
     subject.change = Some(shown(&json!([{ "type": "rollback", "url": "http://bridge/gate/rollback" }])));
     subject.analysis = Some(Analysis { weight: Some(50), failed_checks: 1, threshold: 5 });
-    let gate = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let gate = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let approval = EarlierApproval {
         gate,
         ticket: "OPS-3".into(),
