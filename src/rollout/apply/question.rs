@@ -141,9 +141,11 @@ impl Step {
         }
         gate.last_answer = if open { LastAnswer::Open } else { LastAnswer::Closed };
         // The first use of an approval has its own audit event, with the evidence.
-        let first = |audit_event: &AuditEvent| match audit_event {
-            AuditEvent::Passed { gate, .. } | AuditEvent::Recorded { gate, .. } => gate == asked.name,
-            _ => false,
+        let first = |audit_event: &AuditEvent| {
+            matches!(
+                audit_event,
+                AuditEvent::Passed { gate, .. } | AuditEvent::Recorded { gate, .. } if gate == asked.name
+            )
         };
         if !self.audit_events.iter().any(first) {
             self.audit_events.push(AuditEvent::AnswerChanged { gate: asked.name.clone() });

@@ -17,10 +17,14 @@ fn name(stage: Stage) -> GateName {
 impl World {
     /// What was recorded of how Flagger passed.
     fn passed(&self) -> Vec<&'static str> {
-        let word = |audit_event: &AuditEvent| match audit_event {
-            AuditEvent::Passed { .. } => Some("approved"),
-            AuditEvent::Recorded { .. } => Some("recorded"),
-            _ => None,
+        let word = |audit_event: &AuditEvent| {
+            if let AuditEvent::Passed { .. } = audit_event {
+                Some("approved")
+            } else if let AuditEvent::Recorded { .. } = audit_event {
+                Some("recorded")
+            } else {
+                None
+            }
         };
         self.audit_events.iter().filter_map(word).collect()
     }
@@ -194,11 +198,11 @@ fn endings_do_not_speak_of_an_approval() {
         silent_for,
         observed: Observed::Unread,
     });
-    let ended = commands.iter().find_map(|command| match command {
-        Command::Comment { notice: Notice::Ended { outcome, recorded, .. }, .. } => {
-            Some((*outcome, *recorded))
-        }
-        _ => None,
+    let ended = commands.iter().find_map(|command| {
+        let Command::Comment { notice: Notice::Ended { outcome, recorded, .. }, .. } = command else {
+            return None;
+        };
+        Some((*outcome, *recorded))
     });
     assert_eq!(ended, Some((TicketOutcome::Ended(End::Succeeded), true)));
     assert!(!world.audit_events.iter().any(|it| matches!(it, AuditEvent::Bypassed { .. })));
