@@ -152,7 +152,7 @@ fn of_each_command() {
       -V, --version
               Print version
     ");
-    insta::assert_snapshot!(own("gates"), @"
+    insta::assert_snapshot!(own("gates"), @r"
     Show what waits, for which ticket, since when, and why
 
     Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
@@ -179,6 +179,23 @@ fn of_each_command() {
 
           --canary <NAME>
               Only canaries with this name
+
+          --cluster <NAME>
+              Only this cluster
+
+          --state <STATE>
+              Only gates in this state, such as waiting or not_allowed
+
+          --older-than <AGE>
+              Only gates that Flagger first asked about at least this long ago: a whole number with s, m, h or d, such as 4h
+
+          --group <BY>
+              One line for each cluster, namespace or state, instead of one for each gate
+
+              Possible values:
+              - cluster:   One line for each cluster
+              - namespace: One line for each namespace of each cluster
+              - state:     One line for each state
 
           --admin <URL>
               The address of the bridge: its server.admin_listen
