@@ -63,11 +63,12 @@ impl SeenTicket {
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
         let validity = context.gatekeeper.validity(&self.canary, &gate.name, Some(gate), *now);
         let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, validity);
-        let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
+        let Some(Gate { state: GateState::Watched { ticket_state, .. }, planned, .. }) = &after else {
             return RecheckReason::None;
         };
         let GateState::Watched { ticket_state: before, .. } = &gate.state else { return RecheckReason::None };
-        let (is_news, reads_an_index) = (before != ticket_state, context.jira.reads_an_index());
+        let is_news = before != ticket_state || *planned != gate.planned;
+        let reads_an_index = context.jira.reads_an_index();
         // Only a rejection counts on a ticket that was labelled `flagger-ended` and replaced.
         if gate.is_labelled()
             && canary.is_replaced(&gate.id)
