@@ -15,6 +15,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod wanted;
 
 use std::{net::SocketAddr, path::Path};
 

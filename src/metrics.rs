@@ -1,5 +1,6 @@
 //! The metrics, for Prometheus. Labels have a fixed set of values: never a canary, a ticket or a person.
 
+mod labels;
 #[cfg(target_os = "linux")]
 mod process;
 mod refused;
@@ -7,12 +8,19 @@ mod refused;
 use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
-pub use self::refused::{ListenerLabel, RefusalReason};
+use self::labels::{
+    BuildLabels, DecisionLabels, HowLabel, ReasonLabel, RefusedLabels, RequestLabels, StateLabel,
+    VerdictLabels, WebhookLabels,
+};
+pub use self::{
+    labels::{AnswerLabel, DecisionLabel, Source, WebhookOutcome},
+    refused::{ListenerLabel, RefusalReason},
+};
 use crate::{
     gate::{Stage, Verdict},
     millis::Millis,
@@ -44,150 +52,12 @@ pub struct Metrics {
     process: Registry,
 }
 
-/// The label `verdict`: the answer to Flagger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerLabel {
-    /// 200
-    Open,
-    /// 403
-    Closed,
-}
-
-/// The label `decision`: what a person did to a ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecisionLabel {
-    /// The ticket was moved into an approved status.
-    Approved,
-    /// The ticket was moved into a rejected status.
-    Rejected,
-}
-
-/// The label `source`: the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Flagger, with a question or a report.
-    Flagger,
-    /// Jira, with a webhook.
-    Jira,
-}
-
-/// The label `outcome`: the result of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookOutcome {
-    /// A question was answered, open or closed; or a report or a nudge was stored.
-    Accepted,
-    /// It does not concern the bridge: a report of another namespace, or an issue that belongs to no gate.
-    Ignored,
-    /// The caller is not authenticated or not authorized.
-    Refused,
-    /// The bridge could not read it.
-    Invalid,
-    /// The bridge could not store it.
-    Failed,
-}
-
-impl AnswerLabel {
-    const ALL: [Self; 2] = [Self::Open, Self::Closed];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-impl DecisionLabel {
-    const ALL: [Self; 2] = [Self::Approved, Self::Rejected];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-        }
-    }
-}
-
-impl Source {
-    const ALL: [Self; 2] = [Self::Flagger, Self::Jira];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Flagger => "flagger",
-            Self::Jira => "jira",
-        }
-    }
-}
-
-impl WebhookOutcome {
-    const ALL: [Self; 5] = [Self::Accepted, Self::Ignored, Self::Refused, Self::Invalid, Self::Failed];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Ignored => "ignored",
-            Self::Refused => "refused",
-            Self::Invalid => "invalid",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// The value of `stage` for a rollback question, which belongs to no stage.
 const ROLLBACK: &str = "rollback";
 /// The values of `how` that exist from the start.
 const ENDS: [End; 5] = [End::Succeeded, End::Failed, End::Superseded, End::Abandoned, End::Recreated];
 /// The values of `reason` that exist from the start: the keys of `[limits]`.
 const LIMITS: [TicketLimit; 3] = [TicketLimit::PerCanary, TicketLimit::PerNamespace, TicketLimit::Overall];
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct VerdictLabels {
-    stage: &'static str,
-    verdict: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct WebhookLabels {
-    source: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RequestLabels {
-    operation: &'static str,
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct HowLabel {
-    how: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RefusedLabels {
-    listener: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DecisionLabels {
-    decision: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct BuildLabels {
-    version: &'static str,
-}
 
 impl Default for Metrics {
     fn default() -> Self {

@@ -14,6 +14,7 @@ mod event;
 mod failure;
 mod limits;
 mod message;
+mod notice;
 mod observed;
 mod obstacle;
 mod progress;
@@ -31,11 +32,12 @@ pub use self::{
     canary_event::{CanaryEvent, NotCounted},
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
-    command::{Command, Notice, OtherTarget},
+    command::Command,
     event::{Event, Rules, TOLD_AFTER},
     failure::{FailedChecks, FailureCause, Rollback},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
+    notice::{Notice, OtherTarget},
     observed::{Observed, Reading},
     obstacle::Obstacle,
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},

@@ -6,10 +6,7 @@ use globset::{Glob, GlobMatcher};
 use minijinja::value::Serde;
 use serde_json::Value;
 
-use super::{
-    read::{Section, Wanted},
-    template,
-};
+use super::{read::Section, template, wanted::Wanted};
 use crate::{
     gate::Stage,
     policy::{

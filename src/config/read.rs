@@ -15,7 +15,12 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::{duration, examples::example, problems::Sink};
+use super::{
+    duration,
+    examples::example,
+    problems::Sink,
+    wanted::{Wanted, type_name},
+};
 use crate::secret::{self, Secret};
 
 /// Names that other programs use for some keys, and the keys of the bridge.
@@ -330,61 +335,6 @@ impl<'a> Section<'a> {
             });
             self.sink.unknown(&self.key(name), near.map(|meant| self.key(&meant)).as_deref());
         }
-    }
-}
-
-/// What a key takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Text,
-    Duration,
-    Number,
-    Flag,
-    /// A list of strings.
-    List,
-    Table,
-    Tables,
-    /// A status, or a table with one.
-    Status,
-}
-
-impl Wanted {
-    const fn describe(self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Duration => "a duration",
-            Self::Number => "a whole number",
-            Self::Flag => "true or false",
-            Self::List => "a list of strings",
-            Self::Table => "a table",
-            Self::Tables => "a list of tables",
-            Self::Status => "a status",
-        }
-    }
-
-    /// For the keys that have no example of their own.
-    const fn any_example(self) -> &'static str {
-        match self {
-            Self::Text | Self::Status => "\"…\"",
-            Self::Duration => "\"20s\"",
-            Self::Number => "1",
-            Self::Flag => "true",
-            Self::List => "[\"…\"]",
-            Self::Table => "{ … = \"…\" }",
-            Self::Tables => "[{ … = \"…\" }]",
-        }
-    }
-}
-
-/// The type of a value, in words; never its content.
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a table",
     }
 }
 

@@ -1,14 +1,19 @@
 //! The outbox: commands to Jira, stored before they are performed and until they are done.
 
-use std::{collections::HashSet, time::Duration};
+mod due;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
 use super::{
     error::Error,
     handle::Store,
-    query::{Keyed, query},
-    rows::{from_json, key, owner, to_json, unreadable},
+    query::query,
+    rows::{key, to_json},
     write_tx::WriteTx,
 };
 use crate::{
@@ -18,25 +23,8 @@ use crate::{
     text::one_line,
 };
 
-#[cfg(test)]
-mod tests;
-
-/// A command that waits to be performed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxRow {
-    /// Its number.
-    pub id: i64,
-    /// The canary it belongs to.
-    pub canary: CanaryId,
-    /// What to do.
-    pub command: Command,
-    /// How many attempts there were before this one.
-    pub attempts: u32,
-    /// When a non-idempotent request was last sent for it, if the outcome is unknown.
-    pub unknown_since: Option<Millis>,
-    /// The number of attempts in the database. A worker that claims the command later changes it.
-    pub stored_attempts: u32,
-}
+use self::row::{SELECT_ROWS, StoredCommand, outbox_row};
+pub use self::{due::Take, row::OutboxRow};
 
 /// The outcome of an attempt to perform a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,17 +56,6 @@ pub enum AttemptOutcome {
         /// As in `Retry`.
         sent: Option<Millis>,
     },
-}
-
-/// Which commands to take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
-    /// Those that open tickets.
-    Opening,
-    /// All others.
-    Others,
-    /// All others, without those that publish Kubernetes Events.
-    OthersButEvents,
 }
 
 /// The size of the outbox: what is to be done in Jira, and Events.
@@ -127,31 +104,7 @@ const fn kind(command: &Command) -> &'static str {
     }
 }
 
-const SELECT_ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
-
 impl Store {
-    /// The commands of these kinds that are due, longest first. At most `most`, the first of each gate, without the gates `held`. Each comes with its number, also if it cannot
-    /// be read.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn due_commands(
-        &self,
-        take: Take,
-        now: Millis,
-        held: &HashSet<GateId>,
-        most: usize,
-    ) -> Result<Vec<(i64, Result<OutboxRow, Error>)>, Error> {
-        let sql = AssertSqlSafe(due(take, held.len()));
-        let mut asked = query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
-        for gate in held {
-            asked = asked.bind(gate.0.as_str());
-        }
-        let mut reading = self.begin().await?;
-        let found: Vec<StoredCommand> = asked.all(&mut reading).await?;
-        Ok(found.into_iter().map(|stored| (stored.0, outbox_row(stored))).collect())
-    }
-
     /// How many commands wait.
     ///
     /// # Errors
@@ -287,7 +240,7 @@ impl WriteTx {
         let mut lines = lines.clone();
         for later in later {
             // A row that cannot be read is parked when it is due itself.
-            let Ok(later) = self::outbox_row(later) else { continue };
+            let Ok(later) = outbox_row(later) else { continue };
             if let Command::Comment { notice: Notice::Progress { lines: more, .. }, .. } = later.command {
                 lines.extend(more);
                 query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
@@ -381,48 +334,4 @@ impl WriteTx {
         .await?;
         Ok(updated == 1)
     }
-}
-
-/// One query for each kind, so that each uses an index: thousands of rows may wait. Later commands of a gate wait for
-/// one that is retried soon, but not for one that failed more than `SOON_ATTEMPTS` times.
-fn due(take: Take, held: usize) -> String {
-    let kinds = match take {
-        Take::Opening => "kind = 'open'",
-        Take::Others => "kind <> 'open'",
-        Take::OthersButEvents => "kind NOT IN ('open', 'event')",
-    };
-    let others = if held == 0 {
-        String::new()
-    } else {
-        let held: Vec<String> = (3..held + 3).map(|number| format!("${number}")).collect();
-        format!("AND gate NOT IN ({})", held.join(", "))
-    };
-    format!(
-        "{SELECT_ROWS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1 {others}
-         AND NOT EXISTS (SELECT 1 FROM outbox earlier
-                         WHERE earlier.gate = outbox.gate AND earlier.id < outbox.id
-                         AND (earlier.kind = 'open'
-                              OR (earlier.kind NOT IN ('recount', 'event') AND earlier.parked_at IS NULL
-                                  AND (earlier.due_at <= $1 OR earlier.attempts BETWEEN 1 AND {SOON_ATTEMPTS}))))
-         ORDER BY due_at, id LIMIT $2"
-    )
-}
-
-/// After so many attempts, about half a minute after the first, a command is no longer retried soon.
-const SOON_ATTEMPTS: u32 = 5;
-
-type StoredCommand = Keyed<i64, (String, String, i64, Option<i64>)>;
-
-fn outbox_row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
-    let (canary, command, attempts, sent) =
-        row.map_err(|error| unreadable(format!("row {id} of the outbox"), &error))?;
-    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-    Ok(OutboxRow {
-        id,
-        canary: owner(&canary)?,
-        command: from_json(&command, &canary)?,
-        attempts,
-        unknown_since: sent.map(Millis),
-        stored_attempts: attempts,
-    })
 }

@@ -8,7 +8,12 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use tokio::{io::AsyncWriteExt as _, sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::Notify,
+    task::JoinHandle,
+    time::Instant,
+};
 
 use super::*;
 

@@ -6,8 +6,9 @@ use crate::{
     policy::Milestone,
     rollout::{
         change::AuditEvent,
-        command::{Command, Notice, OtherTarget},
+        command::Command,
         failure::{FailedChecks, FailureCause},
+        notice::{Notice, OtherTarget},
         progress::{End, TicketOutcome},
         revisions::SupersededRevision,
     },

@@ -5,10 +5,7 @@ use super::step::{Step, notify_once};
 use crate::{
     gate::{Gate, GateState, InvalidReason, TicketState},
     policy::{DENY_LIST_GREW, Milestone},
-    rollout::{
-        change::AuditEvent,
-        command::{Command, Notice},
-    },
+    rollout::{change::AuditEvent, command::Command, notice::Notice},
 };
 
 /// Which of two gates of one name stays, when the ticket of the replaced one is seen again.

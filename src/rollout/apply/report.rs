@@ -6,10 +6,11 @@ use super::step::{Step, notify_once};
 use crate::rollout::{
     canary::{Rollout, Start},
     change::AuditEvent,
-    command::{Command, Notice},
+    command::Command,
     event::Rules,
     failure::Rollback,
     message::{Message, Phase},
+    notice::Notice,
     observed::Observed,
     progress::{End, Progress, TicketOutcome, WaitStart},
     transitions::{self, Signal, Transition},

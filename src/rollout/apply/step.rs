@@ -3,11 +3,7 @@
 use crate::{
     gate::{Gate, GateId},
     millis::Millis,
-    rollout::{
-        canary::Canary,
-        change::AuditEvent,
-        command::{Command, Notice},
-    },
+    rollout::{canary::Canary, change::AuditEvent, command::Command, notice::Notice},
 };
 
 /// A change while it is built.

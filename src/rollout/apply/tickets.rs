@@ -7,8 +7,9 @@ use crate::{
     rollout::{
         canary::Rollout,
         change::AuditEvent,
-        command::{Command, NOT_JUDGED, Notice, RULES},
+        command::Command,
         event::{Rules, TOLD_AFTER},
+        notice::{NOT_JUDGED, Notice, RULES},
         obstacle::Obstacle,
         progress::Progress,
     },

@@ -6,8 +6,9 @@ use crate::{
     rollout::{
         canary::Rollout,
         change::AuditEvent,
-        command::{Command, Notice},
+        command::Command,
         message::{Message, Phase, Revision},
+        notice::Notice,
         progress::{Base, End, Progress, TicketOutcome},
         revisions::{RevisionLabel, UnaskedRevision},
         transitions::Signal,

@@ -84,10 +84,7 @@ async fn a_ticket_of_an_older_replica_is_told_the_new_rules() {
         let _ = two.first.renew_lease().await;
         two.first.run_worker().await;
     }
-    let [ticket] = two.jira.issues().try_into().unwrap();
-    let told =
-        ticket.comments.iter().filter(|comment| comment.text().contains("The rules for this ticket changed"));
-    assert_eq!(told.count(), 1, "{:?}", ticket.comments);
+    assert_eq!(told_rules(&two), 1);
 }
 
 /// How many comments on the only ticket say that its rules changed.
