@@ -105,13 +105,45 @@ impl Scene {
         scene
     }
 
-    /// Creates the Canary, and waits until Flagger has initialised it and is done.
+    /// Creates the Canary, and waits until Flagger has initialised it. Each look is waited for until its outcome: one that
+    /// is under way when the test goes on would be taken for the next, and its questions with it.
     async fn initialises(&self, canary: Value) {
-        let before = self.progress().await;
+        let before = self.said_not_ready();
         self.api.applies(&self.adapted(canary)).await;
         // It looks at a new one by itself.
-        self.settles(before).await;
-        self.looks_until("initialised", async |scene| scene.position().await.phase == "Initialized").await;
+        self.has_initialised_since(before).await;
+        while self.position().await.phase != "Initialized" {
+            let before = self.said_not_ready();
+            self.looks().await;
+            self.has_initialised_since(before).await;
+        }
+        // After it has saved the phase, it looks whether something was pushed: the test's first push is for the next look.
+        self.rests(self.progress().await).await;
+    }
+
+    /// Waits until Flagger has initialised the Canary, or says once more that it waits for the primary.
+    async fn has_initialised_since(&self, said: usize) {
+        until("Flagger looks at a Canary that is not initialised", async || {
+            self.said_not_ready() > said || self.position().await.phase == "Initialized"
+        })
+        .await;
+    }
+
+    /// How often Flagger has logged that it waits for the primary, which is the last it does at a look.
+    fn said_not_ready(&self) -> usize {
+        let words = format!("podinfo-primary.{} not ready", self.namespace);
+        self.flagger_lines().iter().filter(|line| line.contains(&words)).count()
+    }
+
+    /// What each Flagger has logged about this Canary.
+    fn flagger_lines(&self) -> Vec<String> {
+        let ours = format!("podinfo.{}\"", self.namespace);
+        let log =
+            |replica| fs::read_to_string(home().join(format!("flagger-{replica}.log"))).unwrap_or_default();
+        let ours = |log: String| -> Vec<String> {
+            log.lines().filter(|line| line.contains(&ours)).map(str::to_owned).collect()
+        };
+        [1, 2].map(log).into_iter().flat_map(ours).collect()
     }
 
     fn adapted(&self, mut canary: Value) -> Value {
@@ -180,9 +212,17 @@ impl Scene {
     /// Waits until Flagger has done something and is done with it: two looks at a time would ask twice. A look may have
     /// no effect.
     async fn settles(&self, before: Progress) {
-        let (began, mut changed) = (Instant::now(), Instant::now());
-        let mut last = before.clone();
-        while changed.elapsed() < QUIET || (last == before && began.elapsed() < NO_EFFECT) {
+        let began = Instant::now();
+        while began.elapsed() < NO_EFFECT && self.progress().await == before {
+            sleep(Duration::from_millis(50)).await;
+        }
+        self.rests(before).await;
+    }
+
+    /// Waits until Flagger has done nothing for some time.
+    async fn rests(&self, before: Progress) {
+        let (mut last, mut changed) = (before, Instant::now());
+        while changed.elapsed() < QUIET {
             sleep(Duration::from_millis(50)).await;
             let now = self.progress().await;
             if now != last {
@@ -316,12 +356,8 @@ impl Drop for Scene {
         }
         let bridge = self.bridge.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         println!("the bridge's log:\n{}", bridge.log());
-        for replica in 1..=2 {
-            let log = fs::read_to_string(home().join(format!("flagger-{replica}.log"))).unwrap_or_default();
-            let ours = format!("podinfo.{}", self.namespace);
-            let lines: Vec<&str> = log.lines().filter(|line| line.contains(&ours)).collect();
-            println!("Flagger's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
-        }
+        let lines = self.flagger_lines();
+        println!("Flagger's log:\n{}", lines[lines.len().saturating_sub(120)..].join("\n"));
     }
 }
 
