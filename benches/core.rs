@@ -15,7 +15,7 @@ use flagger_jira_bridge::{
     gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
     http::credentials::is_signed,
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Policy, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Observed, Rules, Subject},
     ticket::{self, People, Surroundings},
 };
@@ -32,6 +32,7 @@ const RULES: Rules = Rules {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -56,7 +57,7 @@ fn payload() -> String {
 }
 
 fn gate() -> GateName {
-    GateName { stage: Stage::ConfirmPromotion, approver: None }
+    GateName { stage: Stage::ConfirmPromotion, approver: None, step: None }
 }
 
 fn id() -> CanaryId {
@@ -91,6 +92,7 @@ impl Question {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            step: None,
         }
     }
 }

@@ -387,7 +387,7 @@ fn canary(number: u32) -> CanaryId {
 }
 
 const fn gate() -> GateName {
-    GateName { stage: Stage::ConfirmPromotion, approver: None }
+    GateName { stage: Stage::ConfirmPromotion, approver: None, step: None }
 }
 
 fn message(revision: u64, phase: Phase) -> Message {

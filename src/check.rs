@@ -10,6 +10,7 @@ mod diagnosis;
 mod discovery;
 mod finding;
 mod kubernetes;
+mod modes;
 mod permissions;
 mod planned;
 mod ports;
@@ -23,6 +24,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod traffic;
 mod transitions;
 
 pub use self::finding::{Finding, Level, Report};
@@ -60,6 +62,8 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
     findings.extend(schedule::schedule(config, now));
+    findings.extend(modes::modes(config));
+    findings.extend(traffic::traffic(config));
     findings.extend(settings::settings(config));
     findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);

@@ -8,7 +8,10 @@ mod generated;
 mod terminal;
 
 pub use self::{
-    args::{Audit, AuditFormat, Cli, Command, Completions, DEFAULT_CONFIG, Demo, Gates, LogFormat, ManPages},
+    args::{
+        Audit, AuditFormat, Cli, Command, Completions, DEFAULT_CONFIG, Demo, Gates, GroupBy, LogFormat,
+        ManPages,
+    },
     audit::audit,
     gates::{gates, watch},
     generated::{completions, manual, manuals},

@@ -10,6 +10,7 @@ mod name;
 mod pace;
 mod snapshot;
 mod state;
+mod step;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -20,7 +21,8 @@ pub use self::{
     name::{GateId, GateName, Stage},
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
-    state::{Gate, GateState, LastAnswer, ShownRules, Used},
+    state::{Gate, GateState, LastAnswer, Passage, ShownRules, Used},
+    step::{Share, Step},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{Hours, TargetProof, Validity, Verdict},
 };

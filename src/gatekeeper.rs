@@ -25,6 +25,8 @@ mod refused_gates;
 mod report;
 mod retries;
 mod schedule;
+mod selection;
+mod steps;
 mod unguarded;
 mod unread_tickets;
 mod unsaved_readings;
@@ -37,6 +39,7 @@ pub use self::{
     list::{ListedGate, counts, oldest_waiting},
     nudges::NudgeOutcome,
     retries::Retries,
+    selection::{Group, GroupBy, Selection, groups},
     unread_tickets::{NoneRead, UnreadTickets},
     unsaved_readings::TicketReading,
 };

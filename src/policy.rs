@@ -11,9 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 mod judge;
 mod matching;
+mod mode;
 mod schedule;
 mod statuses;
 mod template;
+mod traffic;
 
 pub use self::{
     judge::{
@@ -21,12 +23,14 @@ pub use self::{
         too_many_denials,
     },
     matching::{GateAddress, Match},
+    mode::ApprovalMode,
     schedule::{
         Calendar, CalendarEvent, Calendars, Closed, ClosedBecause, Freeze, FreezeTime, GateSchedule,
         OpenHours, Period, Planned, SEARCHED, Schedule, WhenRead, Window,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     template::is_template,
+    traffic::Traffic,
 };
 
 /// The settings of all gates: `[ticket]` and `[approval]`, and what `[[routes]]` overrides for some.
@@ -78,6 +82,8 @@ pub struct TicketSettings {
     pub transitions: Transitions,
     /// What to do if a version is promoted that no gate let pass.
     pub on_bypass: OnBypass,
+    /// What a ticket of confirm-traffic-increase is for.
+    pub traffic: Traffic,
 }
 
 /// `ticket.on_bypass`: what to do if a version is promoted that no gate let pass, where the bridge reads the API server.
@@ -189,6 +195,8 @@ pub struct Approval {
     pub deny: Vec<String>,
     /// The fields of the ticket between whose times the gate may open. None: the ticket does not say when.
     pub planned: Option<PlannedFields>,
+    /// Whether anybody is asked.
+    pub mode: ApprovalMode,
 }
 
 /// `approval.planned`: fields of a ticket, by id, that hold a date with a time.
@@ -215,11 +223,20 @@ impl Fingerprint {
                 hash.update(entry);
             }
         }
+        // A key that is not set leaves the fingerprints of stored approvals as they are.
         if let Some(PlannedFields { start, end }) = &approval.planned {
             for field in [start, end] {
                 hash.update((field.len() as u64).to_be_bytes());
                 hash.update(field);
             }
+        }
+        match approval.mode {
+            ApprovalMode::Required => {}
+            ApprovalMode::Record => hash.update("approval.mode = record"),
+        }
+        match ticket.traffic {
+            Traffic::Once => {}
+            Traffic::Step => hash.update("ticket.traffic = step"),
         }
         let bytes = hash.finalize();
         Self(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -241,6 +258,12 @@ impl Route {
             "ticket" => format!("ticket.{setting}"),
             at => format!("{at}.ticket.{setting}"),
         }
+    }
+
+    /// Whether a status means that a ticket is rejected.
+    #[must_use]
+    pub const fn can_be_rejected(&self) -> bool {
+        !self.ticket.rejected.is_empty()
     }
 
     /// The full key of a setting of its approval: `approval.deny`, or `routes[0].approval.deny`.
@@ -278,5 +301,53 @@ impl Policy {
     ) -> &Route {
         let gate = GateAddress { cluster, namespace, canary, stage, gate: gate.unwrap_or_default() };
         self.routes.iter().find(|(is, _)| is.is_match(gate)).map_or(&self.base, |(_, route)| route)
+    }
+}
+
+/// Settings by which gates ask nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// The key that says so.
+    pub key: String,
+    /// The gates, in words.
+    pub gates: String,
+}
+
+impl Policy {
+    /// Each place in the settings by which gates ask nobody.
+    #[must_use]
+    pub fn recording(&self) -> Vec<Recording> {
+        let records = |route: &Route| !route.approval.mode.is_required();
+        let base = records(&self.base).then(|| {
+            let gates =
+                if self.routes.is_empty() { "every gate" } else { "every gate that no route matches" };
+            Recording { key: self.base.approval_key("mode"), gates: gates.to_owned() }
+        });
+        let routes = self.routes.iter().filter(|(_, route)| records(route));
+        let routes =
+            routes.map(|(own, route)| Recording { key: route.approval_key("mode"), gates: own.in_words() });
+        base.into_iter().chain(routes).collect()
+    }
+}
+
+impl Match {
+    /// The gates that it matches, in words: `gates of cluster prod-*, namespace payments-*`.
+    fn in_words(&self) -> String {
+        let parts = [
+            ("cluster", &self.cluster),
+            ("namespace", &self.namespace),
+            ("canary", &self.canary),
+            ("stage", &self.stage),
+            ("gate", &self.gate),
+        ];
+        let named = parts.into_iter().map(|(what, glob)| (what, glob.glob().glob()));
+        let named = named.filter(|(_, glob)| !matches!(*glob, "*" | "**"));
+        let named: Vec<String> = named
+            .map(|(what, glob)| match glob {
+                "" => format!("no {what} name"),
+                glob => format!("{what} {glob}"),
+            })
+            .collect();
+        if named.is_empty() { "every gate".to_owned() } else { format!("gates of {}", named.join(", ")) }
     }
 }

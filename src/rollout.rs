@@ -21,13 +21,14 @@ mod progress;
 mod promotion;
 mod publish;
 mod revisions;
+mod step_reading;
 mod subject;
 #[cfg(test)]
 mod tests;
 mod transitions;
 
 pub use self::{
-    analysis::{Analysis, SeenAnalysis},
+    analysis::{Analysis, SeenAnalysis, next_share},
     canary::{Canary, Denials, MOST_DENIALS, Rollout, Start},
     canary_event::{CanaryEvent, NotCounted},
     canary_status::{CanarySeen, CanaryStatus},
@@ -44,5 +45,6 @@ pub use self::{
     promotion::{Bypass, Promotion},
     publish::publish,
     revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
+    step_reading::StepReading,
     subject::{EarlierApproval, Subject},
 };

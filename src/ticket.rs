@@ -15,8 +15,10 @@ mod hours;
 mod labels;
 mod links;
 mod people;
+mod recorded;
 mod sections;
 mod spans;
+mod step;
 mod summary;
 mod team;
 mod technical;
@@ -29,7 +31,10 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 
 use self::{approvers::obstacle, writer::Writer};
-use crate::{policy::Route, rollout::Subject};
+use crate::{
+    policy::{ApprovalMode, Route},
+    rollout::Subject,
+};
 
 pub use self::{
     comment::comment,
@@ -38,6 +43,7 @@ pub use self::{
     hours::TicketHours,
     labels::labels,
     people::{MOST_NAMED, NamedAccount, People},
+    recorded::RECORDED_LABEL,
     writer::{Unrenderable, denied},
 };
 
@@ -87,15 +93,28 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             let words = writer.text(&route.key_of("description"), &settings.description)?;
             let mut description = vec![Block::External(spans::blocks(&words))];
             description.extend(change::change_section(subject));
-            let deny = denied(subject, &route.approval.deny);
-            description.extend(decision::decision_section(subject, settings, obstacle(subject, &deny)));
-            description.extend(approvers::approvers_section(
-                subject,
-                route,
-                &deny,
-                around.people,
-                around.hours,
-            ));
+            match route.approval.mode {
+                ApprovalMode::Required => {
+                    let deny = denied(subject, &route.approval.deny);
+                    let obstacle = obstacle(subject, &deny);
+                    description.extend(decision::decision_section(subject, settings, obstacle));
+                    description.extend(approvers::approvers_section(
+                        subject,
+                        route,
+                        &deny,
+                        around.people,
+                        around.hours,
+                    ));
+                }
+                ApprovalMode::Record => {
+                    description.extend(recorded::recorded_section(
+                        subject,
+                        route,
+                        around.people,
+                        around.hours,
+                    ));
+                }
+            }
             description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
             description.extend(technical::technical_section(subject));
             description.push(Block::External(team::everything(subject)));

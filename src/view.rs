@@ -57,6 +57,15 @@ pub struct GateView {
     /// The share of the traffic that goes to the new version now, in percent, if the bridge knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u8>,
+    /// Which step of traffic of its rollout it is for, from 1, if each step has a gate of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// The share of the traffic that an approval of this step allows, in percent, if the bridge knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_weight: Option<u8>,
+    /// That it asks nobody; none if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ModeView>,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
     /// When its windows and freezes next let the gate open; none if they do so now, or if no such time is known.
@@ -70,6 +79,23 @@ pub struct GateView {
     pub last_asked_at: Option<Rfc3339>,
     /// The rollout it belongs to, if there is one.
     pub rollout: Option<RolloutView>,
+}
+
+/// `approval.mode`, if that is not the usual one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeView {
+    /// The gate asks nobody.
+    Record,
+}
+
+/// Settings by which gates ask nobody, as the page shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordingView {
+    /// The key that says so.
+    pub key: String,
+    /// The gates, in words.
+    pub gates: String,
 }
 
 /// A ticket, for people.

@@ -38,5 +38,5 @@ pub use self::{
     shown::{Divergence, Shown, Shows},
     strategy::{Limits, limits},
     target::{Target, TargetKind},
-    timing::Timing,
+    timing::{Timing, shares},
 };

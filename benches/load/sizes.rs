@@ -33,6 +33,10 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
             "page ms of CPU",
             "/metrics ms of CPU",
             "/api/gates ms of CPU",
+            "page by namespace ms",
+            "one namespace ms",
+            "page KiB",
+            "/api/gates KiB",
             "Jira reads a cycle",
             "of 100 at least",
             "CPU ms a cycle",
@@ -51,6 +55,10 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         let page = cost(&world, "/")?;
         let metrics = cost(&world, "/metrics")?;
         let api = cost(&world, "/api/gates")?;
+        let grouped = cost(&world, "/?group=namespace")?;
+        let narrow = cost(&world, "/?namespace=none&older_than=1h")?;
+        let kib = |path: &str| anyhow::Ok(world.admin(path)?.len().div_ceil(1024).to_string());
+        let (page_size, api_size) = (kib("/")?, kib("/api/gates")?);
         // At first the bridge reads all tickets, as fast as its rate limit allows.
         let first = Duration::from_secs((*gates as u64).div_ceil(500));
         sleep(first + CYCLE).await;
@@ -70,6 +78,10 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
             millis(page),
             millis(metrics),
             millis(api),
+            millis(grouped),
+            millis(narrow),
+            page_size,
+            api_size,
             format!("{:.1}", reads as f64 / f64::from(CYCLES)),
             gates.div_ceil(100).to_string(),
             millis(used.cpu / CYCLES),

@@ -73,7 +73,7 @@ fn sample_subjects(cluster: &str) -> Vec<Subject> {
     let some = |all: bool, text: &str| all.then(|| text.to_owned());
     let subject = |stage, all| Subject {
         canary: CanaryId { cluster: cluster.to_owned(), namespace: "test".into(), name: "podinfo".into() },
-        gate: GateName { stage, approver: some(all, "qa") },
+        gate: GateName { stage, approver: some(all, "qa"), step: None },
         phase: "Progressing".into(),
         base: some(all, "5c4f9d7b6d"),
         revision: some(all, "7f8d6c5b94"),
@@ -88,6 +88,7 @@ fn sample_subjects(cluster: &str) -> Vec<Subject> {
         number: all.then_some(1),
         earlier_approvals: Vec::new(),
         analysis: None,
+        share: None,
     };
     stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()
 }

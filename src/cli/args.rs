@@ -179,6 +179,18 @@ pub struct Gates {
     /// Only canaries with this name
     #[arg(long, value_name = "NAME")]
     pub canary: Option<String>,
+    /// Only this cluster
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Only gates in this state, such as waiting or not_allowed
+    #[arg(long, value_name = "STATE", conflicts_with = "unguarded")]
+    pub state: Option<String>,
+    /// Only gates that Flagger first asked about at least this long ago: a whole number with s, m, h or d, such as 4h
+    #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "unguarded")]
+    pub older_than: Option<Duration>,
+    /// One line for each cluster, namespace or state, instead of one for each gate
+    #[arg(long, value_name = "BY", conflicts_with_all = ["json", "unguarded", "watch"])]
+    pub group: Option<GroupBy>,
     /// The address of the bridge, if the configuration does not say it
     #[arg(long, value_name = "URL", env = "BRIDGE_ADMIN", hide_env_values = true)]
     pub admin: Option<String>,
@@ -196,11 +208,39 @@ impl Gates {
         self.admin.as_deref().unwrap_or(DEFAULT_ADMIN)
     }
 
-    /// Whether the options select the gates of this canary.
-    pub(super) fn selects(&self, namespace: &str, canary: &str) -> bool {
+    /// Whether the options select the gates of this canary. A cluster that is not known may be the wanted one.
+    pub(super) fn selects(&self, cluster: Option<&str>, namespace: &str, canary: &str) -> bool {
         let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
-        is(&self.namespace, namespace) && is(&self.canary, canary)
+        cluster.is_none_or(|cluster| is(&self.cluster, cluster))
+            && is(&self.namespace, namespace)
+            && is(&self.canary, canary)
     }
+
+    /// Whether the options select gates in this state, which Flagger has been asking about for so long.
+    pub(super) fn selects_state(&self, state: &str, age: Option<Duration>) -> bool {
+        self.state.as_deref().is_none_or(|wanted| wanted == state)
+            && self.older_than.is_none_or(|wanted| age.is_some_and(|age| age >= wanted))
+    }
+
+    /// Whether the options leave out gates.
+    pub(super) const fn is_narrow(&self) -> bool {
+        self.namespace.is_some()
+            || self.canary.is_some()
+            || self.cluster.is_some()
+            || self.state.is_some()
+            || self.older_than.is_some()
+    }
+}
+
+/// By what `gates --group` groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupBy {
+    /// One line for each cluster
+    Cluster,
+    /// One line for each namespace of each cluster
+    Namespace,
+    /// One line for each state
+    State,
 }
 
 /// The options of `audit`.

@@ -1,6 +1,7 @@
 //! `gates`: asks a running bridge for its gates, and prints a table for people or the JSON for programs.
 
 mod api;
+mod groups;
 mod layout;
 mod refused;
 mod table;
@@ -9,7 +10,7 @@ mod watch;
 
 use serde_json::Value;
 
-use self::api::AdminClient;
+use self::api::{AdminClient, Unguarded};
 pub use self::watch::watch;
 use super::{args::Gates, terminal::OutputStyle};
 use crate::{millis::Millis, text::escape_json};
@@ -23,7 +24,10 @@ pub async fn gates(wanted: &Gates, style: &OutputStyle, now: Millis) -> anyhow::
     let client = AdminClient::new(wanted.admin())?;
     if wanted.unguarded {
         let (canaries, body) = client.unguarded().await?;
-        let is_wanted = |nth: usize| wanted.selects(&canaries[nth].namespace, &canaries[nth].canary);
+        let is_wanted = |nth: usize| {
+            let Unguarded { cluster, namespace, canary, .. } = &canaries[nth];
+            wanted.selects(Some(cluster), namespace, canary)
+        };
         return if wanted.json {
             json(&body, is_wanted, wanted)
         } else {
@@ -32,7 +36,10 @@ pub async fn gates(wanted: &Gates, style: &OutputStyle, now: Millis) -> anyhow::
     }
     let (gates, body) = client.gates().await?;
     if wanted.json {
-        return json(&body, |nth| wanted.selects(&gates[nth].namespace, &gates[nth].canary), wanted);
+        return json(&body, |nth| table::is_wanted(&gates[nth], wanted, now), wanted);
+    }
+    if let Some(by) = wanted.group {
+        return Ok(groups::lines(&gates, wanted, by, style, now).join("\n"));
     }
     let mut lines = table::lines(&gates, wanted, style, now);
     lines.extend(refused::lines(&client.refused().await, wanted, style, now));
@@ -44,7 +51,7 @@ pub async fn gates(wanted: &Gates, style: &OutputStyle, now: Millis) -> anyhow::
 
 /// The bridge's answer, with only the selected objects.
 fn json(body: &str, is_wanted: impl Fn(usize) -> bool, wanted: &Gates) -> anyhow::Result<String> {
-    if wanted.namespace.is_none() && wanted.canary.is_none() {
+    if !wanted.is_narrow() {
         return Ok(escape_json(body));
     }
     let objects: Vec<Value> = serde_json::from_str(body)?;
@@ -272,6 +279,8 @@ mod tests {
             reason: evil.into(),
             change: Some(evil.into()),
             weight: Some(50),
+            step: None,
+            allowed_weight: None,
             ticket: Some(Ticket { key: evil.into(), url: format!("https://jira.example.com/{evil}") }),
             asked_at: None,
             rollout: Some(Rollout {

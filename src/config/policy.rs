@@ -10,8 +10,8 @@ use super::{read::Section, template, wanted::Wanted};
 use crate::{
     gate::Stage,
     policy::{
-        Approval, Match, OnBypass, PersonEntry, PlannedFields, Policy, Route, Schedule, Target,
-        TicketSettings, Transitions, is_template,
+        Approval, ApprovalMode, Match, OnBypass, PersonEntry, PlannedFields, Policy, Route, Schedule, Target,
+        TicketSettings, Traffic, Transitions, is_template,
     },
 };
 
@@ -29,6 +29,7 @@ struct TicketPart {
     rejected: Option<Vec<String>>,
     transitions: Transitions,
     on_bypass: Option<OnBypass>,
+    traffic: Option<Traffic>,
 }
 
 /// The given keys of `[approval]`.
@@ -38,6 +39,7 @@ struct ApprovalPart {
     approvers: Option<Vec<String>>,
     deny: Option<Vec<String>>,
     planned: Option<PlannedFields>,
+    mode: Option<ApprovalMode>,
 }
 
 /// Reads the three sections from the whole tree.
@@ -89,12 +91,14 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             rejected: ticket.rejected?,
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
+            traffic: ticket.traffic?,
         },
         Approval {
             valid_for: approval.valid_for?,
             approvers: approval.approvers?,
             deny: approval.deny?,
             planned: approval.planned,
+            mode: approval.mode?,
         },
     ))
 }
@@ -124,6 +128,7 @@ impl TicketPart {
                 bypassed: own.bypassed.or(under.bypassed),
             },
             on_bypass: self.on_bypass.or(base.on_bypass),
+            traffic: self.traffic.or(base.traffic),
         }
     }
 }
@@ -135,6 +140,7 @@ impl ApprovalPart {
             approvers: self.approvers.or_else(|| base.approvers.clone()),
             deny: self.deny.or_else(|| base.deny.clone()),
             planned: self.planned.or_else(|| base.planned.clone()),
+            mode: self.mode.or(base.mode),
         }
     }
 }
@@ -173,15 +179,8 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         statuses.report_unknown_keys();
     }
     let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
-    let on_bypass = s.optional("on_bypass", |s, name| {
-        let word = s.string(name)?;
-        let known = OnBypass::ALL.into_iter().find(|known| known.as_str() == word);
-        if known.is_none() {
-            let known = OnBypass::ALL.map(|known| format!("{:?}", known.as_str()));
-            s.problem(name, format!("must be {}, not {word:?}", known.join(" or ")));
-        }
-        known
-    });
+    let on_bypass = s.optional("on_bypass", |s, name| one_of(s, name, OnBypass::ALL, OnBypass::as_str));
+    let traffic = s.optional("traffic", |s, name| one_of(s, name, Traffic::ALL, Traffic::as_str));
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart {
@@ -196,6 +195,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         rejected,
         transitions,
         on_bypass,
+        traffic,
     }
 }
 
@@ -304,8 +304,9 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let denied = |entry: &str| has_name(entry).and_then(|()| template::check_denial(entry));
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
     let planned = s.optional("planned", planned);
+    let mode = s.optional("mode", |s, name| one_of(s, name, ApprovalMode::ALL, ApprovalMode::as_str));
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny, planned }
+    ApprovalPart { valid_for, approvers, deny, planned, mode }
 }
 
 /// The two fields of a ticket that say when its gate may open.
@@ -325,6 +326,22 @@ fn planned(s: &Section<'_>, name: &str) -> Option<PlannedFields> {
     }
     s.report_unknown_keys();
     Some(PlannedFields { start: start?, end: end? })
+}
+
+/// One of the known words.
+fn one_of<T: Copy, const N: usize>(
+    s: &Section<'_>,
+    name: &str,
+    all: [T; N],
+    as_str: impl Fn(T) -> &'static str,
+) -> Option<T> {
+    let word = s.string(name)?;
+    let known = all.into_iter().find(|known| as_str(*known) == word);
+    if known.is_none() {
+        let known = all.map(|known| format!("{:?}", as_str(known)));
+        s.problem(name, format!("must be {}, not {word:?}", known.join(" or ")));
+    }
+    known
 }
 
 /// Checks that `group:` and `role:` have a name after them.

@@ -76,13 +76,17 @@ pub struct GateName {
     pub stage: Stage,
     /// The value of `?gate=`, if there was one.
     pub approver: Option<String>,
+    /// Which step of traffic of its rollout, counted from 1, if each has a gate of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
 }
 
 impl fmt::Display for GateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.approver {
-            None => self.stage.fmt(f),
-            Some(approver) => write!(f, "{} ({approver})", self.stage),
+            None => self.stage.fmt(f)?,
+            Some(approver) => write!(f, "{} ({approver})", self.stage)?,
         }
+        self.step.map_or(Ok(()), |step| write!(f, ", step {step}"))
     }
 }

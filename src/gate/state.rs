@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     name::{GateId, GateName},
     pace::Pace,
+    step::Step,
     ticket::{Decision, InvalidReason, Ticket, TicketState},
 };
 use crate::{
@@ -38,13 +39,33 @@ pub enum GateState {
     },
 }
 
-/// The first time an approval let Flagger pass.
+/// The first time that Flagger could pass, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
     /// When.
     pub at: Millis,
     /// The longest pause between two questions while the gate was closed.
     pub longest_gap: Duration,
+    /// What let it pass.
+    #[serde(default, skip_serializing_if = "Passage::is_by_approval")]
+    pub by: Passage,
+}
+
+/// What let Flagger pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Passage {
+    /// An approval of the ticket.
+    #[default]
+    Approval,
+    /// The gate asks nobody: its ticket only records the rollout.
+    Record,
+}
+
+impl Passage {
+    const fn is_by_approval(&self) -> bool {
+        matches!(self, Self::Approval)
+    }
 }
 
 /// The settings that a ticket shows: who may approve, which statuses decide, and for how long an approval is valid.
@@ -87,7 +108,7 @@ pub struct Gate {
     /// How far it is.
     #[serde(rename = "standing")]
     pub state: GateState,
-    /// The first time its approval let Flagger pass.
+    /// The first time that Flagger could pass.
     pub used: Option<Used>,
     /// The last answer to Flagger. Stored together with what changed it, so that the audit log has each change of the
     /// answer once.
@@ -124,6 +145,9 @@ pub struct Gate {
     /// The fields of its ticket that say when it may open, by id, as it was last seen: external text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub planned: BTreeMap<String, String>,
+    /// The step of traffic that it is for, if each step has a gate of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
 }
 
 impl Gate {
@@ -147,6 +171,7 @@ impl Gate {
             weight: None,
             rules: None,
             planned: BTreeMap::new(),
+            step: None,
         }
     }
 
@@ -196,6 +221,24 @@ impl Gate {
             LastAnswer::Closed => false,
             LastAnswer::Unknown => self.used.is_some() && pace.was_open(),
         }
+    }
+
+    /// Whether an approval of its ticket let Flagger pass.
+    #[must_use]
+    pub const fn is_approval_used(&self) -> bool {
+        matches!(self.used, Some(Used { by: Passage::Approval, .. }))
+    }
+
+    /// Whether it is for a step of traffic that Flagger may have taken.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.step, Some(Step { over: true, .. }))
+    }
+
+    /// Whether Flagger could pass because the gate asked nobody.
+    #[must_use]
+    pub const fn is_recorded(&self) -> bool {
+        matches!(self.used, Some(Used { by: Passage::Record, .. }))
     }
 
     /// The ticket, once there is one.

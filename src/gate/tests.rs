@@ -1,2 +1,3 @@
 mod history;
+mod recorded;
 mod seen;

@@ -6,9 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
     state::{Gate, GateState, ShownRules},
-    ticket::{Decision, TicketState},
+    ticket::{Decision, InvalidReason, TicketState},
 };
-use crate::{millis::Millis, policy::Fingerprint};
+use crate::{
+    millis::Millis,
+    policy::{ApprovalMode, Fingerprint},
+};
 
 /// How long a reading and an approval are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Validity {
     pub target: TargetProof,
     /// Whether the time is one at which the gate may open.
     pub hours: Hours,
+    /// Whether anybody is asked.
+    pub mode: ApprovalMode,
 }
 
 impl From<Validity> for ShownRules {
@@ -71,17 +76,21 @@ pub enum Verdict {
     NotAllowed,
     /// The approval is too old to be used for the first time.
     Expired,
-    /// Approved, but outside of its windows or in a freeze.
+    /// Approved, or nobody is asked, but outside of its windows or in a freeze.
     Frozen,
     /// What was last seen is too old to prove an approval.
     Stale,
     /// The ticket proves nothing.
     Gone,
+    /// Open: nobody is asked, and a ticket records the rollout.
+    Recorded,
+    /// It is for an earlier step of traffic, about which Flagger does not ask again.
+    Passed,
 }
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Opening,
         Self::Stuck,
         Self::Waiting,
@@ -92,12 +101,26 @@ impl Verdict {
         Self::Frozen,
         Self::Stale,
         Self::Gone,
+        Self::Recorded,
+        Self::Passed,
     ];
 
     /// Whether Flagger may pass: 200, not 403.
     #[must_use]
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Approved)
+        match self {
+            Self::Approved | Self::Recorded => true,
+            Self::Opening
+            | Self::Stuck
+            | Self::Waiting
+            | Self::Rejected
+            | Self::NotAllowed
+            | Self::Expired
+            | Self::Frozen
+            | Self::Stale
+            | Self::Gone
+            | Self::Passed => false,
+        }
     }
 
     /// Its name wherever it is shown, counted or recorded. The names are a contract with users.
@@ -114,6 +137,8 @@ impl Verdict {
             Self::Frozen => "frozen",
             Self::Stale => "stale",
             Self::Gone => "gone",
+            Self::Recorded => "recorded",
+            Self::Passed => "passed",
         }
     }
 }
@@ -135,6 +160,58 @@ impl<'de> Deserialize<'de> for Verdict {
 impl Gate {
     /// Whether Flagger may pass, and why (not).
     pub fn verdict(&self, now: Millis, validity: Validity) -> Verdict {
+        if self.is_over() && self.rejection().is_none() {
+            return Verdict::Passed;
+        }
+        match validity.mode {
+            ApprovalMode::Required => self.approval_verdict(now, validity),
+            ApprovalMode::Record => self.record_verdict(validity.hours),
+        }
+    }
+
+    /// The verdict of a gate that asks nobody: it is open until its ticket is rejected, or is gone, and the record with
+    /// it. Whether its ticket was opened yet does not matter: that is stored with the gate, and done. Its windows and
+    /// freezes close it as they close any other gate.
+    fn record_verdict(&self, hours: Hours) -> Verdict {
+        match &self.state {
+            GateState::Opening
+            | GateState::Stuck { .. }
+            | GateState::Watched {
+                ticket_state:
+                    TicketState::Waiting { .. }
+                    | TicketState::Approved { .. }
+                    | TicketState::NotAllowed { .. }
+                    | TicketState::JudgmentPending { .. }
+                    // It is in a status that would approve, where that means nothing.
+                    | TicketState::Invalid {
+                        reason:
+                            InvalidReason::Relocated { .. }
+                            | InvalidReason::Mapped { .. }
+                            | InvalidReason::Renamed { .. },
+                    },
+                ..
+            } => match hours {
+                Hours::Open => Verdict::Recorded,
+                Hours::Closed => Verdict::Frozen,
+            },
+            GateState::Watched { ticket_state: TicketState::Rejected { .. }, .. } => Verdict::Rejected,
+            GateState::Watched {
+                ticket_state:
+                    TicketState::Invalid {
+                        reason:
+                            InvalidReason::LabelledEnded { .. }
+                            | InvalidReason::MovedElsewhere { .. }
+                            // It may be in a rejected status.
+                            | InvalidReason::NoChangelogEntry { .. }
+                            | InvalidReason::Unmarked { .. }
+                            | InvalidReason::Missing { .. },
+                    },
+                ..
+            } => Verdict::Gone,
+        }
+    }
+
+    fn approval_verdict(&self, now: Millis, validity: Validity) -> Verdict {
         let (seen, ticket_state) = match &self.state {
             GateState::Opening => return Verdict::Opening,
             GateState::Stuck { .. } => return Verdict::Stuck,
@@ -153,7 +230,7 @@ impl Gate {
             // Also if `seen` is in the future: setting the clock back must not extend an approval.
             TicketState::Approved { .. } if now.abs_diff(seen) > validity.trust_for => Verdict::Stale,
             TicketState::Approved { decision, .. }
-                if self.used.is_none() && age(decision, seen, now) > validity.valid_for =>
+                if !self.is_approval_used() && age(decision, seen, now) > validity.valid_for =>
             {
                 Verdict::Expired
             }

@@ -9,10 +9,11 @@ use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Gate, GateName, GateState, Stage, TicketState, Validity, Verdict},
     millis::Millis,
+    policy::ApprovalMode,
     policy::Closed,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
-    view::{GateView, Rfc3339, RolloutView, TicketView},
+    view::{GateView, ModeView, Rfc3339, RolloutView, TicketView},
 };
 
 /// What a rollback question has in place of a stage.
@@ -85,12 +86,15 @@ impl AnswerLinks {
         }
         let view = GateView {
             gate: name.approver.clone(),
+            step: name.step,
+            allowed_weight: gate.and_then(|gate| gate.step?.share.after),
             state: verdict,
             reason,
             change: gate.and_then(|gate| gate.shows.as_ref()).map(|shows| shows.summary.clone()),
             ticket: gate.and_then(|gate| self.ticket(gate)),
             opens_at: doubts.closed.and_then(|closed| closed.opens_at).map(Rfc3339),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
+            mode: mode(validity.mode),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
@@ -119,6 +123,7 @@ impl AnswerLinks {
         };
         let view = GateView {
             gate: gate.name.approver.clone(),
+            step: gate.name.step,
             state: Verdict::Rejected,
             reason: format!("{} was {rejected}", gate.name.stage),
             ticket: self.ticket(gate),
@@ -136,6 +141,13 @@ impl AnswerLinks {
     /// What is shown of a ticket.
     pub(super) fn ticket_view(&self, key: &str, status: Option<String>) -> TicketView {
         TicketView { key: key.to_owned(), url: (self.browse)(key), status }
+    }
+}
+
+const fn mode(mode: ApprovalMode) -> Option<ModeView> {
+    match mode {
+        ApprovalMode::Required => None,
+        ApprovalMode::Record => Some(ModeView::Record),
     }
 }
 
@@ -184,6 +196,7 @@ pub(super) fn refused(
     }
     let view = GateView {
         gate: gate.approver.clone(),
+        step: gate.step,
         state: Verdict::Stuck,
         reason: format!("no ticket is opened: {reason}"),
         ..blank(id, gate.stage.as_str(), None)
@@ -195,10 +208,25 @@ pub(super) fn refused(
 pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
     let view = GateView {
         gate: gate.approver.clone(),
+        step: gate.step,
         state: Verdict::Stuck,
         reason: "this question has no checksum, although others about this canary had one; without one the bridge cannot \
                  know which revision it is about"
             .into(),
+        ..blank(id, gate.stage.as_str(), None)
+    };
+    Answer { open: false, line: line("closed", &view), gate: view }
+}
+
+/// The answer if it is not known which step of traffic a question is about.
+pub(super) fn unknown_step(id: &CanaryId, gate: &GateName, why: &str) -> Answer {
+    let view = GateView {
+        gate: gate.approver.clone(),
+        step: gate.step,
+        state: Verdict::Stuck,
+        reason: format!(
+            "no ticket is opened: it is not known which step of traffic this is, and an approval of one opens no other: {why}"
+        ),
         ..blank(id, gate.stage.as_str(), None)
     };
     Answer { open: false, line: line("closed", &view), gate: view }
@@ -215,6 +243,9 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         reason: String::new(),
         change: None,
         weight: None,
+        mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: None,
         opens_at: None,
         asked_at: None,
@@ -257,8 +288,9 @@ fn line(verdict: &str, view: &GateView) -> String {
         Verdict::Frozen => "frozen: ",
         Verdict::Stale => "stale: ",
         Verdict::Gone => "gone: ",
+        Verdict::Passed => "passed: ",
         // Their reasons say it.
-        Verdict::Opening | Verdict::Waiting | Verdict::Approved | Verdict::Rejected => "",
+        Verdict::Opening | Verdict::Waiting | Verdict::Approved | Verdict::Rejected | Verdict::Recorded => "",
     };
     let reason = &view.reason;
     let Some(TicketView { key, url, status }) = &view.ticket else {

@@ -38,7 +38,9 @@ fn new_decisions(was: &Canary, is: &Canary, audit_events: &[AuditEvent]) -> Vec<
             }
         };
         let seen = was.gate(gate).and_then(|gate| gate.newest_move);
-        let is_new = seen.is_none_or(|newest| newest < decision.changelog_entry.at);
+        // Nobody waits for an approval of a gate that asks nobody.
+        let is_asked = label == DecisionLabel::Rejected || !is.gate(gate)?.is_recorded();
+        let is_new = is_asked && seen.is_none_or(|newest| newest < decision.changelog_entry.at);
         is_new.then_some((label, decision.since.since(is.gate(gate)?.asked_at)))
     };
     audit_events.iter().filter_map(new).collect()

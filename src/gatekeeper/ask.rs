@@ -11,12 +11,13 @@ use super::{
     handle::Gatekeeper,
     logging,
     refused_gates::Novelty,
+    steps::{asked_about, known},
 };
 use crate::{
     gate::{GateId, GateName, Pace, Validity},
     millis::Millis,
     policy::{Approval, WhenRead},
-    rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
+    rollout::{Canary, CanaryId, Change, Event, Message, StepReading, Subject, TicketLimit},
     store, ticket,
     view::Rfc3339,
 };
@@ -42,7 +43,9 @@ impl Gatekeeper {
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
         let last_message = self.store.last_message(id);
-        let observed = self.observe(id, Some(gate), now).await;
+        let step = self.step_reading(id, gate).await;
+        let before = self.store.canary(id).map(|known| asked_about(&known, gate, step.as_ref()));
+        let observed = self.observe(id, Some(before.as_ref().unwrap_or(gate)), now).await;
         let analysis = self.clusters.analysis(id, now);
         let Approval { deny, .. } = &self.route(id, gate).approval;
         let (deny, denials) = match deny.as_slice() {
@@ -57,12 +60,13 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
-        let known = self.store.canary(id);
-        let known = known.as_ref().and_then(|canary| canary.gate(gate));
-        let closed = self.closed(id, gate, known, now).map(|closed| closed.words(WhenRead::Later));
+        let stored = self.store.canary(id);
+        let asked_before = stored.as_ref().and_then(|canary| known(canary, gate, step.as_ref()));
+        let closed = self.closed(id, gate, asked_before, now).map(|closed| closed.words(WhenRead::Later));
         let validity = |canary: &Canary| {
-            let target = observed.proof(gate.stage, canary.gate(gate));
-            Validity { target, ..self.validity(id, gate, canary.gate(gate), now) }
+            let asked_before = known(canary, gate, step.as_ref());
+            let target = observed.proof(gate.stage, asked_before);
+            Validity { target, ..self.validity(id, gate, asked_before, now) }
         };
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
@@ -72,10 +76,12 @@ impl Gatekeeper {
             denials: &denials,
             new_id: fresh_id(),
             silent_for,
-            pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
+            pace: known(canary, gate, step.as_ref())
+                .map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
             observed: observed.clone(),
             analysis,
             closed: closed.as_deref(),
+            step: step.clone(),
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
@@ -83,6 +89,7 @@ impl Gatekeeper {
                 self.missing_checksum(id, gate, now)
             }
             Ok((canary, audit_events)) => {
+                let gate = &asked_about(&canary, gate, step.as_ref());
                 let mut answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
                 match canary.gate(gate) {
                     Some(known) => {
@@ -91,6 +98,10 @@ impl Gatekeeper {
                         logging::log_answer(id, &answer, &audit_events);
                     }
                     None if canary.is_late(gate) => self.touch(id, now),
+                    None if let Some(StepReading::Unread { why }) = &step => {
+                        self.touch(id, now);
+                        return self.unknown_step(id, gate, why, now);
+                    }
                     None => {
                         self.touch(id, now);
                         // Checked by the current limits: the transaction may have used up the last free ticket.
@@ -109,6 +120,7 @@ impl Gatekeeper {
                 if let Some(canary) =
                     self.decided_from_cache(id, |known| event(known, silent_for(last_message, now)), now)
                 {
+                    let gate = &asked_about(&canary, gate, step.as_ref());
                     let answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
                     // A gate that this question would have created was not stored.
                     let is_known = canary.gate(gate).is_some_and(|gate| {
@@ -210,6 +222,17 @@ impl Gatekeeper {
             == Novelty::New
         {
             tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, because other questions about this canary have one; find out which caller sends it");
+        }
+        answer
+    }
+
+    /// The answer if it is not known which step of traffic a question is about.
+    fn unknown_step(&self, id: &CanaryId, gate: &GateName, why: &str, now: Millis) -> Answer {
+        let answer = answer::unknown_step(id, gate, why);
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after)
+            == Novelty::New
+        {
+            tracing::warn!(canary = %id, %gate, why, "the bridge cannot read which step of traffic Flagger asks about; no ticket is opened for it, and the gate stays closed");
         }
         answer
     }

@@ -6,7 +6,7 @@ use super::answer::rollout_view;
 use crate::{
     gate::{Decision, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
     millis::{self, Millis},
-    policy::Route,
+    policy::{ApprovalMode, Route},
     rollout::{AuditEvent, Canary},
     store::audit::AuditEntry,
     view::{GateView, Rfc3339},
@@ -14,6 +14,8 @@ use crate::{
 
 /// The `kind` of a row for an approval that let Flagger pass for the first time.
 pub(super) const PASSED: &str = "passed";
+/// The `kind` of a row for a gate that was open because it asks nobody.
+pub(super) const RECORDED: &str = "recorded";
 /// The `kind` of a row for what a ticket shows.
 pub(super) const SEEN: &str = "ticket_seen";
 /// The `kind` of a row for the end of a rollout.
@@ -41,14 +43,20 @@ pub(super) fn entry<'a>(
     let deny = |gate: &GateName| is.gate(gate).map_or_else(Vec::new, |gate| is.ruled_out(gate));
     let (kind, mut detail) = match audit_event {
         AuditEvent::Began => ("rollout_began", Map::new()),
-        AuditEvent::GateAsked { gate } => ("gate_asked", at(gate)),
+        AuditEvent::GateAsked { gate } => ("gate_asked", with_mode(at(gate), route(gate).approval.mode)),
         AuditEvent::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
         AuditEvent::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
         AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
-            (SEEN, ticket_seen(on(gate, ticket), ticket_state, route(gate), &deny(gate)))
+            let on = with_mode(on(gate, ticket), route(gate).approval.mode);
+            (SEEN, ticket_seen(on, ticket_state, route(gate), &deny(gate)))
         }
         AuditEvent::Passed { gate, ticket, decision } => {
             (PASSED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
+        }
+        AuditEvent::Recorded { gate, ticket } => {
+            let route = route(gate);
+            let policy = json!({ "route": route.key, "rejected": route.ticket.rejected });
+            (RECORDED, with(with_mode(on(gate, ticket.as_ref()), ApprovalMode::Record), "policy", policy))
         }
         AuditEvent::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();
@@ -107,6 +115,7 @@ pub(super) fn entry<'a>(
         | AuditEvent::TicketStuck { .. }
         | AuditEvent::TicketSeen { .. }
         | AuditEvent::Passed { .. }
+        | AuditEvent::Recorded { .. }
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Expired { .. }
         | AuditEvent::Frozen { .. }
@@ -140,9 +149,21 @@ fn with(mut detail: Detail, name: &str, value: Value) -> Detail {
     detail
 }
 
+/// Says that nobody was asked.
+fn with_mode(detail: Detail, mode: ApprovalMode) -> Detail {
+    match mode {
+        ApprovalMode::Required => detail,
+        ApprovalMode::Record => with(detail, "mode", json!(mode.as_str())),
+    }
+}
+
 fn at(gate: &GateName) -> Detail {
     let stage = with(Map::new(), "stage", json!(gate.stage.as_str()));
-    with(stage, "gate", json!(gate.approver))
+    let detail = with(stage, "gate", json!(gate.approver));
+    match gate.step {
+        Some(step) => with(detail, "step", json!(step)),
+        None => detail,
+    }
 }
 
 fn on<'a>(gate: &GateName, ticket: impl Into<Option<&'a Ticket>>) -> Detail {
@@ -230,6 +251,8 @@ fn decision_json(
 
 fn gate_at_the_end(gate: &Gate) -> Value {
     let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| Rfc3339(used.at))));
+    let mode = if gate.is_recorded() { ApprovalMode::Record } else { ApprovalMode::Required };
+    let detail = with_mode(detail, mode);
     let (ticket, shows) = match &gate.state {
         GateState::Opening => (Value::Null, "opening"),
         GateState::Stuck { .. } => (Value::Null, "stuck"),

@@ -134,7 +134,7 @@ impl Gatekeeper {
         before: Option<&Promotion>,
         now: Millis,
     ) -> Result<(), store::Error> {
-        let settings = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let settings = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let on_bypass = self.route(id, &settings).ticket.on_bypass;
         let new_id = fresh_id();
         let event = |_: &Canary, _| Event::Promoted { promotion, before, new_id: new_id.clone(), on_bypass };

@@ -26,7 +26,7 @@ use crate::{
     kubernetes::Clusters,
     metrics::Metrics,
     millis::Millis,
-    policy::Route,
+    policy::{ApprovalMode, Route},
     rollout::{Budget, Canary, CanaryId, Headroom, Observed, Rules},
     store::Store,
 };
@@ -152,6 +152,7 @@ impl Gatekeeper {
             judged_by,
             target: TargetProof::NotNeeded,
             hours: self.hours(canary, gate, known, now),
+            mode: approval.mode,
         }
     }
 
@@ -167,8 +168,9 @@ impl Gatekeeper {
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
-        let (target, hours) = (TargetProof::NotNeeded, Hours::Open);
-        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by, target, hours })
+        let (target, hours, mode) = (TargetProof::NotNeeded, Hours::Open, ApprovalMode::Required);
+        let validity = Validity { trust_for, valid_for: Duration::MAX, judged_by, target, hours, mode };
+        self.rules_with(canary, validity)
     }
 
     fn rules_with(&self, canary: &CanaryId, validity: Validity) -> Rules {

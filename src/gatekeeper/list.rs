@@ -30,6 +30,9 @@ pub enum ListedGate {
     Unwatched(GateView),
 }
 
+/// When Flagger first asked; canary, cluster, namespace and stage; the gate's own name, and the step of traffic.
+type Place<'a> = (Option<Millis>, [&'a str; 4], Option<&'a str>, Option<u32>);
+
 impl ListedGate {
     /// The verdict of the gate.
     pub const fn verdict(&self) -> Verdict {
@@ -81,19 +84,41 @@ impl ListedGate {
         }
     }
 
-    /// The sort key: when Flagger first asked, then the name of the canary.
-    fn place(&self) -> (Option<Millis>, &str) {
+    /// Its cluster, namespace and canary.
+    #[must_use]
+    pub fn place_names(&self) -> [&str; 3] {
         match self {
-            Self::Live { canary, asked, .. } => (Some(*asked), &canary.id.name),
-            Self::Unwatched(view) => (None, &view.canary),
+            Self::Live { canary, .. } => [&canary.id.cluster, &canary.id.namespace, &canary.id.name],
+            Self::Unwatched(view) => [&view.cluster, &view.namespace, &view.canary],
         }
+    }
+
+    /// When Flagger first asked. None: that is not known.
+    #[must_use]
+    pub const fn asked_at(&self) -> Option<Millis> {
+        match self {
+            Self::Live { asked, .. } => Some(*asked),
+            Self::Unwatched(_) => None,
+        }
+    }
+
+    /// The sort key: when Flagger first asked, then the names. No two gates have the same, so that pages do not overlap.
+    fn place(&self) -> Place<'_> {
+        let [cluster, namespace, canary] = self.place_names();
+        let (stage, approver, step) = match self {
+            Self::Live { name, .. } => (name.stage.as_str(), name.approver.as_deref(), name.step),
+            Self::Unwatched(view) => (view.stage.as_str(), view.gate.as_deref(), view.step),
+        };
+        (self.asked_at(), [canary, cluster, namespace, stage], approver, step)
     }
 }
 
 /// How many gates have each verdict.
-pub fn counts(list: &[ListedGate]) -> [(Verdict, u64); Verdict::ALL.len()] {
+pub fn counts<'a>(
+    list: impl Iterator<Item = &'a ListedGate> + Clone,
+) -> [(Verdict, u64); Verdict::ALL.len()] {
     Verdict::ALL
-        .map(|verdict| (verdict, list.iter().filter(|listed| listed.verdict() == verdict).count() as u64))
+        .map(|verdict| (verdict, list.clone().filter(|listed| listed.verdict() == verdict).count() as u64))
 }
 
 /// How long the gate has been waiting that has been waiting for a decision longest; zero if none waits.

@@ -81,6 +81,10 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
+        AuditEvent::Recorded { gate, ticket } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
+            tracing::info!(canary = %id, %gate, ticket, "the gate opened without an approval, because approval.mode is record: nobody is asked");
+        }
         // Logged with the answer.
         AuditEvent::AnswerChanged { .. } | AuditEvent::Refused { .. } => {}
         AuditEvent::Expired { gate, ticket, decision } => {

@@ -7,7 +7,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     answer::AnswerLinks,
-    audit::{BYPASSED, ENDED, EXPIRED, PASSED, ROLLED_BACK, SEEN, UNASKED},
+    audit::{BYPASSED, ENDED, EXPIRED, PASSED, RECORDED, ROLLED_BACK, SEEN, UNASKED},
     handle::Gatekeeper,
     last_overview::LastOverview,
 };
@@ -21,8 +21,14 @@ use crate::{
 /// The most entries that are shown of each kind.
 const MAX_SHOWN: u32 = 20;
 /// The rows of the audit record that the history shows: their kind, and what their detail contains.
-const HISTORY: [(&str, &str); 5] =
-    [(PASSED, ""), (SEEN, "\"shows\":\"rejected\""), (ROLLED_BACK, ""), (EXPIRED, ""), (ENDED, "")];
+const HISTORY: [(&str, &str); 6] = [
+    (PASSED, ""),
+    (RECORDED, ""),
+    (SEEN, "\"shows\":\"rejected\""),
+    (ROLLED_BACK, ""),
+    (EXPIRED, ""),
+    (ENDED, ""),
+];
 
 impl Gatekeeper {
     /// What the page shows beside the gates, from the database; at most `max_age` old unless the database is slow. One
@@ -135,6 +141,7 @@ impl AnswerLinks {
         let word = |path: &str| detail.pointer(path).and_then(Value::as_str);
         let (tone, outcome) = match row.kind.as_str() {
             PASSED => (Tone::Good, "told Flagger to go on".to_owned()),
+            RECORDED => (Tone::Plain, "recorded, nobody asked".to_owned()),
             SEEN => (Tone::Bad, "rejected".to_owned()),
             ROLLED_BACK => (Tone::Bad, "told Flagger to roll back".to_owned()),
             EXPIRED => (Tone::Plain, "approval expired".to_owned()),

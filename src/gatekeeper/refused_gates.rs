@@ -82,7 +82,7 @@ mod tests {
 
     fn refuse(refused: &RefusedGates, canary: usize, now: Millis) -> Novelty {
         let id = CanaryId { cluster: "c".into(), namespace: "n".into(), name: format!("made-up-{canary}") };
-        let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let view = answer::refused(&id, &name, TicketLimit::Overall, 5, false).gate;
         refused.refuse(&id, &name, &view, now, IDLE)
     }

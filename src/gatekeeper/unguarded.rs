@@ -3,14 +3,22 @@
 use super::handle::Gatekeeper;
 use crate::{
     hooks::{Hooks, hooks},
+    policy::Recording,
     text::one_line,
-    view::UnguardedView,
+    view::{RecordingView, UnguardedView},
 };
 
 /// The longest name of an object, in characters.
 const LONGEST_NAME: usize = 253;
 
 impl Gatekeeper {
+    /// Each place in the settings by which gates ask nobody.
+    #[must_use]
+    pub fn recording(&self) -> Vec<RecordingView> {
+        let all = self.config.policy.recording().into_iter();
+        all.map(|Recording { key, gates }| RecordingView { key, gates }).collect()
+    }
+
     /// The Unguarded Canaries, by cluster, namespace and name. None of a cluster that the bridge has not read.
     #[must_use]
     pub fn unguarded(&self) -> Vec<UnguardedView> {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     config,
     flagger::{Payload, canary_name},
-    gate::{GateName, Stage},
+    gate::{GateName, Stage, Verdict},
     gatekeeper::{Answer, Question},
     http::{
         body::{BodyError, peek},
@@ -119,14 +119,23 @@ async fn question(gates: GateApi, path: QuestionPath, request: Request) -> Respo
     let answer = match stage {
         None => gatekeeper.ask_rollback(&canary, &payload.message, now).await,
         Some(stage) => {
-            let gate = GateName { stage, approver };
+            let gate = GateName { stage, approver, step: None };
             let Payload { message, metadata, .. } = payload;
             gatekeeper.ask(&Question { canary, gate, message, metadata }, now).await
         }
     };
     gates.count_call(WebhookOutcome::Accepted);
-    gates.shared.metrics.verdict(stage, if answer.open { AnswerLabel::Open } else { AnswerLabel::Closed });
+    gates.shared.metrics.verdict(stage, label(&answer));
     answer_response(&answer, json)
+}
+
+/// How an answer is counted: apart, if nobody was asked.
+const fn label(answer: &Answer) -> AnswerLabel {
+    match (answer.open, answer.gate.state) {
+        (true, Verdict::Recorded) => AnswerLabel::Recorded,
+        (true, _) => AnswerLabel::Open,
+        (false, _) => AnswerLabel::Closed,
+    }
 }
 
 impl QuestionPath {

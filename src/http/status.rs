@@ -5,6 +5,7 @@ mod go;
 mod headers;
 mod jira_health;
 mod page;
+mod query;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ use self::{
     headers::{HTML, NO_REFERRER, NO_STORE, POLICY},
     jira_health::jira_health,
     page::{Gates, PageInput, PageLinks, PageQuery, render},
+    query::ApiQuery,
 };
 use crate::{
     gatekeeper::{counts, oldest_waiting},
@@ -31,7 +33,7 @@ use axum::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -42,6 +44,9 @@ use tokio::{
 
 /// Returns the health of the connection to Jira; called for each page.
 pub type ReadJiraHealth = Arc<dyn Fn() -> JiraHealthView + Send + Sync>;
+
+/// How many gates the query selects, whatever its limit.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 
 /// How long the page waits for the database.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -116,12 +121,18 @@ async fn go_to_ticket(
     go(admin.shared.gatekeeper().map(Arc::as_ref), path, wanted, admin.shared.clock.now())
 }
 
-async fn gates(State(admin): State<Admin>) -> Response {
+async fn gates(wanted: Result<Query<ApiQuery>, QueryRejection>, State(admin): State<Admin>) -> Response {
     let now = admin.shared.clock.now();
-    match admin.shared.gatekeeper() {
-        Some(gatekeeper) => ([NOSNIFF, NO_STORE], Json(gatekeeper.gates(now))).into_response(),
-        None => text_line(StatusCode::SERVICE_UNAVAILABLE, STORE_NOT_OPEN),
-    }
+    let Some(gatekeeper) = admin.shared.gatekeeper() else {
+        return text_line(StatusCode::SERVICE_UNAVAILABLE, STORE_NOT_OPEN);
+    };
+    let wanted = wanted.map_err(|error| error.body_text()).and_then(|Query(wanted)| wanted.read());
+    let (selection, skipped, most) = match wanted {
+        Ok(wanted) => wanted,
+        Err(why) => return text_line(StatusCode::BAD_REQUEST, &why),
+    };
+    let (gates, found) = gatekeeper.selected(&selection, skipped, most, now);
+    ([NOSNIFF, NO_STORE, (TOTAL, HeaderValue::from(found))], Json(gates)).into_response()
 }
 
 async fn refused(State(admin): State<Admin>) -> Response {
@@ -148,7 +159,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     if let Some(gatekeeper) = admin.shared.gatekeeper() {
         let now = admin.shared.clock.now();
         let list = gatekeeper.list(now);
-        for (state, count) in counts(&list) {
+        for (state, count) in counts(list.iter()) {
             metrics.set_gates(state, count);
         }
         metrics.oldest_waiting(oldest_waiting(&list, now));
@@ -203,6 +214,7 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
             limits: gatekeeper.config().limits,
             trust_for: gatekeeper.config().jira.trust_for,
             idle_after: gatekeeper.config().rollout.idle_after,
+            recording: gatekeeper.recording(),
         }),
         links: admin.links,
         overview,

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     lock::lock,
     millis::{Millis, clock_time},
-    rollout::{Analysis, CanaryStatus, Reading},
+    rollout::{Analysis, CanaryStatus, Reading, StepReading, next_share},
     workload::{self, Shown},
 };
 
@@ -39,6 +39,9 @@ const CONNECT_RETRY: Duration = Duration::from_secs(10);
 const MOST_KNOWN: usize = 10_000;
 /// How long a question waits for the API server.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why nothing is known after [`READ_TIMEOUT`].
+const LATE: &str = "the API server did not answer within a second";
 
 /// It is not known whether there is such a Canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +201,7 @@ impl Cluster {
             change.configs = self.configs(namespace, &canary, &target, reading).await?;
             Ok(change)
         });
-        let late = |_| Err("the API server did not answer within a second".to_owned());
+        let late = |_| Err(LATE.to_owned());
         Arc::new(match read.await.unwrap_or_else(late) {
             Ok(change) => Shown::Change { change, as_of: None },
             Err(why) => Shown::Unreadable { why },
@@ -234,6 +237,15 @@ impl Cluster {
         let read = timeout(READ_TIMEOUT, self.get_opt(Kind::Canary, namespace, name)).await;
         let found = read.map_err(|_| UnknownCanary)?.map_err(|_| UnknownCanary)?;
         found.map(|canary| CanaryStatus::of(&canary).ok_or(UnknownCanary)).transpose()
+    }
+
+    /// The step of traffic that a canary is about to take, as it is now.
+    pub(super) async fn next_share(&self, namespace: &str, name: &str) -> StepReading {
+        let read = timeout(READ_TIMEOUT, self.get(Kind::Canary, namespace, name)).await;
+        match read.unwrap_or_else(|_| Err(LATE.to_owned())) {
+            Ok(canary) => StepReading::Read(next_share(&canary)),
+            Err(why) => StepReading::Unread { why },
+        }
     }
 
     /// How far the analysis of a canary is, as the watch shows it.

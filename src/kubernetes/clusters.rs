@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{Flagger, Kubernetes, KubernetesMode},
     millis::Millis,
-    rollout::{Analysis, CanaryId, CanaryStatus, Reading},
+    rollout::{Analysis, CanaryId, CanaryStatus, Reading, StepReading},
     workload::Shown,
 };
 
@@ -118,6 +118,14 @@ impl Clusters {
     pub async fn read_canary(&self, id: &CanaryId) -> Result<Option<CanaryStatus>, UnknownCanary> {
         let cluster = self.cluster(&id.cluster).ok_or(UnknownCanary)?;
         cluster.read_canary(&id.namespace, &id.name).await
+    }
+
+    /// The step of traffic that a canary is about to take: read from the API server, within a second.
+    pub async fn next_share(&self, canary: &CanaryId) -> StepReading {
+        match self.cluster(&canary.cluster) {
+            Some(cluster) => cluster.next_share(&canary.namespace, &canary.name).await,
+            None => StepReading::NotRead,
+        }
     }
 
     /// How far the analysis of a canary is, as the watch shows it. `None`: nothing is analysed, or it is not known.

@@ -9,6 +9,8 @@ pub enum AnswerLabel {
     Open,
     /// 403
     Closed,
+    /// 200 at a gate that asks nobody.
+    Recorded,
 }
 
 /// The label `decision`: what a person did to a ticket.
@@ -45,12 +47,13 @@ pub enum WebhookOutcome {
 }
 
 impl AnswerLabel {
-    pub(super) const ALL: [Self; 2] = [Self::Open, Self::Closed];
+    pub(super) const ALL: [Self; 3] = [Self::Open, Self::Closed, Self::Recorded];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Closed => "closed",
+            Self::Recorded => "recorded",
         }
     }
 }

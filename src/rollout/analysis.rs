@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::message::Phase;
-use crate::workload::{self, Limits};
+use crate::{
+    gate::Share,
+    workload::{self, Limits},
+};
 
 /// How far the analysis of a new version is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,14 @@ pub struct Analysis {
     pub failed_checks: u64,
     /// After so many Flagger rolls back.
     pub threshold: u64,
+}
+
+impl Analysis {
+    /// The same with the share of the traffic that is known for a step of traffic: a watch may be late.
+    pub(super) fn at(self, share: Option<Share>) -> Self {
+        let before = share.and_then(|share| share.before);
+        Self { weight: before.or(self.weight), ..self }
+    }
 }
 
 /// The analysis that a Canary showed, and of what.
@@ -65,6 +76,18 @@ impl SeenAnalysis {
         let failed_checks = status["failedChecks"].as_u64().unwrap_or(0);
         Some(Self { uid, revision, analysis: Analysis { weight, failed_checks, threshold } })
     }
+}
+
+/// The step of traffic that a Canary is about to take: what it has now, and what it gets next.
+#[must_use]
+pub fn next_share(canary: &Value) -> Share {
+    let is_shifting = canary["status"]["phase"].as_str().map(Phase::named) == Some(Phase::Progressing);
+    let seen = SeenAnalysis::of(canary, None).filter(|_| is_shifting);
+    let Some(before) = seen.and_then(|seen| seen.analysis.weight) else { return Share::default() };
+    let steps = workload::shares(canary).unwrap_or_default();
+    let after =
+        steps.iter().find(|step| **step > u64::from(before)).and_then(|step| u8::try_from(*step).ok());
+    Share { before: Some(before), after, is_last: after.is_none() && !steps.is_empty() }
 }
 
 #[cfg(test)]
@@ -134,6 +157,21 @@ mod tests {
         assert_eq!(last(&[at_most.clone(), other]), None, "another revision");
         let other = with(waits, "/metadata/uid", json!("other"));
         assert_eq!(last(&[at_most, other]), None, "created again");
+    }
+
+    #[test]
+    fn the_next_step_of_traffic() {
+        let share = |before, after, is_last| Share { before, after, is_last };
+        for (weight, after) in [(0, 10), (10, 20), (40, 50)] {
+            let next = next_share(&canary("Progressing", weight, 0));
+            assert_eq!(next, share(u8::try_from(weight).ok(), Some(after), false));
+        }
+        assert_eq!(next_share(&canary("Progressing", 50, 0)), share(Some(50), None, true));
+        for phase in ["Waiting", "WaitingPromotion", "Promoting", "Succeeded"] {
+            assert_eq!(next_share(&canary(phase, 50, 0)), Share::default(), "{phase}");
+        }
+        let iterations = with(canary("Progressing", 0, 0), "/spec/analysis", json!({ "iterations": 3 }));
+        assert_eq!(next_share(&iterations), Share::default());
     }
 
     #[test]

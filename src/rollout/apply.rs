@@ -4,9 +4,11 @@ mod canary_read;
 mod end;
 mod promoted;
 mod question;
+mod recorded;
 mod replaced;
 mod report;
 mod step;
+mod step_gate;
 mod target;
 mod tickets;
 mod unasked;
@@ -42,6 +44,7 @@ impl Canary {
                 observed,
                 analysis,
                 closed,
+                step: reading,
             } => {
                 let asked = GateQuestion {
                     name: gate,
@@ -54,6 +57,8 @@ impl Canary {
                     observed,
                     analysis: *analysis,
                     closed: *closed,
+                    step: reading.as_ref(),
+                    share: None,
                 };
                 step.question(&asked, *silent_for, rules);
             }
@@ -79,7 +84,7 @@ impl Canary {
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let unknown = Author::Unknown { why: DENY_LIST_GREW.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &unknown };
-                step.seen(gate, |gate| {
+                step.seen(gate, rules.validity.mode, |gate| {
                     gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
                 });
                 if let IssueSnapshot::Issue { .. } = snapshot {

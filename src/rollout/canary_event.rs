@@ -13,6 +13,11 @@ pub enum CanaryEvent {
         /// Its key.
         ticket: String,
     },
+    /// A ticket was opened for a gate that asks nobody.
+    Recorded {
+        /// Its key.
+        ticket: String,
+    },
     /// It was approved, and that counts.
     Approved {
         /// Its key.
@@ -85,6 +90,7 @@ impl CanaryEvent {
     pub fn tag(&self) -> String {
         match self {
             Self::ApprovalRequested { ticket } => format!("requested-{ticket}"),
+            Self::Recorded { ticket } => format!("recorded-{ticket}"),
             Self::Approved { entry, .. } => format!("approved-{entry}"),
             Self::Rejected { entry, .. } => format!("rejected-{entry}"),
             Self::ApprovalNotCounted { entry, .. } => format!("not-counted-{entry}"),
@@ -100,6 +106,7 @@ impl CanaryEvent {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::ApprovalRequested { .. } => "ApprovalRequested",
+            Self::Recorded { .. } => "Recorded",
             Self::Approved { .. } => "Approved",
             Self::Rejected { .. } => "Rejected",
             Self::ApprovalNotCounted { .. } => "ApprovalNotCounted",
@@ -114,7 +121,7 @@ impl CanaryEvent {
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         match self {
-            Self::ApprovalRequested { .. } | Self::Approved { .. } => false,
+            Self::ApprovalRequested { .. } | Self::Recorded { .. } | Self::Approved { .. } => false,
             Self::Rejected { .. }
             | Self::ApprovalNotCounted { .. }
             | Self::ApprovalExpired { .. }

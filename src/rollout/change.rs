@@ -48,6 +48,13 @@ pub enum AuditEvent {
         /// The approval.
         decision: Decision,
     },
+    /// Flagger could pass for the first time because the gate asks nobody.
+    Recorded {
+        /// At which gate.
+        gate: GateName,
+        /// Its ticket, if it was opened already.
+        ticket: Option<Ticket>,
+    },
     /// A rollout ended, and its gates with it.
     Ended {
         /// How.

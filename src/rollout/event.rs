@@ -10,6 +10,7 @@ use super::{
     message::{Message, Report},
     observed::Observed,
     promotion::Promotion,
+    step_reading::StepReading,
 };
 use crate::{
     gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, Ticket, Validity},
@@ -106,6 +107,8 @@ pub enum Event<'a> {
         analysis: Option<Analysis>,
         /// Why its windows and freezes do not let the gate open now, and when they do next, in words; none if they do.
         closed: Option<&'a str>,
+        /// What is known of the step of traffic that it is about, if each has a gate of its own.
+        step: Option<StepReading>,
     },
     /// Flagger asks whether to roll back.
     RollbackAsked {

@@ -73,6 +73,9 @@ pub enum Notice {
         /// Why it failed, if it did and that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<FailureCause>,
+        /// Whether nobody was asked at this gate, so that the words speak of no approval.
+        #[serde(default, skip_serializing_if = "is_default")]
+        recorded: bool,
     },
     /// Its approval let Flagger pass for the first time.
     Passed {

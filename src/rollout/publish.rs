@@ -24,8 +24,9 @@ pub fn publish(audit_events: &[AuditEvent], before: &Canary, now: Millis) -> Vec
             let Some((name, event)) = event(audit_event) else { continue };
             // What is recorded is about a gate that was there before: one that is new has no ticket yet.
             let mut gates = before.rollout.iter().flat_map(|rollout| &rollout.gates);
-            let Some(Gate { id, .. }) = gates.find(|gate| gate.name == *name) else { continue };
-            (id.clone(), Some(name.clone()), event)
+            let Some(gate) = gates.find(|gate| gate.name == *name) else { continue };
+            let Some(event) = as_asked(gate, event) else { continue };
+            (gate.id.clone(), Some(name.clone()), event)
         };
         if !commands.iter().any(|command| *command.gate() == gate) {
             commands.push(Command::Publish { gate, name, event, at: now });
@@ -58,6 +59,7 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::GateAsked { .. }
         | AuditEvent::TicketStuck { .. }
         | AuditEvent::Passed { .. }
+        | AuditEvent::Recorded { .. }
         | AuditEvent::Ended { .. }
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Frozen { .. }
@@ -69,6 +71,24 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::PromotedUnasked { .. }
         | AuditEvent::LooksUntyped { .. } => return None,
     })
+}
+
+/// The Event for a gate, which does not speak of an approval if the gate asked for none.
+fn as_asked(gate: &Gate, event: CanaryEvent) -> Option<CanaryEvent> {
+    if !gate.is_recorded() {
+        return Some(event);
+    }
+    match event {
+        CanaryEvent::ApprovalRequested { ticket } => Some(CanaryEvent::Recorded { ticket }),
+        CanaryEvent::Approved { .. }
+        | CanaryEvent::ApprovalNotCounted { .. }
+        | CanaryEvent::ApprovalExpired { .. } => None,
+        CanaryEvent::Recorded { .. }
+        | CanaryEvent::Rejected { .. }
+        | CanaryEvent::ShippedWithoutApproval { .. }
+        | CanaryEvent::StartedUnapproved { .. }
+        | CanaryEvent::PromotedUnasked { .. } => Some(event),
+    }
 }
 
 fn event_of_state(ticket: &Ticket, ticket_state: &TicketState) -> Option<CanaryEvent> {

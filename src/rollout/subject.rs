@@ -12,7 +12,7 @@ use super::{
     promotion::Bypass,
 };
 use crate::{
-    gate::{Gate, GateName, Move, Stage},
+    gate::{Gate, GateName, Move, Share, Stage},
     millis::Millis,
     workload::Shown,
 };
@@ -61,6 +61,9 @@ pub struct Subject {
     /// How far the analysis was. `None`: nothing is analysed, or the bridge does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
+    /// What a step of traffic changes, if the ticket is for that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 /// An approval of another ticket of the same rollout.
@@ -79,7 +82,9 @@ pub struct EarlierApproval {
 impl EarlierApproval {
     /// The approval of a gate, if it has one that let Flagger pass. Another one may not count, or may have expired.
     pub(super) fn of(gate: &Gate) -> Option<Self> {
-        gate.used?;
+        if !gate.is_approval_used() {
+            return None;
+        }
         let (ticket, decision) = gate.approval()?;
         let Move { by, at, .. } = &decision.changelog_entry;
         Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: by.name.clone(), at: *at })
@@ -119,6 +124,7 @@ impl Subject {
             number: None,
             earlier_approvals: Vec::new(),
             analysis: None,
+            share: None,
         }
     }
 

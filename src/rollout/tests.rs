@@ -12,7 +12,7 @@ use crate::{
         TargetProof, Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
 };
 
 mod binding;
@@ -22,6 +22,8 @@ mod ended_label;
 mod obstacles;
 mod random;
 mod readings;
+mod recorded;
+mod steps;
 mod traces;
 
 const RULES: Rules = Rules {
@@ -31,6 +33,7 @@ const RULES: Rules = Rules {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
@@ -79,6 +82,10 @@ struct World {
     moves: BTreeMap<GateId, Vec<Move>>,
     gates: usize,
     ended: Vec<(End, Vec<Gate>)>,
+    rules: Rules,
+    audit_events: Vec<AuditEvent>,
+    /// What is known of the step of traffic, if each has a gate of its own.
+    step: Option<StepReading>,
 }
 
 impl World {
@@ -91,14 +98,18 @@ impl World {
             moves: BTreeMap::new(),
             gates: 0,
             ended: Vec::new(),
+            rules: RULES,
+            audit_events: Vec::new(),
+            step: None,
         }
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
-        match self.canary.apply(event, self.now, &RULES) {
+        match self.canary.apply(event, self.now, &self.rules) {
             Change::Unchanged => Vec::new(),
             Change::To { canary, commands, audit_events } => {
                 self.canary = canary;
+                self.audit_events.extend(audit_events.iter().cloned());
                 for audit_event in audit_events {
                     if let AuditEvent::Ended { how, gates } = audit_event {
                         self.ended.push((how, gates));
@@ -115,9 +126,13 @@ impl World {
         silent_for
     }
 
+    fn asked_about(&self, name: &GateName) -> Option<&Gate> {
+        if self.step.is_some() { self.canary.step_gate(name) } else { self.canary.gate(name) }
+    }
+
     /// Asks at a gate; its ticket is opened at once. Returns whether it is open, and the gate.
     fn asks(&mut self, name: &GateName, message: &Message) -> (bool, Option<GateId>) {
-        let known = self.canary.gate(name).map(|gate| gate.id.clone());
+        let known = self.asked_about(name).map(|gate| gate.id.clone());
         let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
         let silent_for = self.silent_for();
         let fresh = GateId(format!("gate-{}", self.gates));
@@ -133,6 +148,7 @@ impl World {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            step: self.step.clone(),
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
@@ -145,8 +161,8 @@ impl World {
             });
             self.sees(&gate, "To Do");
         }
-        let Some(gate) = self.canary.gate(name) else { return (false, None) };
-        let open = gate.verdict(self.now, RULES.validity).is_open();
+        let Some(gate) = self.asked_about(name) else { return (false, None) };
+        let open = gate.verdict(self.now, self.rules.validity).is_open();
         let id = gate.id.clone();
         self.paces.entry(id.clone()).or_default().answered(open, self.now);
         (open, Some(id))
@@ -229,7 +245,7 @@ fn stage(word: &str) -> Stage {
 /// A call by hand without a checksum, and then Flagger's own: the first checksum that comes is the base.
 #[test]
 fn a_base_that_came_late_is_the_base() {
-    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let mut world = World::new();
     for (phase, checksum) in [(Phase::Waiting, ""), (Phase::Waiting, "1")] {
         world.asks(&name, &message(phase, checksum));
@@ -243,8 +259,10 @@ fn a_base_that_came_late_is_the_base() {
 /// However far the clock is set back, an approval counts for at most `trust_for`; the next reading renews it.
 #[test]
 fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
-    let (name, question) =
-        (GateName { stage: Stage::ConfirmPromotion, approver: None }, message(Phase::Progressing, "r1"));
+    let (name, question) = (
+        GateName { stage: Stage::ConfirmPromotion, approver: None, step: None },
+        message(Phase::Progressing, "r1"),
+    );
     let mut world = World::new();
     let gate = world.asks(&name, &question).1.unwrap();
     world.decides(&gate, "Approved");
@@ -267,7 +285,7 @@ fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
 /// only once.
 #[test]
 fn a_history_that_explains_nothing_is_told() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut world = World::new();
     let (_, gate) = world.asks(&name, &message(Phase::Progressing, "1"));
     let gate = gate.unwrap();

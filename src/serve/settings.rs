@@ -14,6 +14,14 @@ pub(super) fn log_settings(config: &Config) {
     for line in lines(config) {
         tracing::info!("{line}");
     }
+    for recording in config.policy.recording() {
+        let (key, gates) = (recording.key, recording.gates);
+        tracing::warn!(
+            key,
+            gates,
+            "approval.mode is record here: these gates open at once, and nobody is asked"
+        );
+    }
     for (key, secret) in config.flagger.all_tokens() {
         if !secret.fits_url() {
             tracing::warn!(

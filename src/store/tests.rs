@@ -14,7 +14,7 @@ use crate::{
     gate::{Hours, TargetProof, Validity},
     millis::Millis,
     mutation::{changed, changes, garbled},
-    policy::Fingerprint,
+    policy::{ApprovalMode, Fingerprint},
     rollout::{Canary, Command},
 };
 
@@ -25,6 +25,7 @@ const VALIDITY: Validity = Validity {
     judged_by: Fingerprint(1),
     target: TargetProof::NotNeeded,
     hours: Hours::Open,
+    mode: ApprovalMode::Required,
 };
 
 /// A canary with an approved gate, a rejected one and one that is being opened.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     gate::GateName,
-    policy::{Milestone, Route},
+    policy::{ApprovalMode, Milestone, Route},
     rollout::{Analysis, Notice, Rollback},
     text::one_line,
 };
@@ -28,12 +28,18 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
     let or_delete = "If it cannot be moved out, delete it: after a while the bridge opens another one.";
     let reason = |why: &str| one_line(why, LONGEST_REASON);
     let words = match notice {
-        Notice::Ended { outcome, name, other, cause } => {
+        Notice::Ended { outcome, name, other, cause, recorded: false } => {
             return Doc(ending::ended(*outcome, name, other.as_ref(), cause.as_ref()));
+        }
+        Notice::Ended { outcome, name, other: _, cause, recorded: true } => {
+            return Doc(ending::ended_without_asking(*outcome, name, cause.as_ref()));
         }
         Notice::Progress { lines, analysis } => return progress(lines, *analysis),
         Notice::RulesChanged { deny, obstacle, is_last, at: _ } => {
-            return Doc(rules::changed(deny, *obstacle, *is_last, route, people));
+            return Doc(match route.approval.mode {
+                ApprovalMode::Required => rules::changed(deny, *obstacle, *is_last, route, people),
+                ApprovalMode::Record => rules::asks_nobody(route),
+            });
         }
         Notice::Passed { by, at, name: GateName { approver, .. }, .. } => {
             let told = format!(

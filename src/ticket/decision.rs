@@ -6,6 +6,7 @@ use super::{
     doc::{Block, Span},
     sections::{line, paragraph, section, text},
     spans::{all_of, any_of, duration_in_words},
+    step,
     versions::{new_version, old_version},
 };
 use crate::{
@@ -67,6 +68,11 @@ fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
             "nothing starts. This can be taken back: Flagger keeps asking, and starts the rollout if this ticket is approved later."
                 .to_owned(),
             start_limits(subject),
+        ),
+        Stage::ConfirmTrafficIncrease if let Some(share) = subject.share => (
+            step::taken(subject, share, &soon(timing.map(Timing::next_look))),
+            format!("{} gets no more traffic. {}", new_version(subject), rolled_back(subject, timing)),
+            step::LIMITS,
         ),
         Stage::ConfirmTrafficIncrease => (
             increased(subject, timing),

@@ -17,6 +17,9 @@ pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&s
         CanaryEvent::ApprovalRequested { ticket } => {
             format!("{gate} is waiting for the approval of {ticket}: {}", link(ticket))
         }
+        CanaryEvent::Recorded { ticket } => {
+            format!("{gate} asks nobody. {ticket} records this rollout: {}", link(ticket))
+        }
         CanaryEvent::Approved { ticket, by, .. } => {
             format!("{} approved {ticket} for {gate}: {}", one_line(by, LONGEST), link(ticket))
         }

@@ -17,6 +17,15 @@ pub struct TicketHours {
 
 /// When Flagger can go on.
 pub(super) fn hours_line(hours: &TicketHours) -> Vec<Span> {
+    hours_line_with(hours, "An approval given at another time waits until then, and may expire meanwhile. ")
+}
+
+/// When Flagger can go on at a gate that asks nobody.
+pub(super) fn recorded_hours_line(hours: &TicketHours) -> Vec<Span> {
+    hours_line_with(hours, "")
+}
+
+fn hours_line_with(hours: &TicketHours, approval: &str) -> Vec<Span> {
     let windows = hours.windows.as_ref().map(|windows| format!("only {windows}"));
     let planned = hours.planned.as_ref().map(|(start, end)| {
         format!("only between the times in the fields {start} and {end} of this ticket, and not before both are set")
@@ -30,9 +39,6 @@ pub(super) fn hours_line(hours: &TicketHours) -> Vec<Span> {
     };
     line(
         "When Flagger can go on",
-        &format!(
-            "{within} An approval given at another time waits until then, and may expire meanwhile. What Flagger has been told to do \
-             before goes on.{now}"
-        ),
+        &format!("{within} {approval}What Flagger has been told to do before goes on.{now}"),
     )
 }

@@ -11,14 +11,21 @@ use crate::{
 const LONGEST: usize = 80;
 
 /// What Flagger does after an approval, so that the canary's name and the versions can follow.
-pub(super) fn action(subject: &Subject) -> &'static str {
-    match subject.gate.stage {
+pub(super) fn action(subject: &Subject) -> String {
+    if let (Some(number), Some(share)) = (subject.gate.step, subject.share) {
+        return match share.after {
+            Some(after) => format!("Send {after} % of the traffic to"),
+            None => format!("Send traffic (step {number}) to"),
+        };
+    }
+    let action = match subject.gate.stage {
         Stage::ConfirmRollout if is_new_version_known(subject) => "Start",
         Stage::ConfirmRollout => "Start the rollout of",
         Stage::ConfirmTrafficIncrease => "Send traffic to",
         Stage::ConfirmPromotion => "Promote",
         Stage::Gate => "Continue the rollout of",
-    }
+    };
+    action.to_owned()
 }
 
 fn is_new_version_known(subject: &Subject) -> bool {
@@ -135,7 +142,7 @@ mod tests {
         let canary =
             CanaryId { cluster: "prod-eu".into(), namespace: "shop".into(), name: "checkout".into() };
         let message = Message { phase: Phase::Waiting, checksum: None, label: None };
-        let gate = GateName { stage, approver: None };
+        let gate = GateName { stage, approver: None, step: None };
         let mut subject = Subject::new(canary, gate, &message, std::collections::BTreeMap::new());
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         subject.label = given(label);

@@ -30,16 +30,20 @@ pub(super) fn person(name: &str) -> String {
 }
 
 /// A step of a rollout: `the promotion (qa)`.
-pub(super) fn step(GateName { stage, approver }: &GateName) -> String {
+pub(super) fn step(GateName { stage, approver, step: number }: &GateName) -> String {
     let step = match stage {
         Stage::ConfirmRollout => "the start",
         Stage::ConfirmTrafficIncrease => "the traffic increase",
         Stage::ConfirmPromotion => "the promotion",
         Stage::Gate => "the next steps",
     };
+    let step = match number {
+        Some(number) => format!("{step}, step {number}"),
+        None => step.to_owned(),
+    };
     match approver {
         Some(approver) => format!("{step} ({approver})"),
-        None => step.to_owned(),
+        None => step,
     }
 }
 

@@ -154,7 +154,7 @@ mod tests {
 
     fn subject(metadata: &[(&str, &str)]) -> Subject {
         let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
-        let gate = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let gate = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let message = Message { phase: Phase::Progressing, checksum: None, label: None };
         let metadata = metadata.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         Subject::new(canary, gate, &message, metadata)

@@ -72,6 +72,16 @@ pub(super) fn timing(canary: &Value) -> Option<Timing> {
     Some(Timing { interval, course })
 }
 
+/// The shares of the traffic that the new version gets one after the other, in percent. `None`: traffic is not shifted by weight,
+/// or not known.
+#[must_use]
+pub fn shares(canary: &Value) -> Option<Vec<u64>> {
+    match timing(canary)?.course {
+        Course::Weights { steps, .. } => Some(steps),
+        Course::AtOnce | Course::Requests(_) | Course::BlueGreen(_) | Course::InPlace(_) => None,
+    }
+}
+
 fn weights(analysis: &Value) -> Option<Course> {
     let listed = step_weights(analysis);
     if listed.len() > MOST_STEPS {

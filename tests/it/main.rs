@@ -31,11 +31,13 @@ mod stories {
     mod late_moves;
     mod poll_priority;
     mod random_histories;
+    mod recorded;
     mod rejection;
     mod rollout_endings;
     mod team_isolation;
     mod ticket_links;
     mod told;
+    mod traffic_steps;
     mod unguarded;
     mod untrusted_text;
     mod what_changes;

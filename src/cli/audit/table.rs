@@ -19,7 +19,7 @@ enum Source {
 use Source::{Both, Detail, Duration, Row};
 
 /// The columns, in their order. New ones are added before `hash`; none is renamed or moved.
-const COLUMNS: [(&str, Source); 33] = [
+const COLUMNS: [(&str, Source); 35] = [
     ("id", Row(|row| row.id.to_string())),
     ("at", Row(|row| time(row.at))),
     ("cluster", Row(|row| row.canary_names()[0].to_owned())),
@@ -54,6 +54,9 @@ const COLUMNS: [(&str, Source); 33] = [
     ("approvers", Both(approvers)),
     ("denied", Detail(&["/policy/deny"])),
     ("valid_for", Duration("/policy/valid_for_ms")),
+    // `record`: nobody was asked.
+    ("mode", Detail(&["/mode"])),
+    ("step", Detail(&["/step"])),
 ];
 
 /// The line of headings. It begins with a byte order mark: without one, Excel does not take the file for UTF-8.

@@ -24,6 +24,12 @@ pub(super) struct Gate {
     /// As above.
     #[serde(default)]
     pub(super) weight: Option<u8>,
+    /// As above.
+    #[serde(default)]
+    pub(super) step: Option<u32>,
+    /// As above.
+    #[serde(default)]
+    pub(super) allowed_weight: Option<u8>,
     pub(super) ticket: Option<Ticket>,
     /// `None` if no gate was begun.
     #[serde(deserialize_with = "timestamp")]

@@ -140,6 +140,7 @@ fn colour(state: &str) -> Style {
         "waiting" => AnsiColor::Yellow,
         "opening" | "frozen" => AnsiColor::Cyan,
         "stuck" | "rejected" => AnsiColor::Red,
+        "recorded" => AnsiColor::Blue,
         "not_allowed" | "expired" | "stale" | "gone" => AnsiColor::Magenta,
         _ => return Style::new(),
     };

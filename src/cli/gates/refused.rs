@@ -42,5 +42,5 @@ pub(super) fn lines(refused: &[Refused], wanted: &Gates, style: &OutputStyle, no
 fn is_wanted(refused: &Refused, wanted: &Gates) -> bool {
     let Some(canary) = &refused.canary else { return true };
     let (namespace, name) = canary.split_once('/').unwrap_or(("", canary));
-    wanted.selects(namespace, name)
+    wanted.selects(None, namespace, name)
 }

@@ -14,7 +14,7 @@ pub(super) const MAX_CHARS: usize = 2_000;
 
 /// A line of headings and one or more lines for each gate, or a single line if no gate is selected.
 pub(super) fn lines(gates: &[Gate], wanted: &Gates, style: &OutputStyle, now: Millis) -> Vec<String> {
-    let shown = gates.iter().filter(|gate| wanted.selects(&gate.namespace, &gate.canary));
+    let shown = gates.iter().filter(|gate| is_wanted(gate, wanted, now));
     let rows: Vec<TableRow> = shown.map(|gate| row(gate, now)).collect();
     if rows.is_empty() {
         return vec![no_gates_line(gates.len(), wanted)];
@@ -22,13 +22,33 @@ pub(super) fn lines(gates: &[Gate], wanted: &Gates, style: &OutputStyle, now: Mi
     layout::lines(&rows, style)
 }
 
-fn no_gates_line(others: usize, wanted: &Gates) -> String {
+/// Whether the options select a gate.
+pub(super) fn is_wanted(gate: &Gate, wanted: &Gates, now: Millis) -> bool {
+    wanted.selects(Some(&gate.cluster), &gate.namespace, &gate.canary)
+        && wanted.selects_state(&gate.state, age(gate, now))
+}
+
+/// How long ago Flagger first asked.
+pub(super) fn age(gate: &Gate, now: Millis) -> Option<Duration> {
+    gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())))
+}
+
+pub(super) fn no_gates_line(others: usize, wanted: &Gates) -> String {
     let mut line = "No gate is waiting".to_owned();
     if let Some(canary) = &wanted.canary {
         line += &format!(" for canary {}", one_line(canary, MAX_CHARS));
     }
     if let Some(namespace) = &wanted.namespace {
         line += &format!(" in namespace {}", one_line(namespace, MAX_CHARS));
+    }
+    if let Some(cluster) = &wanted.cluster {
+        line += &format!(" in cluster {}", one_line(cluster, MAX_CHARS));
+    }
+    if let Some(state) = &wanted.state {
+        line += &format!(" in state {}", one_line(state, MAX_CHARS));
+    }
+    if let Some(age) = wanted.older_than {
+        line += &format!(" since {} ago or longer", ago(age));
     }
     match others {
         0 => line + ".",
@@ -42,7 +62,8 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
         None | Some("") => gate.stage.clone(),
         Some(name) => format!("{} ({name})", gate.stage),
     };
-    let since = gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())));
+    let stage = gate.step.map_or(stage.clone(), |step| format!("{stage}, step {step}"));
+    let since = age(gate, now);
     let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
     let nothing = || "-".to_owned();
     let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
@@ -73,7 +94,8 @@ fn change(gate: &Gate) -> Option<String> {
         (None, None) => None,
     };
     let traffic = gate.weight.map(|weight| format!("traffic to the new version: {weight} %"));
-    let parts = [label, gate.change.clone(), revisions.filter(|_| !named), traffic];
+    let allowed = gate.allowed_weight.map(|weight| format!("an approval allows {weight} %"));
+    let parts = [label, gate.change.clone(), revisions.filter(|_| !named), traffic, allowed];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

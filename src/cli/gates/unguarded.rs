@@ -40,7 +40,7 @@ pub(super) fn all(unguarded: &[Unguarded], wanted: &Gates, style: &OutputStyle) 
 }
 
 fn selected<'a>(unguarded: &'a [Unguarded], wanted: &Gates) -> impl Iterator<Item = &'a Unguarded> {
-    unguarded.iter().filter(|canary| wanted.selects(&canary.namespace, &canary.canary))
+    unguarded.iter().filter(|canary| wanted.selects(Some(&canary.cluster), &canary.namespace, &canary.canary))
 }
 
 fn line(Unguarded { cluster, namespace, canary, why }: &Unguarded) -> String {

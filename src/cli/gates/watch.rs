@@ -85,7 +85,7 @@ impl Watch<'_> {
         let (lines, seen) = match answer {
             Ok(mut gates) => {
                 let lines = table::lines(&gates, wanted, style, now);
-                gates.retain(|gate| wanted.selects(&gate.namespace, &gate.canary));
+                gates.retain(|gate| table::is_wanted(gate, wanted, now));
                 (lines, LastSeen::Gates(gates))
             }
             Err(why) => {
@@ -149,6 +149,8 @@ mod tests {
             reason: "waiting for a decision".into(),
             change: None,
             weight: None,
+            step: None,
+            allowed_weight: None,
             ticket: None,
             asked_at: Timestamp::from_millisecond(NOW.0 - 65_000).ok(),
             rollout: None,

@@ -121,6 +121,7 @@ fn each_value_with_where_it_comes_from() {
     """ # default
     labels = ["flagger"] # default
     on_bypass = "record" # default
+    traffic = "once" # default
 
     [ticket.fields]
     priority = { name = "High" } # FILE
@@ -136,6 +137,7 @@ fn each_value_with_where_it_comes_from() {
     succeeded = { fields = { resolution = { name = "Done" } }, to = "Done" } # FILE
 
     [approval]
+    mode = "required" # default
     valid_for = "72h" # default
     approvers = [] # default
     deny = ["bob", "group:interns"] # BRIDGE__APPROVAL__DENY

@@ -8,7 +8,7 @@ use crate::{
         TicketState, Validity,
     },
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
 };
 
 const VALIDITY: Validity = Validity {
@@ -17,6 +17,7 @@ const VALIDITY: Validity = Validity {
     judged_by: Fingerprint(0),
     target: TargetProof::NotNeeded,
     hours: Hours::Open,
+    mode: ApprovalMode::Required,
 };
 
 /// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not
@@ -25,7 +26,7 @@ fn after(answers: &str) -> Gate {
     let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
     let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
     let ticket = Ticket { id, key, project, issue_type };
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
     let ticket_state = TicketState::Waiting { status: None };
     gate.state = GateState::Watched { ticket, seen: minute(0), ticket_state };

@@ -14,6 +14,9 @@ const OTHER_SETTINGS: &str = "it was judged by other settings than this replica'
 const EARLIER_VERSION: &str =
     "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
 
+/// Why the gate of an earlier step of traffic is closed.
+const PASSED: &str = "this ticket was for an earlier step of traffic; each step has its own ticket, and an approval of one opens no other";
+
 /// Why a gate has this verdict, without the word for the verdict itself.
 pub(super) fn reason(
     gate: &Gate,
@@ -39,6 +42,24 @@ fn reason_of_ticket(
     closed: Option<&Closed>,
     now: Millis,
 ) -> String {
+    match verdict {
+        Verdict::Recorded => return recorded_words(&gate.state),
+        Verdict::Passed => return PASSED.into(),
+        Verdict::Frozen if !validity.mode.is_required() => {
+            let closed = closed_words(closed, now);
+            return format!("this gate needs no approval, but {closed}{}", goes_on(gate));
+        }
+        Verdict::Opening
+        | Verdict::Stuck
+        | Verdict::Waiting
+        | Verdict::Approved
+        | Verdict::Rejected
+        | Verdict::NotAllowed
+        | Verdict::Expired
+        | Verdict::Frozen
+        | Verdict::Stale
+        | Verdict::Gone => {}
+    }
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "no ticket yet; the bridge is opening it".into(),
         GateState::Stuck { why } => {
@@ -64,11 +85,8 @@ fn reason_of_ticket(
                 config_notation(validity.valid_for)
             ),
             Verdict::Frozen => {
-                let closed =
-                    closed.map_or_else(|| "closed".to_owned(), |closed| closed.words(WhenRead::At(now)));
-                let goes_on =
-                    if gate.used.is_some() { "; what Flagger was told to do before goes on" } else { "" };
-                format!("{}, but {closed}{goes_on}", decision_words("approved", decision))
+                let approved = decision_words("approved", decision);
+                format!("{approved}, but {}{}", closed_words(closed, now), goes_on(gate))
             }
             Verdict::Stale if now.abs_diff(seen) <= validity.trust_for && gate.statuses.is_some() => {
                 format!("{}, but {}", decision_words("approved", decision), target_doubt(target))
@@ -78,11 +96,25 @@ fn reason_of_ticket(
                 clock_time(seen)
             ),
             // An approved ticket has none of these verdicts.
-            Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Gone => {
-                verdict.as_str().into()
-            }
+            Verdict::Opening
+            | Verdict::Waiting
+            | Verdict::Rejected
+            | Verdict::NotAllowed
+            | Verdict::Gone
+            | Verdict::Recorded
+            | Verdict::Passed => verdict.as_str().into(),
         },
     }
+}
+
+/// Why its windows and freezes keep a gate closed.
+fn closed_words(closed: Option<&Closed>, now: Millis) -> String {
+    closed.map_or_else(|| "closed".to_owned(), |closed| closed.words(WhenRead::At(now)))
+}
+
+/// What a freeze does not stop.
+const fn goes_on(gate: &Gate) -> &'static str {
+    if gate.used.is_some() { "; what Flagger was told to do before goes on" } else { "" }
 }
 
 /// Whether the gate opens later than its ticket suggests if it is also closed by its windows and freezes.
@@ -94,8 +126,20 @@ const fn waits_for_more(verdict: Verdict) -> bool {
         | Verdict::Rejected
         | Verdict::Frozen
         | Verdict::Stale
-        | Verdict::Gone => false,
+        | Verdict::Gone
+        | Verdict::Recorded
+        | Verdict::Passed => false,
     }
+}
+
+/// Why a gate is open that asks nobody.
+fn recorded_words(state: &GateState) -> String {
+    let ticket = match state {
+        GateState::Opening => "; the ticket is being opened".to_owned(),
+        GateState::Stuck { why } => format!("; the ticket could not be opened, which is tried again: {why}"),
+        GateState::Watched { .. } => String::new(),
+    };
+    format!("nobody is asked: this gate needs no approval, because approval.mode is \"record\"{ticket}")
 }
 
 /// Why it is not known whether what would start is what the ticket shows.
@@ -128,7 +172,9 @@ pub(super) fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &Unrea
             format!("; Jira has not confirmed that since {}: {why}", clock_time(*since))
         }
         // These have no ticket, or their reason already names the problem.
-        Verdict::Opening | Verdict::Stuck | Verdict::Approved => String::new(),
+        Verdict::Opening | Verdict::Stuck | Verdict::Approved | Verdict::Recorded | Verdict::Passed => {
+            String::new()
+        }
     }
 }
 
@@ -220,7 +266,7 @@ mod tests {
     use super::*;
     use crate::{
         gate::{GateId, GateName, Hours, Move, Stage, TargetProof, Ticket},
-        policy::{Fingerprint, Person, Status, Statuses},
+        policy::{ApprovalMode, Fingerprint, Person, Status, Statuses},
     };
 
     const VALIDITY: Validity = Validity {
@@ -229,11 +275,12 @@ mod tests {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
+        mode: ApprovalMode::Required,
     };
 
     /// A gate that was approved at time 0.
     fn approved(judged_by: Option<Fingerprint>) -> Gate {
-        let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
         let status = Status { id: "3".into(), name: "Approved".into() };
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };

@@ -99,9 +99,11 @@ pub(super) fn go(
 /// The gates that the caller may mean: of one canary, those that are not open yet, if there are any.
 fn choose(gates: &[GateView]) -> Vec<&GateView> {
     let mut chosen: Vec<&GateView> = gates.iter().collect();
+    // An earlier step of traffic is not asked about again.
+    let asks = |gate: &&GateView| !gate.state.is_open() && gate.state != Verdict::Passed;
     let is_one_canary = gates.windows(2).all(|two| two[0].cluster == two[1].cluster);
-    if is_one_canary && gates.iter().any(|gate| !gate.state.is_open()) {
-        chosen.retain(|gate| !gate.state.is_open());
+    if is_one_canary && gates.iter().any(|gate| asks(&gate)) {
+        chosen.retain(asks);
     }
     chosen
 }

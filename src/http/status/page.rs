@@ -15,18 +15,29 @@ use self::{
     states::{meaning, state_word, urgency},
     when::{When, in_text, next, when},
 };
-use super::jira_health::{JiraHealthView, OneByOne};
+use super::{
+    jira_health::{JiraHealthView, OneByOne},
+    query::{Wanted, group_by},
+};
 use crate::{
     config,
     gate::Verdict,
-    gatekeeper::{ListedGate, counts},
+    gatekeeper::{Group, ListedGate, Selection, counts, groups},
     http::refused_calls::RefusedView,
-    millis::{Millis, clock_time, duration_in_words, rough_duration},
-    view::{FailedView, GateView, HistoryView, Overview, Rfc3339, UnaskedView, UnguardedView},
+    millis::{Millis, clock_time, config_notation, duration_in_words, rough_duration},
+    view::{FailedView, GateView, HistoryView, Overview, RecordingView, Rfc3339, UnaskedView, UnguardedView},
 };
 
 /// How many gates one page shows.
 const ROWS_PER_PAGE: usize = 200;
+/// The ages that the form offers.
+const AGES: [Duration; 5] = [
+    Duration::from_secs(3_600),
+    Duration::from_secs(4 * 3_600),
+    Duration::from_secs(24 * 3_600),
+    Duration::from_secs(3 * 24 * 3_600),
+    Duration::from_secs(7 * 24 * 3_600),
+];
 /// How many refused calls the page shows; the API returns all.
 const MAX_REFUSED: usize = 50;
 /// How many Unguarded Canaries the page shows; the API returns all.
@@ -50,10 +61,32 @@ pub(super) struct PageQuery {
     state: String,
     /// Only gates with this text in their canary, stage, ticket or revision and, on the admin listener, in their reason.
     q: String,
+    /// Only gates of this cluster.
+    cluster: String,
+    /// Only gates of this namespace.
+    namespace: String,
+    /// Only gates that Flagger has been asking about for so long: a duration as in the configuration.
+    older_than: String,
+    /// `cluster`, `namespace` or `state`: one row for each of these, instead of one for each gate.
+    group: String,
     /// The page number, from 1.
     page: String,
     /// `off`: the page does not refresh itself.
     refresh: String,
+}
+
+impl PageQuery {
+    /// The gates that it selects, in any state.
+    fn scope(&self) -> Selection {
+        let (cluster, namespace) = (self.cluster.trim().to_owned(), self.namespace.trim().to_owned());
+        let older_than = self.older_than.trim().to_owned();
+        Wanted { cluster, namespace, older_than, ..Wanted::default() }.lenient()
+    }
+
+    /// Whether it leaves out gates, whatever their state.
+    fn is_narrow(&self) -> bool {
+        [&self.q, &self.cluster, &self.namespace, &self.older_than].iter().any(|text| !text.trim().is_empty())
+    }
 }
 
 /// The state that the page shows.
@@ -85,6 +118,8 @@ pub(super) struct Gates<'a> {
     pub(super) trust_for: Duration,
     /// Without a question for so long, a gate is marked as one at which nobody asks.
     pub(super) idle_after: Duration,
+    /// The settings by which gates ask nobody.
+    pub(super) recording: Vec<RecordingView>,
 }
 
 /// The input of the template.
@@ -113,6 +148,7 @@ struct Page<'a> {
     unguarded_more: usize,
     unasked: Vec<Timed<'a, UnaskedView>>,
     limits: Option<LimitsView<'a>>,
+    recording: &'a [RecordingView],
 }
 
 /// The connection to Jira.
@@ -130,9 +166,18 @@ struct JiraFact {
 #[derive(Serialize)]
 struct Table {
     rows: Vec<GateRow>,
-    /// How many gates there are, and how many of them match the query.
+    /// The groups of this page instead, if the query asks for them.
+    groups: Option<Vec<GroupRow>>,
+    /// How many groups there are.
+    groups_in_all: usize,
+    /// How many gates there are, how many of them the query selects in any state, and how many match it.
     in_all: usize,
+    in_scope: usize,
     found: usize,
+    /// Whether the query leaves out gates, whatever their state.
+    narrow: bool,
+    /// The ages to choose from, each with its words.
+    ages: Vec<(String, String)>,
     /// How many of all gates are closed.
     closed: u64,
     /// The number of gates in each state that occurs.
@@ -149,6 +194,21 @@ struct Count {
     many: u64,
     /// What the state means, and what to do about it.
     meaning: &'static str,
+}
+
+/// A group in the table.
+#[derive(Serialize)]
+struct GroupRow {
+    /// What selects it; empty is any.
+    cluster: String,
+    namespace: String,
+    state: &'static str,
+    /// The state in words.
+    words: String,
+    gates: u64,
+    waiting: u64,
+    held_up: u64,
+    oldest: Option<When>,
 }
 
 /// A gate in the table.
@@ -229,6 +289,7 @@ pub(super) fn render(
         unguarded_more: known.unguarded.len().saturating_sub(MAX_UNGUARDED),
         unasked: timed(overview.iter().flat_map(|it| &it.unasked), |what| what.at, now),
         limits: known.gates.as_ref().map(limits),
+        recording: known.gates.as_ref().map_or(&[], |gates| &gates.recording),
     };
     TEMPLATES
         .as_ref()
@@ -293,16 +354,26 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, links: PageLinks, now: Millis) -
     let search = wanted.q.trim().to_lowercase();
     let of_state =
         |listed: &&ListedGate| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
-    let chosen = gates.list.iter().filter(of_state);
+    let scope = wanted.scope();
+    let in_scope: Vec<&ListedGate> = gates.list.iter().filter(|listed| scope.selects(listed, now)).collect();
+    let chosen = in_scope.iter().copied().filter(of_state);
     let mut found: Vec<&ListedGate> = match search.as_str() {
         "" => chosen.collect(),
         _ => chosen.filter(|listed| matches(listed, gates, links, &search)).collect(),
     };
     found.sort_by_key(|listed| urgency(listed.verdict()));
-    let counts = counts(gates.list);
-    let approved = counts.iter().find(|(state, _)| *state == Verdict::Approved).map_or(0, |(_, many)| *many);
-    let pages = found.len().div_ceil(ROWS_PER_PAGE).max(1);
+    let closed = counts(gates.list.iter())
+        .iter()
+        .filter(|(state, _)| !state.is_open() && *state != Verdict::Passed)
+        .map(|(_, many)| many)
+        .sum();
+    let counts = counts(in_scope.iter().copied());
+    let groups = group_by(&wanted.group).map(|by| groups(&found, by));
+    let entries = groups.as_ref().map_or(found.len(), Vec::len);
+    let pages = entries.div_ceil(ROWS_PER_PAGE).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
+    let skipped = (page - 1) * ROWS_PER_PAGE;
+    let shown = if groups.is_some() { 0 } else { ROWS_PER_PAGE };
     let row = |listed: &ListedGate| {
         let gate = (gates.shown)(listed);
         let is_silent = |Rfc3339(at): Rfc3339| now.since(at) > gates.idle_after;
@@ -310,7 +381,9 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, links: PageLinks, now: Millis) -
             words: state_word(gate.state),
             first: gate.asked_at.map(|at| when(at, now)),
             last: gate.last_asked_at.map(|at| when(at, now)),
-            silent: !gate.state.is_open() && gate.last_asked_at.is_some_and(is_silent),
+            silent: !gate.state.is_open()
+                && gate.state != Verdict::Passed
+                && gate.last_asked_at.is_some_and(is_silent),
             gate,
         }
     };
@@ -322,9 +395,17 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, links: PageLinks, now: Millis) -
     };
     Table {
         in_all: gates.list.len(),
+        in_scope: in_scope.len(),
         found: found.len(),
-        rows: found.into_iter().skip((page - 1) * ROWS_PER_PAGE).take(ROWS_PER_PAGE).map(row).collect(),
-        closed: gates.list.len() as u64 - approved,
+        narrow: wanted.is_narrow(),
+        ages: ages(&wanted.older_than),
+        groups_in_all: groups.as_ref().map_or(0, Vec::len),
+        groups: groups.map(|all| {
+            let rows = all.into_iter().skip(skipped).take(ROWS_PER_PAGE);
+            rows.map(|group| group_row(group, now)).collect()
+        }),
+        rows: found.into_iter().skip(skipped).take(shown).map(row).collect(),
+        closed,
         counts: counts
             .into_iter()
             .map(count)
@@ -333,6 +414,29 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, links: PageLinks, now: Millis) -
         page,
         pages,
     }
+}
+
+fn group_row(group: Group, now: Millis) -> GroupRow {
+    let Selection { cluster, namespace, canary: _, state, older_than: _ } = group.selection;
+    GroupRow {
+        cluster: cluster.unwrap_or_default(),
+        namespace: namespace.unwrap_or_default(),
+        state: state.map_or("", Verdict::as_str),
+        words: state.map(state_word).unwrap_or_default(),
+        gates: group.gates,
+        waiting: group.waiting,
+        held_up: group.held_up,
+        oldest: group.oldest.map(|at| when(Rfc3339(at), now)),
+    }
+}
+
+/// The ages that the form offers, and the one that the query has.
+fn ages(wanted: &str) -> Vec<(String, String)> {
+    let words = |age: Duration| format!("at least {}", rough_duration(age));
+    let offered = AGES.map(|age| (config_notation(age), words(age)));
+    let own = config::parse_duration(wanted.trim()).ok().filter(|age| !AGES.contains(age));
+    let own = own.map(|age| (wanted.trim().to_owned(), words(age)));
+    offered.into_iter().chain(own).collect()
 }
 
 /// Whether the gate's canary, stage, ticket or revision contains `sought` or, for callers of the admin listener, its

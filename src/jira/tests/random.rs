@@ -13,7 +13,7 @@ use crate::{
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
-    policy::{Author, Fingerprint, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Statuses},
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -81,7 +81,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
         Some(_) | None => Author::NotAccepted { why: "not Mia".into() },
     };
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut gate = Gate::new(GateId("4f1c".into()), name, vec![], NOW);
     gate.statuses = Some(statuses());
     let ticket =
@@ -95,6 +95,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
+        mode: ApprovalMode::Required,
     };
     let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
         return false;

@@ -31,7 +31,7 @@ pub(super) fn asked(stage: Stage, phase: Phase, metadata: &[(&str, &str)]) -> Su
         metadata.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let label = metadata.get("revision").map(|label| Label(label.clone()));
     let message = Message { phase, checksum: Some(Revision("1829384756".into())), label };
-    let subject = Subject::new(canary, GateName { stage, approver: None }, &message, metadata);
+    let subject = Subject::new(canary, GateName { stage, approver: None, step: None }, &message, metadata);
     Subject { number: Some(17), ..subject }
 }
 

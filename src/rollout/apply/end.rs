@@ -45,9 +45,13 @@ impl Step {
             name: gate.name.clone(),
             other: other.cloned(),
             cause: cause.clone(),
+            recorded: gate.is_recorded(),
         };
         for gate in &rollout.gates {
+            // Flagger took that step by the approval of another ticket.
+            let was_repeated = gate.used.is_none() && rollout.took_step_of(gate);
             let outcome = match (how, gate.used) {
+                _ if was_repeated => TicketOutcome::Ended(how),
                 (End::Succeeded, None) => TicketOutcome::Bypassed,
                 (End::Recreated, None) => TicketOutcome::Recreated,
                 (End::Failed | End::Superseded | End::Abandoned, None) => TicketOutcome::Ended(how),
@@ -61,7 +65,8 @@ impl Step {
                 // The issue with its id may belong to another team, so the bridge does not comment on it.
                 continue;
             }
-            self.retire_ticket(gate, ended(outcome, gate), Some(outcome.into()));
+            let milestone = (!was_repeated || how != End::Succeeded).then(|| outcome.into());
+            self.retire_ticket(gate, ended(outcome, gate), milestone);
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }

@@ -116,7 +116,7 @@ impl Step {
 
     /// Opens a ticket about a promotion that no gate let pass, if the limits allow one. It opens no gate.
     fn open_bypass(&mut self, id: &GateId, bypass: Bypass, rules: &Rules) {
-        let gate = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let gate = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let now = self.now;
         self.canary.tickets_opened.retain(|at| now.since(*at) < HOUR);
         let refusal = if self.canary.tickets_opened.len() >= rules.budget.per_hour {

@@ -7,7 +7,10 @@ use super::{
     target::shown_by,
 };
 use crate::{
-    gate::{Decision, Gate, GateId, GateName, LastAnswer, Pace, Stage, Used, Verdict},
+    gate::{
+        Decision, Gate, GateId, GateName, LastAnswer, Pace, Passage, Share, Stage, Step as TrafficStep, Used,
+        Verdict,
+    },
     policy::DENY_LIST_GREW,
     rollout::{
         analysis::Analysis,
@@ -21,12 +24,14 @@ use crate::{
         observed::Observed,
         progress::Progress,
         revisions::RevisionLabel,
+        step_reading::StepReading,
         subject::{EarlierApproval, Subject},
         transitions::Signal,
     },
 };
 
 /// A question at a gate.
+#[derive(Clone, Copy)]
 pub(super) struct GateQuestion<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
@@ -38,17 +43,22 @@ pub(super) struct GateQuestion<'a> {
     pub(super) observed: &'a Observed,
     pub(super) analysis: Option<Analysis>,
     pub(super) closed: Option<&'a str>,
+    pub(super) step: Option<&'a StepReading>,
+    /// What a new ticket for this step of traffic shows.
+    pub(super) share: Option<Share>,
 }
 
 impl Canary {
     /// What a question at a gate means for the rollout.
-    fn signal(&self, name: &GateName, pace: Pace, rules: &Rules) -> Signal {
+    fn signal(&self, asked: &GateQuestion<'_>, rules: &Rules) -> Signal {
+        let (name, pace) = (asked.name, asked.pace);
+        let gate = if asked.step.is_some() { self.step_gate(name) } else { self.gate(name) };
         match name.stage {
             Stage::ConfirmRollout => {
-                Signal::ConfirmRollout { used: self.gate(name).is_some_and(|gate| gate.used.is_some()) }
+                Signal::ConfirmRollout { used: gate.is_some_and(|gate| gate.used.is_some()) }
             }
             Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
-                let patience = self.gate(name).and_then(|gate| gate.used).map(|used| {
+                let patience = gate.and_then(|gate| gate.used).map(|used| {
                     let longest = used.longest_gap.max(pace.longest_gap_before());
                     rules.idle_after.max(longest.saturating_mul(3))
                 });
@@ -63,14 +73,31 @@ impl Step {
         if self.canary.misses_checksum(asked.message) {
             return self.end_if_silent(silent_for, rules);
         }
-        let signal = self.canary.signal(asked.name, asked.pace, rules);
+        let signal = self.canary.signal(asked, rules);
         self.note_untyped_hook(asked);
         if self.apply_message(signal, asked.message, silent_for, asked.observed, rules) {
-            self.supersede_changed_target(asked.name, asked.observed);
-            self.add_denials(asked);
-            if self.ensure_gate(asked, rules) {
-                self.record_first_use(asked, rules);
+            match asked.step {
+                None => return self.question_at_gate(asked, rules),
+                Some(reading) => {
+                    if let Some((name, share)) = self.step_asked_about(asked.name, reading) {
+                        let share = Some(share);
+                        self.question_at_gate(&GateQuestion { name: &name, share, ..*asked }, rules);
+                    }
+                    return;
+                }
             }
+        }
+        if asked.step.is_none() {
+            self.record_answer(asked, rules);
+        }
+    }
+
+    /// A question about the current rollout.
+    fn question_at_gate(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
+        self.supersede_changed_target(asked.name, asked.observed);
+        self.add_denials(asked);
+        if self.ensure_gate(asked, rules) {
+            self.record_first_use(asked, rules);
         }
         self.record_answer(asked, rules);
     }
@@ -115,7 +142,12 @@ impl Step {
         }
         gate.last_answer = if open { LastAnswer::Open } else { LastAnswer::Closed };
         // The first use of an approval has its own audit event, with the evidence.
-        let first = |audit_event: &AuditEvent| matches!(audit_event, AuditEvent::Passed { gate, .. } if gate == asked.name);
+        let first = |audit_event: &AuditEvent| {
+            matches!(
+                audit_event,
+                AuditEvent::Passed { gate, .. } | AuditEvent::Recorded { gate, .. } if gate == asked.name
+            )
+        };
         if !self.audit_events.iter().any(first) {
             self.audit_events.push(AuditEvent::AnswerChanged { gate: asked.name.clone() });
         }
@@ -145,8 +177,10 @@ impl Step {
         let mut gate = Gate::new(asked.new_id.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         gate.shows = shown_by(asked.observed);
         gate.rules = Some(rules.validity.into());
+        gate.step = asked.share.map(|share| TrafficStep { share, over: false });
         // Nothing is analysed before the rollout starts: what is seen then is the previous one's.
         let analysis = asked.analysis.filter(|_| asked.name.stage != Stage::ConfirmRollout);
+        let analysis = analysis.map(|analysis| analysis.at(asked.share));
         gate.weight = analysis.and_then(|analysis| analysis.weight);
         if let Some(at) = known {
             // For Flagger it is the same gate: if the last answer was open, the answer changes now.
@@ -184,6 +218,7 @@ impl Step {
         subject.change = asked.observed.shown().cloned();
         subject.bound = asked.observed.is_bound();
         subject.analysis = analysis;
+        subject.share = asked.share;
         subject.number = Some(number);
         let Some(rollout) = &self.canary.rollout else { return subject };
         let others = rollout.gates.iter().filter(|gate| gate.name != *asked.name);
@@ -217,6 +252,14 @@ impl Step {
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let rules = rules.proven_by(asked.observed, gate);
         let verdict = gate.verdict(self.now, rules.validity);
+        if verdict == Verdict::Recorded {
+            self.record_passage(asked.name, verdict, asked.pace);
+            return self.admit(asked.name.stage, Start::Settled);
+        }
+        // A freeze may close a gate that asks nobody. Then there is no approval to speak of.
+        if !rules.validity.mode.is_required() {
+            return;
+        }
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {
             let entry = decision.changelog_entry.changelog_id.clone();
@@ -248,14 +291,22 @@ impl Step {
             let (entry, by, at) = (entry.clone(), by.clone(), self.now);
             let notice = Notice::Passed { entry, by, at, name: gate.name.clone() };
             notify_once(&mut self.commands, gate, notice);
-            if gate.used.is_none() {
+            if !gate.is_approval_used() {
                 self.audit_events.push(AuditEvent::Passed { gate: gate.name.clone(), ticket, decision });
-                gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
+                let longest_gap = asked.pace.longest_gap(self.now);
+                gate.used = Some(Used { at: self.now, longest_gap, by: Passage::Approval });
             }
         }
-        rollout.progress = match (rollout.progress.clone(), asked.name.stage) {
+        let start = if asked.observed.is_bound() { Start::Unverified } else { Start::Settled };
+        self.admit(asked.name.stage, start);
+    }
+
+    /// An open answer at confirm-rollout starts the rollout.
+    fn admit(&mut self, stage: Stage, start: Start) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        rollout.progress = match (rollout.progress.clone(), stage) {
             (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
-                rollout.start = if asked.observed.is_bound() { Start::Unverified } else { Start::Settled };
+                rollout.start = start;
                 Progress::Admitted(base)
             }
             (progress, _) => progress,
@@ -281,7 +332,7 @@ impl Step {
 /// it left no tag.
 fn passes_first_by(gate: &Gate, approval: &Decision) -> bool {
     let mut told = gate.notified.iter().filter_map(|tag| tag.strip_prefix(PASSED)).peekable();
-    gate.used.is_none()
+    !gate.is_approval_used()
         || (told.peek().is_some() && told.all(|entry| entry != approval.changelog_entry.changelog_id))
 }
 

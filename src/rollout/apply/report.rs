@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::step::{Step, notify_once};
+use super::{
+    step::{Step, notify_once},
+    step_gate::MOST_REPORTS,
+};
 use crate::rollout::{
     canary::{Rollout, Start},
     change::AuditEvent,
@@ -15,9 +18,6 @@ use crate::rollout::{
     progress::{End, Progress, TicketOutcome, WaitStart},
     transitions::{self, Signal, Transition},
 };
-
-/// How many different messages of one rollout are written to its tickets.
-const MOST_REPORTS: usize = 100;
 
 impl Step {
     /// Moves the rollout by a message. Returns whether the message is about the current rollout.

@@ -205,7 +205,7 @@ impl Step {
             return None;
         }
         rollout.start = Start::Settled;
-        let used = |gate: &&Gate| gate.name.stage == Stage::ConfirmRollout && gate.used.is_some();
+        let used = |gate: &&Gate| gate.name.stage == Stage::ConfirmRollout && gate.is_approval_used();
         let was_promoted = |gate: &Gate| {
             let shown = gate.shows.as_ref().map(|shows| &shows.digest);
             phase == Phase::Succeeded && shown.is_some() && shown == change.running.as_ref()

@@ -1,9 +1,12 @@
 //! PURE: what happens to a gate when its ticket is opened or read.
 
-use super::step::{Step, notify_once};
+use super::{
+    recorded::is_of_no_consequence,
+    step::{Step, notify_once},
+};
 use crate::{
     gate::{Decision, Gate, GateId, GateState, InvalidReason, ShownRules, Ticket, TicketState, Verdict},
-    policy::{Author, Milestone, Statuses},
+    policy::{ApprovalMode, Author, Milestone, Statuses},
     rollout::{
         canary::Rollout,
         change::AuditEvent,
@@ -62,7 +65,7 @@ impl Step {
     }
 
     /// The ticket of a gate was read. `look` returns the changed gate, if the reading changes it.
-    pub(super) fn seen(&mut self, id: &GateId, look: impl FnOnce(&Gate) -> Option<Gate>) {
+    pub(super) fn seen(&mut self, id: &GateId, mode: ApprovalMode, look: impl FnOnce(&Gate) -> Option<Gate>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         if let Some(at) = rollout.replaced.iter().position(|gate| gate.id == *id) {
             if let Some(after) = look(&rollout.replaced[at]) {
@@ -83,6 +86,9 @@ impl Step {
             return;
         }
         self.audit_events.extend(AuditEvent::ticket_seen(gate));
+        if is_of_no_consequence(gate, ticket_state, mode) {
+            return;
+        }
         if let Some(notice) = notice_for(rollout, gate, ticket_state) {
             notify_once(&mut self.commands, &mut rollout.gates[at], notice);
         }
@@ -146,7 +152,9 @@ impl Step {
             | Verdict::NotAllowed
             | Verdict::Expired
             | Verdict::Frozen
-            | Verdict::Gone => false,
+            | Verdict::Gone
+            | Verdict::Recorded
+            | Verdict::Passed => false,
         };
         if matters && gate.ticket().is_some() && count_told(gate, NOT_JUDGED) < MOST_NOT_JUDGED {
             let notice = Notice::NotJudged { why: why.to_owned(), entry: Some(entry.to_owned()) };

@@ -132,6 +132,6 @@ fn newer_revision(rollout: &Rollout, signal: Signal, message: &Message) -> Optio
         Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } => false,
     };
     let gates: Vec<GateId> =
-        rollout.gates.iter().filter(|gate| gate.used.is_some()).map(|gate| gate.id.clone()).collect();
+        rollout.gates.iter().filter(|gate| gate.is_approval_used()).map(|gate| gate.id.clone()).collect();
     (started && !gates.is_empty()).then_some(UnaskedRevision { revision: named, gates })
 }

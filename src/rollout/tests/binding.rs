@@ -4,7 +4,7 @@
 use super::*;
 use crate::gate::{GateState, Invalidation, InvalidationCause, TicketState};
 
-const STAGE: GateName = GateName { stage: Stage::ConfirmPromotion, approver: None };
+const STAGE: GateName = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
 
 /// Statuses, each as `id=name`.
 fn named(approved: &str, rejected: &str) -> Statuses {
@@ -74,6 +74,7 @@ impl One {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            step: None,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
     }
@@ -213,6 +214,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            step: None,
         });
     };
     asks_empty(&mut one);

@@ -10,7 +10,7 @@ fn failed(count: u64, threshold: u64) -> FailedChecks {
 /// A rollout that waits for its promotion.
 fn running() -> World {
     let mut world = World::new();
-    let promotion = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let promotion = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     world.asks(&promotion, &message(Phase::WaitingPromotion, "new"));
     world
 }

@@ -5,8 +5,8 @@ use super::*;
 /// A rollout in the state of this column, reached by messages. `b` is the base, `r` the revision.
 fn start(column: &str) -> World {
     let mut world = World::new();
-    let promotion = GateName { stage: Stage::ConfirmPromotion, approver: None };
-    let rollout = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let promotion = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
+    let rollout = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let ask = |world: &mut World, name: &GateName, phase, checksum| {
         world.asks(name, &message(phase, checksum)).1.unwrap()
     };
@@ -86,7 +86,7 @@ fn send(world: &mut World, words: &str) {
         "post-rollout" => world.reports(Report::PostRollout, &sent),
         "event" => world.reports(Report::Event, &sent),
         gate => {
-            world.asks(&GateName { stage: stage(gate), approver: None }, &sent);
+            world.asks(&GateName { stage: stage(gate), approver: None, step: None }, &sent);
         }
     }
 }
@@ -285,7 +285,7 @@ fn the_form_that_names_the_new_revision() {
         (true, "event Initializing x", "recreated, none"),
     ] {
         let mut world = World::new();
-        let rollout = GateName { stage: Stage::ConfirmRollout, approver: None };
+        let rollout = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
         let question = message(Phase::Progressing, "r");
         let gate = world.asks(&rollout, &question).1.unwrap();
         if admitted {
@@ -315,7 +315,7 @@ fn another_label_is_another_rollout() {
         assert_eq!(shown(&world), format!("{end}, none"), "{column}: another label");
     }
     let mut world = start("running r");
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let named =
         |label: &str| Message { label: Some(Label(label.into())), ..message(Phase::Progressing, "r") };
     world.asks(&name, &named("1.0"));
@@ -350,7 +350,7 @@ fn an_opened_gate_is_not_opened_again_after_long_silence() {
         (5 * minute, 15 * minute + Duration::from_millis(1), false),
     ] {
         let mut world = World::new();
-        let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
         let question = message(Phase::Progressing, "r");
         let (_, gate) = world.asks(&name, &question);
         world.now = world.now + pause;

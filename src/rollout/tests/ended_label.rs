@@ -6,7 +6,7 @@ use super::*;
 /// The next question opens another ticket, once.
 #[test]
 fn a_ticket_labelled_as_ended_proves_nothing() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for before in ["To Do", "Approved", "Approved and used", "Rejected"] {
         for (after, project) in
@@ -54,7 +54,7 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
 /// Neither a label nor a project erases a rejection, read before or with it; a move back does.
 #[test]
 fn a_rejection_outlives_labels_and_projects() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for (known, project, ended) in
         [(true, "OPS", true), (false, "OPS", true), (true, "ELSE", false), (true, "ELSE", true)]
@@ -82,7 +82,7 @@ fn a_rejection_outlives_labels_and_projects() {
 /// The label only closes: if it is removed before Flagger asks again, the ticket counts as before.
 #[test]
 fn a_label_that_is_taken_off_in_time_changes_nothing() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     for (at, open) in [("To Do", false), ("Rejected", false), ("Approved", true)] {
         let mut world = World::new();
@@ -97,7 +97,7 @@ fn a_label_that_is_taken_off_in_time_changes_nothing() {
 /// If the limits allow no other ticket, the gate of a labelled ticket stays closed, without a comment.
 #[test]
 fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let question = message(Phase::Progressing, "r");
     let mut world = World::new();
     let gate = world.asks(&name, &question).1.unwrap();
@@ -117,6 +117,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         observed: Observed::Unread,
         analysis: None,
         closed: None,
+        step: None,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
         panic!("the refusal is noted");

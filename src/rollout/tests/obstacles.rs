@@ -18,7 +18,7 @@ fn obstacles_are_those_of_the_ticket() {
     ] {
         let mut world = World::new();
         let phase = if stage == Stage::ConfirmRollout { Phase::Succeeded } else { Phase::WaitingPromotion };
-        world.asks(&GateName { stage, approver: None }, &message(phase, "new"));
+        world.asks(&GateName { stage, approver: None, step: None }, &message(phase, "new"));
         let rollout = world.canary.rollout.as_mut().unwrap();
         rollout.denied = denied.to_vec();
         let found = Obstacle::of(rollout, &rollout.gates[0], &[deny.to_owned()], binds);

@@ -22,7 +22,7 @@ fn shows(configs: bool) -> Option<Shows> {
 }
 
 fn gate(stage: Stage, approver: Option<&str>) -> GateName {
-    GateName { stage, approver: approver.map(str::to_owned) }
+    GateName { stage, approver: approver.map(str::to_owned), step: None }
 }
 
 /// A canary that waits at confirm-rollout, with what its ticket shows.

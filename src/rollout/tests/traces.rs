@@ -34,7 +34,7 @@ fn replay(path: &std::path::Path) -> Vec<String> {
                 world.rolls_back(&message)
             } else {
                 let approver = query.strip_prefix("gate=").map(str::to_owned);
-                let name = GateName { stage: stage(stage_word), approver: approver.clone() };
+                let name = GateName { stage: stage(stage_word), approver: approver.clone(), step: None };
                 let (open, gate) = world.asks(&name, &message);
                 if let Some(gate) = gate {
                     let first =

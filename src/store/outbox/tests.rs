@@ -43,7 +43,7 @@ async fn any_text_can_be_stored_as_the_cause() {
 async fn only_what_failed_is_shown_as_failed() {
     let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
     let gate = GateId("g".into());
-    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     for command in
         [Command::Label { gate: gate.clone() }, Command::FindDuplicates { gate, name, since: Millis(1) }]
     {

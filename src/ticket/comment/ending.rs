@@ -38,6 +38,37 @@ pub(super) fn ended(
     }
 }
 
+/// The same at a gate that asked nobody: these words speak of no approval.
+pub(super) fn ended_without_asking(
+    outcome: TicketOutcome,
+    name: &GateName,
+    cause: Option<&FailureCause>,
+) -> Vec<Block> {
+    let how = match outcome {
+        TicketOutcome::Ended(End::Superseded) => {
+            "The rollout was superseded: another rollout of this canary took its place."
+        }
+        TicketOutcome::ShippedUnasked => {
+            "The rollout was superseded: a newer revision was pushed while it was running, and Flagger started that revision \
+             without asking."
+        }
+        // A gate that asked nobody was open, so nothing got past it.
+        TicketOutcome::Ended(End::Recreated) | TicketOutcome::Recreated | TicketOutcome::Bypassed => {
+            "The rollout was superseded: its Canary was deleted and created again, which starts whatever is deployed \
+             without asking."
+        }
+        TicketOutcome::Ended(End::Succeeded | End::Failed | End::Abandoned) => {
+            let mut blocks = ended(outcome, name, None, cause);
+            blocks.push(paragraph(NOT_ASKED.to_owned()));
+            return blocks;
+        }
+    };
+    vec![paragraph(format!("{how} {OVER} The next rollout gets its own.")), paragraph(NOT_ASKED.to_owned())]
+}
+
+/// What every ending says where nobody was asked.
+const NOT_ASKED: &str = "Nobody was asked here: this ticket only recorded the rollout.";
+
 /// Nobody rejected it: what Flagger said last about failures, and how many checks had failed.
 fn checks_failed(lines: &[String], failed: Option<FailedChecks>) -> Vec<Block> {
     let how = "The rollout failed: Flagger kept the previous version or went back to it.";
@@ -74,7 +105,7 @@ fn rolled_back(Rollback { at, by, ticket, gate }: &Rollback) -> String {
          previous version stays.",
         moment(*at),
         by.as_deref().unwrap_or("an approver"),
-        step(&GateName { stage: gate.stage, approver })
+        step(&GateName { stage: gate.stage, approver, step: gate.step })
     )
 }
 

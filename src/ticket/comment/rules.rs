@@ -1,7 +1,7 @@
 //! PURE: the comment that the rules for a ticket are other ones than it shows.
 
 use crate::{
-    policy::{Route, is_template},
+    policy::{Route, Traffic, is_template},
     rollout::Obstacle,
     ticket::{
         approvers::{has_empty_entry, nobody, validity, who_may_approve, who_may_reject},
@@ -51,6 +51,10 @@ pub(super) fn changed(
         // Nobody has to do anything now, so nobody is mentioned.
         lines.extend(who_may_approve(route, &deny, &people.named(&route.approval.approvers), people));
         lines.extend(who_may_reject(route, " Flagger rolls back only if that user may also approve."));
+        match route.ticket.traffic {
+            Traffic::Once => {}
+            Traffic::Step => lines.push(line("Steps of traffic", "each one needs its own ticket.")),
+        }
         lines.push(validity(route));
         lines
     };
@@ -71,4 +75,20 @@ pub(super) fn changed(
         ));
     }
     blocks
+}
+
+/// The same if the gate asks nobody now.
+pub(super) fn asks_nobody(route: &Route) -> Vec<Block> {
+    let key = route.approval_key("mode");
+    let mut words = format!(
+        "The rules for this ticket changed when the bridge was restarted with new settings: {key} is \"record\" now, so this \
+         ticket asks nobody. Flagger goes on without an approval."
+    );
+    if !route.ticket.rejected.is_empty() {
+        words.push_str(&format!(
+            " To stop this rollout here, move the ticket to {}.",
+            any_of(&route.ticket.rejected)
+        ));
+    }
+    vec![paragraph(&words)]
 }

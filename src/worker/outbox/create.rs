@@ -16,7 +16,7 @@ use crate::{
     gate::{GateId, Home, ShownRules, Ticket},
     jira::{self, SideEffect},
     millis::Millis,
-    policy::Route,
+    policy::{ApprovalMode, Route},
     rollout::{Canary, Command, Subject},
     store::{self, OutboxRow, WriteTx},
     ticket::{self, Surroundings},
@@ -106,7 +106,7 @@ impl Create<'_> {
             issue_type: workflow.issue_type_id,
             summary: words.summary,
             description: words.description,
-            labels: settings.labels.iter().cloned().chain(ticket::labels(&subject.canary)).collect(),
+            labels: labels(route, subject),
             assignee: self.assignee(row, route, &people),
             fields: fields.as_object().cloned().unwrap_or_default(),
         })
@@ -296,6 +296,14 @@ async fn record_home(
         tx.enqueue(&row.canary, &later, now).await?;
     }
     Ok(())
+}
+
+fn labels(route: &Route, subject: &Subject) -> Vec<String> {
+    let recorded = match route.approval.mode {
+        ApprovalMode::Record if subject.bypass.is_none() => Some(ticket::RECORDED_LABEL.to_owned()),
+        ApprovalMode::Record | ApprovalMode::Required => None,
+    };
+    route.ticket.labels.iter().cloned().chain(ticket::labels(&subject.canary)).chain(recorded).collect()
 }
 
 fn waits(canary: &Canary, gate: &GateId) -> bool {

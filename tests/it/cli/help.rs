@@ -181,6 +181,23 @@ fn of_each_command() {
           --canary <NAME>
               Only canaries with this name
 
+          --cluster <NAME>
+              Only this cluster
+
+          --state <STATE>
+              Only gates in this state, such as waiting or not_allowed
+
+          --older-than <AGE>
+              Only gates that Flagger first asked about at least this long ago: a whole number with s, m, h or d, such as 4h
+
+          --group <BY>
+              One line for each cluster, namespace or state, instead of one for each gate
+
+              Possible values:
+              - cluster:   One line for each cluster
+              - namespace: One line for each namespace of each cluster
+              - state:     One line for each state
+
           --admin <URL>
               The address of the bridge, if the configuration does not say it
 

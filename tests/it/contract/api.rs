@@ -142,10 +142,12 @@ fn bad_gateway() -> Fault {
 #[tokio::test]
 async fn every_field_is_described_and_every_described_field_occurs() {
     let cluster = Cluster::start().await;
-    cluster.is_at("Progressing", 50, 0);
+    cluster.is_at("Progressing", 40, 0);
     cluster.has_canary("shop", "till", &json!({ "analysis": { "webhooks": [] } }));
     let window = "windows = [{ match = { canary = \"canary-*\" }, open = [\"Sun 01:00-02:00\"], time_zone = \"UTC\" }]";
-    let settings = format!("{}\nlimits.open_tickets = 4\n{window}", cluster.settings("show"));
+    let routes = "[[routes]]\nmatch = { canary = \"canary-0\" }\napproval = { mode = \"record\" }\n\
+                  [[routes]]\nmatch = { stage = \"confirm-traffic-increase\" }\nticket = { traffic = \"step\" }";
+    let settings = format!("{}\nlimits.open_tickets = 5\n{window}\n{routes}", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;
     let mut described = Described::read();
     let asks = async |name: &str, path: &str, metadata: Value| {
@@ -156,6 +158,7 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     };
     world.is_as_described(&mut described).await;
     asks("cart", "/gate/confirm-promotion?gate=qa", json!({ "revision": "6.5.0" })).await;
+    asks("cart", "/gate/confirm-traffic-increase", json!({ "revision": "6.5.0" })).await;
     world.is_as_described(&mut described).await;
     // The ticket is opened, and cannot be read yet.
     for reading in [Operation::BulkFetch, Operation::GetIssue] {

@@ -150,14 +150,14 @@ async fn as_json_lines_and_as_csv() {
     assert!(csv.lines().count() == 8 && csv.split("\r\n").count() == 9, "{csv}");
     let csv = csv.strip_prefix('\u{feff}').expect("Excel needs a byte order mark");
     insta::assert_snapshot!(stable(csv).replace("\r\n", "\n"), @r#"
-    id,at,cluster,namespace,canary,kind,event,stage,gate,ticket,ticket_id,label,revision,base,rollout_began_at,state,status,decided_by,decided_by_id,decided_by_app,decided_at,changelog_id,used_at,how,reason,before,after,route,approved_statuses,rejected_statuses,approvers,denied,valid_for,hash
-    1,2026-09-21T14:13:20.000Z,default,shop,cart,rollout_began,began,,,,,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,HASH
-    2,2026-09-21T14:13:20.000Z,default,shop,cart,gate_asked,Flagger asked,confirm-promotion,,,,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,HASH
-    3,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_opened,opened,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,HASH
-    4,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_seen,waiting for a decision,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,waiting,To Do,,,,,,,,,,,,,,,,,HASH
-    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,approved,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,"5b10ac8d82e05b22cc7d4e01; mia",group:interns,72h,HASH
-    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,told to go on,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,"5b10ac8d82e05b22cc7d4e01; mia",group:interns,72h,HASH
-    7,2026-09-21T14:13:40.000Z,default,shop,cart,rollout_ended,ended: succeeded,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,,,,,,,2026-09-21T14:13:40.000Z,succeeded,,,,,,,,,,HASH
+    id,at,cluster,namespace,canary,kind,event,stage,gate,ticket,ticket_id,label,revision,base,rollout_began_at,state,status,decided_by,decided_by_id,decided_by_app,decided_at,changelog_id,used_at,how,reason,before,after,route,approved_statuses,rejected_statuses,approvers,denied,valid_for,mode,step,hash
+    1,2026-09-21T14:13:20.000Z,default,shop,cart,rollout_began,began,,,,,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,,,HASH
+    2,2026-09-21T14:13:20.000Z,default,shop,cart,gate_asked,Flagger asked,confirm-promotion,,,,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,,,HASH
+    3,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_opened,opened,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,,,,,,,,,,,,,,,,,,,,HASH
+    4,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_seen,waiting for a decision,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,waiting,To Do,,,,,,,,,,,,,,,,,,,HASH
+    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,approved,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,"5b10ac8d82e05b22cc7d4e01; mia",group:interns,72h,,,HASH
+    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,told to go on,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,,Approved,Mia Change,5b10ac8d82e05b22cc7d4e01,false,2026-09-21T14:13:20.000Z,10102,,,,,,ticket,Approved,Rejected,"5b10ac8d82e05b22cc7d4e01; mia",group:interns,72h,,,HASH
+    7,2026-09-21T14:13:40.000Z,default,shop,cart,rollout_ended,ended: succeeded,confirm-promotion,,OPS-1,10042,"'=v2, ""new""",new1,,2026-09-21T14:13:20.000Z,approved,,,,,,,2026-09-21T14:13:40.000Z,succeeded,,,,,,,,,,,,HASH
     "#);
     let verified = prints(&world, &["--verify"]);
     assert!(verified.starts_with("ok: 7 rows verified, ") && verified.lines().count() == 1, "{verified}");

@@ -15,12 +15,27 @@ pub(super) const fn urgency(state: Verdict) -> u8 {
         | Verdict::Frozen
         | Verdict::Stale
         | Verdict::Gone => 3,
-        Verdict::Approved => 4,
+        Verdict::Recorded => 4,
+        Verdict::Approved => 5,
+        Verdict::Passed => 6,
     }
 }
 
 pub(super) fn state_word(state: Verdict) -> String {
-    state.as_str().replace('_', " ")
+    match state {
+        Verdict::Recorded => "recorded, not asked".to_owned(),
+        Verdict::Opening
+        | Verdict::Stuck
+        | Verdict::Waiting
+        | Verdict::Approved
+        | Verdict::Rejected
+        | Verdict::NotAllowed
+        | Verdict::Expired
+        | Verdict::Frozen
+        | Verdict::Stale
+        | Verdict::Gone
+        | Verdict::Passed => state.as_str().replace('_', " "),
+    }
 }
 
 /// What a state means, and what to do about it.
@@ -32,6 +47,14 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
              flagger-jira-bridge check shows what to fix. The bridge retries automatically."
         }
         Verdict::Waiting => "The ticket is not decided yet. Ask the change manager to decide it.",
+        Verdict::Recorded => {
+            "The gate is open and nobody is asked, because approval.mode is record. The ticket only records the rollout. \
+             Rejecting it closes the gate."
+        }
+        Verdict::Passed => {
+            "The ticket was for an earlier step of traffic. Flagger asks about another step now, which has its own ticket. There \
+             is nothing to do."
+        }
         Verdict::Approved => "The gate is open. Flagger continues the next time it asks.",
         Verdict::Rejected => {
             "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back."
@@ -43,7 +66,7 @@ pub(super) const fn meaning(state: Verdict) -> &'static str {
             "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
         }
         Verdict::Frozen => {
-            "Approved, but outside of the windows of this gate, or in a freeze. The reason says when it opens next. Until then there is nothing to do."
+            "Approved, or nobody is asked, but outside of the windows of this gate, or in a freeze. The reason says when it opens next. Until then there is nothing to do."
         }
         Verdict::Stale => {
             "Approved, but Jira has not confirmed it lately. Check whether the bridge can reach Jira."

@@ -1,4 +1,5 @@
 mod colours;
+mod fleet;
 
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ fn hostile() -> GateView {
         change: Some(evil("cart 6.4.0 → 6.5.0")),
         weight: Some(50),
         opens_at: None,
+        mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: Some(TicketView {
             key: evil("OPS-1"),
             url: "https://jira.example/browse/OPS-1?\"onmouseover=\"alert(1)".into(),
@@ -54,6 +58,9 @@ fn plain() -> GateView {
         change: None,
         weight: None,
         opens_at: None,
+        mode: None,
+        step: None,
+        allowed_weight: None,
         ticket: None,
         asked_at: None,
         last_asked_at: None,
@@ -109,6 +116,7 @@ fn shows_at(
         limits,
         trust_for: Duration::from_secs(600),
         idle_after: Duration::from_secs(600),
+        recording: vec![],
     });
     render(&PageInput { gates, overview, refused: vec![], unguarded: vec![], jira, links }, wanted, NOW)
         .unwrap()

@@ -22,10 +22,11 @@ const OUTCOMES: [(TicketOutcome, &str); 5] = [
 
 #[test]
 fn comments_at_the_end_of_a_rollout() {
-    let name = |stage| GateName { stage, approver: Some("qa".into()) };
+    let name = |stage| GateName { stage, approver: Some("qa".into()), step: None };
     for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
-            let notice = Notice::Ended { outcome, name: name(stage), other: None, cause: None };
+            let notice =
+                Notice::Ended { outcome, name: name(stage), other: None, cause: None, recorded: false };
             for text in both(&ticket::comment(&notice, &route(""), &People::default())) {
                 let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
@@ -34,7 +35,13 @@ fn comments_at_the_end_of_a_rollout() {
         }
     }
     let all = OUTCOMES.map(|(outcome, _)| {
-        said(&Notice::Ended { outcome, name: name(Stage::ConfirmPromotion), other: None, cause: None })
+        said(&Notice::Ended {
+            outcome,
+            name: name(Stage::ConfirmPromotion),
+            other: None,
+            cause: None,
+            recorded: false,
+        })
     });
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version is running. This ticket no longer controls anything. The next rollout gets its own ticket.
@@ -131,19 +138,20 @@ fn notices() {
 }
 
 fn rollback(stage: Stage, approver: Option<&str>) -> Rollback {
-    let gate = GateName { stage, approver: approver.map(str::to_owned) };
+    let gate = GateName { stage, approver: approver.map(str::to_owned), step: None };
     Rollback { at: Millis(1_790_000_000_000), by: "Mia Change".into(), ticket: "OPS-3".into(), gate }
 }
 
 /// What failed is named, in words of Flagger or of a person, without the word of another ending.
 #[test]
 fn why_a_rollout_failed() {
-    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let ended = |cause| Notice::Ended {
         outcome: TicketOutcome::Ended(End::Failed),
         name: name.clone(),
         other: None,
         cause: Some(cause),
+        recorded: false,
     };
     let checks = |lines: &[&str]| {
         let lines = lines.iter().map(|&line| line.to_owned()).collect();
@@ -206,6 +214,7 @@ fn what_flagger_was_told() {
     let name = |approver: Option<&str>| GateName {
         stage: Stage::ConfirmPromotion,
         approver: approver.map(str::to_owned),
+        step: None,
     };
     let passed = |approver| Notice::Passed {
         entry: "10100".into(),
@@ -310,17 +319,30 @@ fn the_rules_of_today() {
 
 #[test]
 fn what_flagger_did_without_a_question() {
-    let name = || GateName { stage: Stage::ConfirmRollout, approver: None };
+    let name = || GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Notice::Ended { outcome: TicketOutcome::ShippedUnasked, name: name(), other: None, cause: None },
-        Notice::Ended { outcome: TicketOutcome::Recreated, name: name(), other: None, cause: None },
+        Notice::Ended {
+            outcome: TicketOutcome::ShippedUnasked,
+            name: name(),
+            other: None,
+            cause: None,
+            recorded: false,
+        },
+        Notice::Ended {
+            outcome: TicketOutcome::Recreated,
+            name: name(),
+            other: None,
+            cause: None,
+            recorded: false,
+        },
         Notice::Ended {
             outcome: TicketOutcome::Ended(End::Recreated),
             name: name(),
             other: None,
             cause: None,
+            recorded: false,
         },
         Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
         Notice::OtherLabel { label: label("v2"), before: label("v1") },

@@ -39,7 +39,7 @@ fn with_what_kubernetes_shows() {
         { "type": "rollback", "url": "http://bridge/gate/rollback" },
     ])));
     subject.analysis = Some(Analysis { weight: Some(50), failed_checks: 1, threshold: 5 });
-    let gate = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let gate = GateName { stage: Stage::ConfirmRollout, approver: None, step: None };
     let approval = EarlierApproval {
         gate,
         ticket: "OPS-3".into(),

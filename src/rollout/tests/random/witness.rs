@@ -165,7 +165,7 @@ impl Witness {
             }
         };
         let approver = (path % 8 == 7).then(|| "qa".to_owned());
-        self.asks(&GateName { stage, approver }, &read.message, read.metadata);
+        self.asks(&GateName { stage, approver, step: None }, &read.message, read.metadata);
     }
 
     fn asks(&mut self, name: &GateName, message: &Message, metadata: BTreeMap<String, String>) {
@@ -185,6 +185,7 @@ impl Witness {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            step: None,
         });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };

@@ -541,6 +541,19 @@ fn elsewhere() -> Vec<Case> {
             "jira.requests_per_second = 1\njira.trust_for = \"1m\"\nlimits.open_tickets = 5000",
         ),
         case("The limit for a namespace is the whole limit", "limits.open_tickets = 100"),
+        case("A ticket for each step of traffic, of a cluster that is not read", "ticket.traffic = \"step\""),
+        case(
+            "A ticket for each step of traffic, at another stage",
+            "[[routes]]\nmatch = { stage = \"confirm-promotion\" }\nticket = { traffic = \"step\" }",
+        ),
+        case(
+            "A route lets gates open without a question",
+            "[[routes]]\nmatch = { namespace = \"payments-*\" }\napproval = { mode = \"record\" }",
+        ),
+        case(
+            "Every gate opens without a question, and no status closes it",
+            "approval.mode = \"record\"\nticket.statuses.rejected = []",
+        ),
         case("No webhook", "-jira.webhook_secret"),
         case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
         case("Flagger's token cannot be in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),

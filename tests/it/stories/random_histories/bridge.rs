@@ -9,7 +9,7 @@ use std::{
 use flagger_jira_bridge::{
     gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
     millis::Millis,
-    policy::{Author, Fingerprint, Person, Status, Statuses},
+    policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
     rollout::{
         AuditEvent, Budget, Canary, CanaryId, CanaryStatus, Change, Command, Denials, Event, Headroom,
         Message, Observed, Report, Rollout, Rules,
@@ -26,6 +26,7 @@ pub(super) const RULES: Rules = Rules {
         judged_by: Fingerprint(1),
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
+        mode: ApprovalMode::Required,
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
@@ -187,6 +188,7 @@ impl Bridge {
             observed: observed.clone(),
             analysis: None,
             closed: None,
+            step: None,
         };
         let opens = |command: Command| match command {
             Command::Open { gate, subject, .. } => {

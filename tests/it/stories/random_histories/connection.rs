@@ -154,7 +154,7 @@ impl Connection {
         phase: Phase,
     ) -> bool {
         self.tally.questions += 1;
-        let name = GateName { stage, approver: approver.map(str::to_owned) };
+        let name = GateName { stage, approver: approver.map(str::to_owned), step: None };
         let (attempt, revision) = (flagger.status.attempt, flagger.status.applied);
         if !self.arrives() {
             self.note(|| format!("  {name} {} c{revision} (attempt {attempt}): lost", phase.as_str()));

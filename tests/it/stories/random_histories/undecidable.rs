@@ -48,7 +48,7 @@ struct Replayed {
 
 fn gate(stage: &str, approver: Option<&str>) -> GateName {
     let stage = Stage::ALL.into_iter().find(|known| known.as_str() == stage).unwrap();
-    GateName { stage, approver: approver.map(str::to_owned) }
+    GateName { stage, approver: approver.map(str::to_owned), step: None }
 }
 
 struct Replay {
