@@ -37,7 +37,7 @@ impl Gate {
         author: &Author,
         now: Millis,
         arrived: Millis,
-        Validity { trust_for, judged_by, .. }: Validity,
+        Validity { trust_for, judged_by, mode, .. }: Validity,
     ) -> Option<Self> {
         let GateState::Watched { ticket, seen, ticket_state: before } = &self.state else { return None };
         if snapshot.is_older_than(&self.id, self.newest_move) {
@@ -120,7 +120,7 @@ impl Gate {
             before,
             TicketState::Approved { .. }
                 | TicketState::Invalid { reason: InvalidReason::Missing { confirmed: false, .. } }
-        );
+        ) || !mode.is_required() && !self.planned.is_empty();
         let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
         let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
         let planned = match snapshot {

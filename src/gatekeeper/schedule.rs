@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::handle::Gatekeeper;
 use crate::{
-    gate::{Gate, GateName, Hours},
-    millis::Millis,
+    gate::{Gate, GateName, GateState, Hours},
+    millis::{Millis, clock_time},
     policy::{Closed, GateAddress, GateSchedule, Planned, PlannedFields, WhenRead},
     rollout::CanaryId,
     ticket::TicketHours,
@@ -59,6 +59,13 @@ impl Gatekeeper {
         self.calendars.unusable(now)
     }
 
+    /// When the ticket of a gate was last seen, if that is too long ago to prove anything. At a gate that asks nobody its
+    /// planned time is all that its ticket has to prove; at others this makes the verdict stale.
+    fn old_reading(&self, gate: &Gate, now: Millis) -> Option<Millis> {
+        let GateState::Watched { seen, .. } = &gate.state else { return None };
+        Some(*seen).filter(|seen| now.abs_diff(*seen) > self.config.jira.trust_for)
+    }
+
     fn scheduled<T>(
         &self,
         (canary, gate, known): (&CanaryId, &GateName, Option<&Gate>),
@@ -66,13 +73,21 @@ impl Gatekeeper {
         read: impl FnOnce(&GateSchedule<'_>) -> T,
     ) -> Option<T> {
         let schedule = &self.config.policy.schedule;
-        let planned = &self.route(canary, gate).approval.planned;
-        if schedule.is_empty() && planned.is_none() {
+        let approval = &self.route(canary, gate).approval;
+        if schedule.is_empty() && approval.planned.is_none() {
             return None;
         }
-        let planned = planned.as_ref().map(|PlannedFields { start, end }| {
-            let nothing = BTreeMap::new();
-            Planned::read(start, end, known.map_or(&nothing, |gate| &gate.planned))
+        let planned = approval.planned.as_ref().map(|PlannedFields { start, end }| {
+            match known.filter(|_| !approval.mode.is_required()).and_then(|gate| self.old_reading(gate, now))
+            {
+                Some(seen) => Planned::Unknown {
+                    why: format!(
+                        "the bridge last read its fields at {}, which is too long ago",
+                        clock_time(seen)
+                    ),
+                },
+                None => Planned::read(start, end, known.map_or(&BTreeMap::new(), |gate| &gate.planned)),
+            }
         });
         let CanaryId { cluster, namespace, name } = canary;
         let address = GateAddress {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use fake_jira::{BOB, Flavour, MIA};
+use fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
 
 use crate::world::{World, log::Log, question};
 
-crate::world::crash::crash_tests!(a_recorded_rollout, a_rejection_stops_it);
+crate::world::crash::crash_tests!(a_recorded_rollout, a_rejection_stops_it, a_freeze_holds_it);
 
 const RECORD: &str = "approval.mode = \"record\"";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -155,4 +155,69 @@ async fn it_is_counted_and_recorded_apart() {
                   '%\"route\":\"routes[0]\"%' AND detail NOT LIKE '%\"decision\"%'";
     assert_eq!(world.count(nobody).await, 1);
     world.finish().await;
+}
+
+/// A freeze holds it as it holds every other gate, and nobody is asked afterwards.
+#[tokio::test]
+async fn a_freeze_holds_it() {
+    let freeze = format!(
+        "{RECORD}\nfreezes = [{{ match = {{ namespace = \"shop\" }}, until = \"2026-09-21T15:00:00Z\", \
+         from = \"2026-09-01T00:00:00Z\", reason = \"Inventory\" }}]"
+    );
+    for world in World::both(&freeze).await {
+        world.promotion_is_closed("frozen: this gate needs no approval, but in the freeze").await;
+        world.run_worker().await;
+        let key = world.newest();
+        world.decides(&key, "Approved").await;
+        world.promotion_is_closed("frozen: this gate needs no approval, but in the freeze").await;
+        let gates = world.gates().await;
+        let shown = (&gates[0]["state"], &gates[0]["mode"], &gates[0]["opens_at"]);
+        assert_eq!(
+            shown,
+            (&"frozen".into(), &"record".into(), &"2026-09-21T15:00:00.000Z".into()),
+            "{gates}"
+        );
+        assert_eq!((world.rows("recorded").await, world.rows("frozen").await), (0, 0));
+        world.advance(MINUTE * 47);
+        world.run_worker().await;
+        world.promotion_is_open().await;
+        assert_eq!((world.rows("recorded").await, world.rows("passed").await), (1, 0));
+        world.finish().await;
+    }
+}
+
+/// The time that a ticket plans is all that the ticket has to prove, and it proves it only while Jira can be read.
+#[tokio::test]
+async fn an_old_reading_proves_no_planned_time() {
+    let settings = format!(
+        "{RECORD}\napproval.planned = {{ start = \"customfield_10301\", end = \"customfield_10302\" }}\n\
+         rollout.idle_after = \"3h\""
+    );
+    for world in World::both(&settings).await {
+        world.promotion_is_closed("it is not known when this ticket plans its change").await;
+        world.run_worker().await;
+        let key = world.newest();
+        for (field, value) in [
+            ("customfield_10301", "2026-09-21T14:00:00.000+0000"),
+            ("customfield_10302", "2026-09-22T14:00:00.000+0000"),
+        ] {
+            world.jira.set_time(&key, field, Some(value), MIA).unwrap();
+        }
+        world.advance(MINUTE / 3);
+        world.run_worker().await;
+        world.promotion_is_open().await;
+        world.jira.fault(Operation::Any, Fault::Dropped, Times::Always);
+        world.advance(MINUTE * 30);
+        world.run_worker().await;
+        world
+            .promotion_is_closed(
+                "the bridge last read its fields at 2026-09-21T14:13:40Z, which is too long ago",
+            )
+            .await;
+        world.jira.clear_faults();
+        world.advance(MINUTE);
+        world.run_worker().await;
+        world.promotion_is_open().await;
+        world.finish().await;
+    }
 }
