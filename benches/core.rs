@@ -12,7 +12,9 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, Stage, TargetProof, Ticket, Validity},
+    gate::{
+        GateId, GateName, Hours, IssueSnapshot, Move, Pace, Stage, StepAuthors, TargetProof, Ticket, Validity,
+    },
     http::credentials::is_signed,
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Policy, Status, Statuses},
@@ -30,6 +32,7 @@ const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
         mode: ApprovalMode::Required,
@@ -140,6 +143,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         snapshot: &snapshot,
         statuses: &statuses,
         author: &author,
+        authors: &StepAuthors::default(),
         denials: &denials,
         arrived: NOW,
     };

@@ -10,6 +10,7 @@ mod diagnosis;
 mod discovery;
 mod finding;
 mod kubernetes;
+mod limits;
 mod modes;
 mod permissions;
 mod planned;
@@ -20,6 +21,7 @@ mod schedule;
 mod screen;
 mod settings;
 mod statuses;
+mod steps;
 mod templates;
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,14 @@ mod examples;
 mod in_force;
 mod kubernetes;
 mod layers;
+mod limits;
 mod policy;
 mod problems;
 mod read;
 mod schedule;
 mod sections;
 mod settings;
+mod steps;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,11 @@ mod pace;
 mod snapshot;
 mod state;
 mod step;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod time_limit;
 mod verdict;
 
 pub use self::{
@@ -21,8 +23,9 @@ pub use self::{
     name::{GateId, GateName, Stage},
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
-    state::{Gate, GateState, LastAnswer, Passage, ShownRules, Used},
+    state::{Gate, GateState, LastAnswer, Passage, ShownRules, TimedOut, Used},
     step::{Share, Step},
+    steps::{ApprovalStep, StepAuthors, StepState, steps_made, steps_need_history_since},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{Hours, TargetProof, Validity, Verdict},
 };

@@ -36,7 +36,7 @@ pub use self::{
     apply::Applied,
     ask::Question,
     handle::Gatekeeper,
-    list::{ListedGate, counts, oldest_waiting},
+    list::{ListedGate, counts, oldest_waiting, overdue},
     nudges::NudgeOutcome,
     retries::Retries,
     selection::{Group, GroupBy, Selection, groups},

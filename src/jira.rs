@@ -7,6 +7,7 @@
 mod account;
 mod adf;
 mod answer;
+mod assignee;
 mod authenticate;
 mod cause;
 mod client;

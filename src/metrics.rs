@@ -48,6 +48,8 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Histogram, fn() -> Histogram>,
     oldest_waiting: Gauge<f64, AtomicU64>,
     calendars_unusable: Gauge,
+    overdue: Gauge,
+    timed_out: Counter,
     /// Metrics of the process, whose names have no prefix.
     process: Registry,
 }
@@ -90,6 +92,8 @@ impl Metrics {
             decisions: Family::new_with_constructor(decision_times),
             oldest_waiting: Gauge::default(),
             calendars_unusable: Gauge::default(),
+            overdue: Gauge::default(),
+            timed_out: Counter::default(),
             process: Registry::default(),
         };
         new.register();
@@ -149,6 +153,16 @@ impl Metrics {
             "calendars_unusable",
             "Calendars of freezes that cannot be used, so that their gates stay closed",
             self.calendars_unusable.clone(),
+        );
+        all.register(
+            "overdue_gates",
+            "Gates that have been waiting for a decision longer than approval.decide_within",
+            self.overdue.clone(),
+        );
+        all.register(
+            "timed_out",
+            "Gates that were rejected because nobody decided in time",
+            self.timed_out.clone(),
         );
         all.register("build_info", "The version that runs; always 1", build);
     }
@@ -276,6 +290,16 @@ impl Metrics {
     /// Sets the age of the gate that has been waiting for a decision longest; zero if none waits.
     pub fn oldest_waiting(&self, age: Duration) {
         self.oldest_waiting.set(age.as_secs_f64());
+    }
+
+    /// Sets how many gates wait for a decision longer than they should.
+    pub fn overdue_gates(&self, many: u64) {
+        self.overdue.set(i64::try_from(many).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a gate that was rejected because nobody decided in time.
+    pub fn timed_out(&self) {
+        self.timed_out.inc();
     }
 
     /// Everything in the OpenMetrics text format.

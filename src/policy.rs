@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 mod judge;
+mod limits;
 mod matching;
 mod mode;
 mod schedule;
 mod statuses;
+mod steps;
 mod template;
 mod traffic;
 
@@ -22,6 +24,7 @@ pub use self::{
         Author, DENY_LIST_GREW, EntryMatch, Person, PersonEntry, empty_denial, judge, quote_entry,
         too_many_denials,
     },
+    limits::{OnTimeout, TimeLimits},
     matching::{GateAddress, Match},
     mode::ApprovalMode,
     schedule::{
@@ -29,6 +32,7 @@ pub use self::{
         OpenHours, Period, Planned, SEARCHED, Schedule, WhenRead, Window,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
+    steps::StepProblem,
     template::is_template,
     traffic::Traffic,
 };
@@ -126,6 +130,8 @@ pub enum Milestone {
     Abandoned,
     /// The rollout succeeded without this approval.
     Bypassed,
+    /// Nobody decided in time. No key: the bridge moves the ticket to a rejected status.
+    TimedOut,
 }
 
 impl Milestone {
@@ -139,6 +145,7 @@ impl Milestone {
             Self::Superseded => "superseded",
             Self::Abandoned => "abandoned",
             Self::Bypassed => "bypassed",
+            Self::TimedOut => "timed_out",
         }
     }
 }
@@ -171,6 +178,7 @@ impl Transitions {
             Milestone::Superseded => self.superseded.as_ref(),
             Milestone::Abandoned => self.abandoned.as_ref(),
             Milestone::Bypassed => self.bypassed.as_ref(),
+            Milestone::TimedOut => None,
         }
     }
 }
@@ -197,6 +205,11 @@ pub struct Approval {
     pub planned: Option<PlannedFields>,
     /// Whether anybody is asked.
     pub mode: ApprovalMode,
+    /// Names or ids of the statuses that an approval leads through, in this order and each by another person; empty if it
+    /// has only one step.
+    pub steps: Vec<String>,
+    /// How long a decision may take.
+    pub limits: TimeLimits,
 }
 
 /// `approval.planned`: fields of a ticket, by id, that hold a date with a time.
@@ -208,8 +221,8 @@ pub struct PlannedFields {
     pub end: String,
 }
 
-/// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
-/// change of those changes it. The settings cannot be derived from it.
+/// Identifies the settings that approvals are judged by: who may approve, who may not, which statuses decide, the
+/// steps, and until when. Any change of those changes it. The settings cannot be derived from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub u64);
 
@@ -222,6 +235,17 @@ impl Fingerprint {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
             }
+        }
+        if !approval.steps.is_empty() {
+            hash.update("steps");
+            for step in &approval.steps {
+                hash.update((step.len() as u64).to_be_bytes());
+                hash.update(step);
+            }
+        }
+        if let Some(after) = approval.limits.reject_after() {
+            hash.update("reject after");
+            hash.update(after.as_millis().to_be_bytes());
         }
         // A key that is not set leaves the fingerprints of stored approvals as they are.
         if let Some(PlannedFields { start, end }) = &approval.planned {

@@ -16,12 +16,15 @@ mod labels;
 mod links;
 mod people;
 mod recorded;
+mod reminder;
 mod sections;
 mod spans;
 mod step;
+mod steps;
 mod summary;
 mod team;
 mod technical;
+mod time_limit;
 mod versions;
 mod words;
 mod writer;
@@ -44,6 +47,7 @@ pub use self::{
     labels::labels,
     people::{MOST_NAMED, NamedAccount, People},
     recorded::RECORDED_LABEL,
+    reminder::reminder,
     writer::{Unrenderable, denied},
 };
 

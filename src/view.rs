@@ -79,6 +79,29 @@ pub struct GateView {
     pub last_asked_at: Option<Rfc3339>,
     /// The rollout it belongs to, if there is one.
     pub rollout: Option<RolloutView>,
+    /// The steps of its approval, in their order; left out if an approval has only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepView>,
+    /// Until when a decision is due, if one is awaited and there is a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decide_by: Option<Rfc3339>,
+    /// The status of the step that is to be made next, while a decision is awaited and there are several steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+}
+
+/// A step of an approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// The status that the ticket must be moved into.
+    pub status: String,
+    /// Who moved it there; none if nobody did.
+    pub by: Option<String>,
+    /// When that was, by Jira's clock.
+    pub at: Option<Rfc3339>,
+    /// Why that does not count, or why it is not known, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// `approval.mode`, if that is not the usual one.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    connection::Connected, discovery::ticket_projects, finding::Finding, planned::planned,
-    project::TicketProject, screen::screen, statuses::statuses, transitions::transitions,
+    connection::Connected, discovery::ticket_projects, finding::Finding, limits::limits, planned::planned,
+    project::TicketProject, screen::screen, statuses::statuses, steps::steps, transitions::transitions,
 };
 use crate::{
     jira::{Error, Kind, MAX_PER_REQUEST, Sample},
@@ -24,6 +24,8 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
             (statuses, format!("{:?} {:?}", settings.approved, settings.rejected)),
             (transitions, format!("{:?}", settings.transitions)),
             (planned, format!("{:?}", route.approval.planned)),
+            (limits, format!("{:?} {:?} {:?}", route.approval.limits, settings.assignee, route.fingerprint)),
+            (steps, format!("{:?} {:?} {:?}", route.fingerprint, route.approval.steps, settings.transitions)),
         ] {
             if checked.insert((&place.project, &place.issue_type, about)) {
                 findings.extend(topic(place, route));

@@ -97,6 +97,7 @@ enum ValueKind {
 fn value_kind(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
         "server.tls" | "approval.planned" => return ValueKind::Table,
+        "approval.steps" => return ValueKind::List,
         "flagger.tokens" | "flagger.clusters" | "routes" | "windows" | "freezes" => return ValueKind::Tables,
         _ if key.starts_with("ticket.fields.") => return ValueKind::Field,
         _ if key.starts_with("ticket.transitions.") && key.contains(".fields.") => {

@@ -6,12 +6,12 @@ use globset::{Glob, GlobMatcher};
 use minijinja::value::Serde;
 use serde_json::Value;
 
-use super::{read::Section, template, wanted::Wanted};
+use super::{limits::LimitsPart, read::Section, steps::report_steps, template, wanted::Wanted};
 use crate::{
     gate::Stage,
     policy::{
         Approval, ApprovalMode, Match, OnBypass, PersonEntry, PlannedFields, Policy, Route, Schedule, Target,
-        TicketSettings, Traffic, Transitions, is_template,
+        TicketSettings, TimeLimits, Traffic, Transitions, is_template,
     },
 };
 
@@ -40,6 +40,8 @@ struct ApprovalPart {
     deny: Option<Vec<String>>,
     planned: Option<PlannedFields>,
     mode: Option<ApprovalMode>,
+    steps: Option<Vec<String>>,
+    limits: LimitsPart,
 }
 
 /// Reads the three sections from the whole tree.
@@ -54,6 +56,7 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
     });
     let approval = root.section("approval").map(|s| approval_part(&s));
     let (ticket, approval) = (ticket.unwrap_or_default(), approval.unwrap_or_default());
+    report_misfits(root, &ticket, &approval);
     let mut routes = Vec::new();
     for s in root.sections("routes") {
         let gates = s.section("match").and_then(|s| gates(&s));
@@ -69,8 +72,13 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
         });
         let own = s.optional("approval", |s, name| s.section(name).map(|s| approval_part(&s)));
         s.report_unknown_keys();
+        let is_own = part.is_some() || own.is_some();
         let part = part.unwrap_or_else(|| ticket.clone());
-        let route = route(s.at(), part, own.unwrap_or_default().or(&approval));
+        let approval = own.unwrap_or_default().or(&approval);
+        if is_own {
+            report_misfits(&s, &part, &approval);
+        }
+        let route = route(s.at(), part, approval);
         routes.extend(gates.zip(route));
     }
     Some(Policy { base: route("ticket", ticket, approval)?, routes, schedule: Schedule::default() })
@@ -99,6 +107,13 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             deny: approval.deny?,
             planned: approval.planned,
             mode: approval.mode?,
+            // One step alone is an approval as without steps.
+            steps: approval.steps.filter(|steps| steps.len() > 1).unwrap_or_default(),
+            limits: match approval.mode? {
+                ApprovalMode::Required => approval.limits.whole(),
+                // Nobody is to decide.
+                ApprovalMode::Record => TimeLimits::default(),
+            },
         },
     ))
 }
@@ -141,6 +156,8 @@ impl ApprovalPart {
             deny: self.deny.or_else(|| base.deny.clone()),
             planned: self.planned.or_else(|| base.planned.clone()),
             mode: self.mode.or(base.mode),
+            steps: self.steps.or_else(|| base.steps.clone()),
+            limits: self.limits.or(&base.limits),
         }
     }
 }
@@ -215,6 +232,15 @@ fn template_at(s: &Section<'_>, name: &str, source: &str) {
     if let Err(what) = template::check(source) {
         s.problem(name, what);
     }
+}
+
+/// Reports keys of `[approval]` that do not fit those of `[ticket]`. `s` holds both sections.
+fn report_misfits(s: &Section<'_>, ticket: &TicketPart, approval: &ApprovalPart) {
+    if let (Some(steps), Some(approved)) = (&approval.steps, &ticket.approved) {
+        let rejected = ticket.rejected.as_deref().unwrap_or_default();
+        report_steps(s, "approval.steps", steps, approved, rejected);
+    }
+    approval.limits.report(s, "approval");
 }
 
 /// Reports each status that is both approved and rejected.
@@ -305,8 +331,10 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
     let planned = s.optional("planned", planned);
     let mode = s.optional("mode", |s, name| one_of(s, name, ApprovalMode::ALL, ApprovalMode::as_str));
+    let steps = s.optional("steps", Section::texts);
+    let limits = LimitsPart::read(s);
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny, planned, mode }
+    ApprovalPart { valid_for, approvers, deny, planned, mode, steps, limits }
 }
 
 /// The two fields of a ticket that say when its gate may open.

@@ -7,6 +7,7 @@ use super::{
     interpret::interpret,
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState},
+    steps::{StepAuthors, StepsReading, are_same},
     ticket::{Decision, InvalidReason, Ticket, TicketState},
     verdict::Validity,
 };
@@ -34,7 +35,7 @@ impl Gate {
         &self,
         snapshot: &IssueSnapshot,
         statuses: &Statuses,
-        author: &Author,
+        (author, authors): (&Author, &StepAuthors),
         now: Millis,
         arrived: Millis,
         Validity { trust_for, judged_by, mode, .. }: Validity,
@@ -44,6 +45,7 @@ impl Gate {
             return None;
         }
         let newest_move = snapshot.newest_move(&self.id).max(self.newest_move);
+        let mut steps = self.steps.clone();
         let (key, new) = match snapshot {
             // A rejection stays, whether or not Jira shows the ticket.
             IssueSnapshot::Missing { .. } if matches!(before, TicketState::Rejected { .. }) => {
@@ -72,12 +74,26 @@ impl Gate {
                 planned: _,
                 answered,
             } => {
+                let read = StepsReading {
+                    status,
+                    moves,
+                    invalidations,
+                    statuses,
+                    author,
+                    authors,
+                    pinned: self.statuses.as_ref(),
+                };
                 let is_home = *project == ticket.project && *issue_type == ticket.issue_type;
                 let shown = if is_home {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let on_our_clock = |entry: &Move| arrived - answered.since(entry.at);
                     let shown = interpret(status, history, statuses, author, on_our_clock);
-                    self.with_renames_checked(shown, statuses)
+                    let shown_steps = read.steps();
+                    let shown = self.with_renames_checked(shown, statuses).with_steps_checked(&shown_steps);
+                    if !are_same(&shown_steps, &steps) {
+                        steps = shown_steps;
+                    }
+                    shown
                 } else {
                     TicketState::Invalid {
                         reason: InvalidReason::MovedElsewhere { project: project.clone() },
@@ -128,7 +144,8 @@ impl Gate {
             IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => &self.planned,
         };
         let is_moved = newest_move != self.newest_move || *planned != self.planned;
-        if new == *before && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
+        let is_same = new == *before && *key == ticket.key && pinned == self.statuses && steps == self.steps;
+        if is_same && !is_renewed && !is_moved {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
@@ -140,6 +157,7 @@ impl Gate {
             judged_by: Some(judged_by),
             newest_move,
             planned,
+            steps,
             ..self.clone()
         })
     }
@@ -265,7 +283,7 @@ impl TicketState {
             | (
                 Self::JudgmentPending { status: here, decision: a, .. },
                 Self::JudgmentPending { status: there, decision: b, .. },
-            ) => here == there && a.changelog_entry == b.changelog_entry,
+            ) => here == there && a.changelog_entry == b.changelog_entry && a.steps == b.steps,
             (
                 Self::Rejected { status: here, decision: a, author: judged },
                 Self::Rejected { status: there, decision: b, author: before },

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Why a decision does not count yet that was made after the bridge checked the approver.
-const NOT_JUDGED: &str = "the ticket was moved after the bridge checked who decided; the bridge checks again";
+pub(super) const NOT_JUDGED: &str =
+    "the ticket was moved after the bridge checked who decided; the bridge checks again";
 
 /// Why a move does not count yet.
 const WORKFLOW_UNKNOWN: &str = "Jira did not say which statuses the workflow has, so the bridge asks again";
@@ -36,13 +37,9 @@ pub(super) fn interpret(
     let Some(changelog_entry) = decisive(&status, moves, statuses) else {
         return TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { status } };
     };
-    let why_not_counted = match (why_not_counted(changelog_entry, moves, invalidations), &statuses.workflow) {
-        (Some(cause), _) => Some(NotCounted::Invalidated(cause)),
-        (None, Some(workflow)) => (!workflow.contains(&changelog_entry.from)).then_some(NotCounted::Mapped),
-        (None, None) => Some(NotCounted::WorkflowUnknown),
-    };
-    let decision =
-        Decision { changelog_entry: changelog_entry.clone(), since: on_our_clock(changelog_entry) };
+    let why_not_counted = not_counted(changelog_entry, moves, invalidations, statuses);
+    let since = on_our_clock(changelog_entry);
+    let decision = Decision { changelog_entry: changelog_entry.clone(), since, steps: Vec::new() };
     if meaning == Meaning::Rejected {
         let author = rejection_author(author, why_not_counted);
         return TicketState::Rejected { status, decision, author };
@@ -75,7 +72,7 @@ pub(super) fn interpret(
 
 /// Why a move proves nothing.
 #[derive(Clone, Copy)]
-enum NotCounted {
+pub(super) enum NotCounted {
     /// A history entry invalidated it.
     Invalidated(InvalidationCause),
     /// The status that it left is not in the workflow: Jira mapped the ticket when that status was removed.
@@ -84,19 +81,43 @@ enum NotCounted {
     WorkflowUnknown,
 }
 
+impl NotCounted {
+    /// The reason, in words.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Invalidated(InvalidationCause::Relocated) => {
+                "the ticket was moved between projects, issue types or workflows with it or since"
+            }
+            Self::Invalidated(InvalidationCause::Unreadable) => {
+                "the ticket's history cannot be read from there on"
+            }
+            Self::Mapped => "the ticket came from a status that is not in its workflow",
+            Self::WorkflowUnknown => WORKFLOW_UNKNOWN,
+        }
+    }
+}
+
+/// Why this move proves nothing, if so.
+pub(super) fn not_counted(
+    entry: &Move,
+    moves: &[Move],
+    invalidations: &[Invalidation],
+    statuses: &Statuses,
+) -> Option<NotCounted> {
+    match (why_not_counted(entry, moves, invalidations), &statuses.workflow) {
+        (Some(cause), _) => Some(NotCounted::Invalidated(cause)),
+        (None, Some(workflow)) => (!workflow.contains(&entry.from)).then_some(NotCounted::Mapped),
+        (None, None) => Some(NotCounted::WorkflowUnknown),
+    }
+}
+
 /// Whether a rejection counts. Every rejection keeps the gate closed; one that does not count rolls nothing back.
 fn rejection_author(author: &Author, why_not_counted: Option<NotCounted>) -> Author {
     match (why_not_counted, author) {
-        (Some(NotCounted::Invalidated(InvalidationCause::Relocated)), _) => Author::NotAccepted {
-            why: "the ticket was moved between projects, issue types or workflows with it or since".into(),
-        },
-        (Some(NotCounted::Invalidated(InvalidationCause::Unreadable)), _) => {
-            Author::NotAccepted { why: "the ticket's history cannot be read from there on".into() }
+        (Some(why @ (NotCounted::Invalidated(_) | NotCounted::Mapped)), _) => {
+            Author::NotAccepted { why: why.words().into() }
         }
-        (Some(NotCounted::Mapped), _) => {
-            Author::NotAccepted { why: "the ticket came from a status that is not in its workflow".into() }
-        }
-        (Some(NotCounted::WorkflowUnknown), _) => Author::Unknown { why: WORKFLOW_UNKNOWN.into() },
+        (Some(why @ NotCounted::WorkflowUnknown), _) => Author::Unknown { why: why.words().into() },
         (None, Author::NoDecision) => Author::Unknown { why: NOT_JUDGED.into() },
         (None, Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. }) => author.clone(),
     }

@@ -8,6 +8,7 @@ use super::{
     name::{GateId, GateName},
     pace::Pace,
     step::Step,
+    steps::ApprovalStep,
     ticket::{Decision, InvalidReason, Ticket, TicketState},
 };
 use crate::{
@@ -66,6 +67,15 @@ impl Passage {
     const fn is_by_approval(&self) -> bool {
         matches!(self, Self::Approval)
     }
+}
+
+/// Nobody decided in time, and the gate was rejected for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimedOut {
+    /// When the bridge recorded that.
+    pub at: Millis,
+    /// How long a decision could take.
+    pub within: Duration,
 }
 
 /// The settings that a ticket shows: who may approve, which statuses decide, and for how long an approval is valid.
@@ -148,6 +158,12 @@ pub struct Gate {
     /// The step of traffic that it is for, if each step has a gate of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
+    /// The steps of its approval, as its ticket last showed them; none if an approval has only one step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<ApprovalStep>,
+    /// That nobody decided in time, so that it is rejected, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timed_out: Option<TimedOut>,
 }
 
 impl Gate {
@@ -172,6 +188,8 @@ impl Gate {
             rules: None,
             planned: BTreeMap::new(),
             step: None,
+            steps: Vec::new(),
+            timed_out: None,
         }
     }
 
@@ -189,7 +207,7 @@ impl Gate {
         let approved = then.approved.intersection(&today.approved).cloned().collect();
         let ambiguous = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved, rejected, ambiguous, names: today.names, workflow: today.workflow }
+        Statuses { approved, rejected, ambiguous, ..today }
     }
 
     /// Marks the decision to be judged again. Returns whether that changed anything.
@@ -263,6 +281,8 @@ impl Gate {
     #[must_use]
     pub const fn needs_new_ticket(&self) -> bool {
         match &self.state {
+            // A rejection stays, whatever becomes of the ticket.
+            _ if self.timed_out.is_some() => false,
             GateState::Watched { ticket_state: TicketState::Invalid { reason }, .. } => match reason {
                 InvalidReason::LabelledEnded { .. }
                 | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,

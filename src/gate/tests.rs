@@ -1,3 +1,4 @@
 mod history;
 mod recorded;
 mod seen;
+mod steps;

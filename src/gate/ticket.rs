@@ -38,6 +38,9 @@ pub struct Decision {
     pub changelog_entry: Move,
     /// When that was, by the bridge's clock: the time of the answer less the decision's age by Jira's clock.
     pub since: Millis,
+    /// The moves by which other people made the steps before it, in their order; none if an approval has only one step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Move>,
 }
 
 /// The state of a ticket when it was last read.

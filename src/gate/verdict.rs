@@ -22,6 +22,9 @@ pub struct Validity {
     pub valid_for: Duration,
     /// The settings by which approvals are judged today.
     pub judged_by: Fingerprint,
+    /// An approval that comes later than this after Flagger's first question does not count. None: it does, whenever it
+    /// comes.
+    pub reject_after: Option<Duration>,
     /// Whether what would start is what the ticket shows.
     pub target: TargetProof,
     /// Whether the time is one at which the gate may open.
@@ -173,6 +176,10 @@ impl Gate {
     /// it. Whether its ticket was opened yet does not matter: that is stored with the gate, and done. Its windows and
     /// freezes close it as they close any other gate.
     fn record_verdict(&self, hours: Hours) -> Verdict {
+        // It was rejected while it still asked somebody.
+        if self.timed_out().is_some() {
+            return Verdict::Rejected;
+        }
         match &self.state {
             GateState::Opening
             | GateState::Stuck { .. }
@@ -217,6 +224,9 @@ impl Gate {
             GateState::Stuck { .. } => return Verdict::Stuck,
             GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
         };
+        if self.is_too_late(ticket_state, validity) {
+            return Verdict::Rejected;
+        }
         match ticket_state {
             TicketState::Waiting { .. } => Verdict::Waiting,
             TicketState::Rejected { .. } => Verdict::Rejected,

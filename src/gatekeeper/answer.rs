@@ -1,6 +1,8 @@
 //! The text of an answer, and the same as an object.
 
 mod reason;
+mod steps;
+mod time_limit;
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::{
     millis::Millis,
     policy::ApprovalMode,
     policy::Closed,
+    policy::TimeLimits,
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, ModeView, Rfc3339, RolloutView, TicketView},
@@ -47,6 +50,8 @@ pub(super) struct Doubts<'a> {
     pub(super) target: &'a Observed,
     /// Why its windows and freezes do not let the gate open, if they do not.
     pub(super) closed: Option<&'a Closed>,
+    /// How long a decision may take.
+    pub(super) limits: &'a TimeLimits,
 }
 
 /// The links in answers.
@@ -76,6 +81,10 @@ impl AnswerLinks {
                 (verdict, reason(gate, verdict, validity, doubts.target, doubts.closed, now))
             }
         };
+        let decide_by = gate.and_then(|gate| time_limit::due(gate, verdict, doubts.limits));
+        if let Some(due) = decide_by {
+            reason.push_str(&time_limit::words(due, now));
+        }
         if name.stage == Stage::ConfirmRollout
             && canary.rollout.as_ref().is_some_and(|rollout| rollout.looks_untyped)
         {
@@ -95,6 +104,9 @@ impl AnswerLinks {
             opens_at: doubts.closed.and_then(|closed| closed.opens_at).map(Rfc3339),
             asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
             mode: mode(validity.mode),
+            decide_by: decide_by.map(Rfc3339),
+            steps: gate.map(steps::views).unwrap_or_default(),
+            next_step: gate.and_then(steps::next).map(|(_, step)| step.status.name.clone()),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
@@ -251,6 +263,9 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         asked_at: None,
         last_asked_at: None,
         rollout: rollout.map(rollout_view),
+        steps: Vec::new(),
+        next_step: None,
+        decide_by: None,
     }
 }
 
@@ -272,6 +287,9 @@ pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
 
 /// The rejection of a gate in words, if there is one.
 fn rejection(gate: &Gate) -> Option<String> {
+    if let Some(timed_out) = gate.timed_out() {
+        return Some(time_limit::rejected(gate, timed_out));
+    }
     let GateState::Watched { ticket_state: TicketState::Rejected { decision, author, .. }, .. } = &gate.state
     else {
         return None;

@@ -7,6 +7,7 @@ use crate::{
     gate::{GateName, TicketState, Validity},
     metrics::DecisionLabel,
     millis::Millis,
+    policy::Milestone,
     rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event, Observed, publish},
     store::{self, WriteTx},
 };
@@ -128,6 +129,7 @@ impl Gatekeeper {
             | Event::NotOpened { .. }
             | Event::CanaryRead { .. }
             | Event::Promoted { .. }
+            | Event::Waited { .. }
             | Event::TimePassed { .. } => self.rules_of_no_gate(&canary.id),
         };
         canary.apply(event, now, &rules)
@@ -136,6 +138,9 @@ impl Gatekeeper {
     /// Whether the configuration asks for this command.
     fn is_wanted(&self, id: &CanaryId, command: &Command) -> bool {
         match command {
+            Command::Move { name, milestone: Milestone::TimedOut, .. } => {
+                !self.route(id, name).ticket.rejected.is_empty()
+            }
             Command::Move { name, milestone, .. } => {
                 self.route(id, name).ticket.transitions.target(*milestone).is_some()
             }

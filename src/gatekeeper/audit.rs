@@ -1,5 +1,7 @@
 //! The entries of the audit record: everything that decided something, with its evidence.
 
+mod steps;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
@@ -24,6 +26,8 @@ pub(super) const ENDED: &str = "rollout_ended";
 pub(super) const EXPIRED: &str = "expired";
 /// The `kind` of a row for a rejection by which Flagger was told to roll back.
 pub(super) const ROLLED_BACK: &str = "rolled_back";
+/// The `kind` of a row for a gate that nobody decided in time.
+pub(super) const TIMED_OUT: &str = "timed_out";
 /// The `kind` of a row for a revision that shipped without a question.
 pub(super) const UNASKED: &str = "unasked";
 
@@ -48,7 +52,8 @@ pub(super) fn entry<'a>(
         AuditEvent::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
         AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
             let on = with_mode(on(gate, ticket), route(gate).approval.mode);
-            (SEEN, ticket_seen(on, ticket_state, route(gate), &deny(gate)))
+            let seen = ticket_seen(on, ticket_state, route(gate), &deny(gate));
+            (SEEN, steps::with_steps(seen, is.gate(gate)))
         }
         AuditEvent::Passed { gate, ticket, decision } => {
             (PASSED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
@@ -78,6 +83,13 @@ pub(super) fn entry<'a>(
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
             (ROLLED_BACK, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
+        }
+        AuditEvent::TimedOut { gate, ticket, within } => {
+            let within = with(on(gate, ticket), "within_ms", json!(millis::as_millis_i64(*within)));
+            (TIMED_OUT, within)
+        }
+        AuditEvent::TimeoutRolledBack { gate, ticket } => {
+            (ROLLED_BACK, with(on(gate, ticket), "why", json!(TIMED_OUT)))
         }
         AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
@@ -120,6 +132,8 @@ pub(super) fn entry<'a>(
         | AuditEvent::Expired { .. }
         | AuditEvent::Frozen { .. }
         | AuditEvent::RolledBack { .. }
+        | AuditEvent::TimedOut { .. }
+        | AuditEvent::TimeoutRolledBack { .. }
         | AuditEvent::Refused { .. }
         | AuditEvent::OtherRevision { .. }
         | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),
@@ -227,18 +241,18 @@ const fn state_word(ticket_state: &TicketState) -> &'static str {
 /// A decision, and the policy that was in force.
 fn decision_json(
     detail: Detail,
-    Decision { changelog_entry: entry, since: _ }: &Decision,
+    Decision { changelog_entry: entry, since: _, steps }: &Decision,
     route: &Route,
     deny: &[String],
 ) -> Detail {
-    let decision = json!({
+    let mut decision = json!({
         "changelog_id": entry.changelog_id,
         "at": Rfc3339(entry.at),
         "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
         "from": entry.from,
         "status": { "id": entry.to.id, "name": entry.to.name },
     });
-    let policy = json!({
+    let mut policy = json!({
         "route": route.key,
         "approved": route.ticket.approved,
         "rejected": route.ticket.rejected,
@@ -246,6 +260,12 @@ fn decision_json(
         "deny": deny,
         "valid_for_ms": millis::as_millis_i64(route.approval.valid_for),
     });
+    if !steps.is_empty() {
+        decision["steps"] = steps.iter().map(steps::move_json).collect();
+    }
+    if !route.approval.steps.is_empty() {
+        policy["steps"] = json!(route.approval.steps);
+    }
     with(with(detail, "decision", decision), "policy", policy)
 }
 

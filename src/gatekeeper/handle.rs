@@ -150,6 +150,7 @@ impl Gatekeeper {
             trust_for: self.config.jira.trust_for,
             valid_for,
             judged_by,
+            reject_after: approval.limits.reject_after(),
             target: TargetProof::NotNeeded,
             hours: self.hours(canary, gate, known, now),
             mode: approval.mode,
@@ -169,7 +170,8 @@ impl Gatekeeper {
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
         let (target, hours, mode) = (TargetProof::NotNeeded, Hours::Open, ApprovalMode::Required);
-        let validity = Validity { trust_for, valid_for: Duration::MAX, judged_by, target, hours, mode };
+        let (valid_for, reject_after) = (Duration::MAX, None);
+        let validity = Validity { trust_for, valid_for, judged_by, reject_after, target, hours, mode };
         self.rules_with(canary, validity)
     }
 
@@ -208,7 +210,8 @@ impl Gatekeeper {
     ) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
         let closed = self.closed(&canary.id, gate, canary.gate(gate), now);
-        let doubts = Doubts { ticket: unread.as_ref(), target: observed, closed: closed.as_ref() };
+        let limits = &self.route(&canary.id, gate).approval.limits;
+        let doubts = Doubts { ticket: unread.as_ref(), target: observed, closed: closed.as_ref(), limits };
         let mut answer = self.links.answer(canary, gate, validity, doubts, now);
         answer.gate.weight = canary.gate(gate).and_then(|gate| self.weight(&canary.id, gate, now));
         answer

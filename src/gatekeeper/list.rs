@@ -25,6 +25,8 @@ pub enum ListedGate {
         watched: bool,
         /// The verdict of the gate.
         verdict: Verdict,
+        /// Until when a decision is due, if there is a limit.
+        due: Option<Millis>,
     },
     /// A gate whose questions are refused a ticket, or a canary that cannot be read.
     Unwatched(GateView),
@@ -130,6 +132,17 @@ pub fn oldest_waiting(list: &[ListedGate], now: Millis) -> Duration {
     waiting.max().unwrap_or_default()
 }
 
+/// How many gates wait for a decision longer than they should.
+pub fn overdue(list: &[ListedGate], now: Millis) -> u64 {
+    let is_overdue = |listed: &&ListedGate| {
+        let ListedGate::Live { verdict: Verdict::Waiting | Verdict::NotAllowed, due, .. } = listed else {
+            return false;
+        };
+        due.is_some_and(|due| due < now)
+    };
+    list.iter().filter(is_overdue).count() as u64
+}
+
 impl Gatekeeper {
     /// All gates: refused and unreadable ones first, then those that wait longest.
     #[must_use]
@@ -149,12 +162,14 @@ impl Gatekeeper {
     fn list_canary(&self, canary: Arc<Canary>, now: Millis, list: &mut Vec<ListedGate>) {
         let canary = self.unsaved_readings.as_read(canary);
         for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
+            let within = self.route(&canary.id, &gate.name).approval.limits.decide_within;
             list.push(ListedGate::Live {
                 canary: Arc::clone(&canary),
                 name: gate.name.clone(),
                 asked: gate.asked_at,
                 watched: gate.ticket().is_some(),
                 verdict: gate.verdict(now, self.validity(&canary.id, &gate.name, Some(gate), now)),
+                due: within.map(|within| gate.due(within)),
             });
         }
     }

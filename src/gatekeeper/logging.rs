@@ -4,7 +4,7 @@ use super::answer::Answer;
 use crate::{
     gate::{InvalidReason, TicketState},
     metrics::Metrics,
-    millis::Millis,
+    millis::{Millis, config_notation},
     rollout::{AuditEvent, CanaryId, End},
 };
 
@@ -98,6 +98,14 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
         AuditEvent::RolledBack { gate, ticket, decision } => {
             let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the rollback question is answered with 200");
+        }
+        AuditEvent::TimedOut { gate, ticket, within } => {
+            let within = config_notation(*within);
+            tracing::warn!(canary = %id, %gate, ticket = ticket.key, within, "nobody decided in time, so the gate is rejected; see approval.on_timeout");
+            metrics.timed_out();
+        }
+        AuditEvent::TimeoutRolledBack { gate, ticket } => {
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, "the rollback question is answered with 200, because nobody decided in time");
         }
         AuditEvent::LateMove { gate, ticket } => {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, "the ticket of an ended rollout was moved; that opens nothing, and a comment says so");

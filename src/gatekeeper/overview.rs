@@ -7,7 +7,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     answer::AnswerLinks,
-    audit::{BYPASSED, ENDED, EXPIRED, PASSED, RECORDED, ROLLED_BACK, SEEN, UNASKED},
+    audit::{BYPASSED, ENDED, EXPIRED, PASSED, RECORDED, ROLLED_BACK, SEEN, TIMED_OUT, UNASKED},
     handle::Gatekeeper,
     last_overview::LastOverview,
 };
@@ -21,11 +21,12 @@ use crate::{
 /// The most entries that are shown of each kind.
 const MAX_SHOWN: u32 = 20;
 /// The rows of the audit record that the history shows: their kind, and what their detail contains.
-const HISTORY: [(&str, &str); 6] = [
+const HISTORY: [(&str, &str); 7] = [
     (PASSED, ""),
     (RECORDED, ""),
     (SEEN, "\"shows\":\"rejected\""),
     (ROLLED_BACK, ""),
+    (TIMED_OUT, ""),
     (EXPIRED, ""),
     (ENDED, ""),
 ];
@@ -144,6 +145,7 @@ impl AnswerLinks {
             RECORDED => (Tone::Plain, "recorded, nobody asked".to_owned()),
             SEEN => (Tone::Bad, "rejected".to_owned()),
             ROLLED_BACK => (Tone::Bad, "told Flagger to roll back".to_owned()),
+            TIMED_OUT => (Tone::Bad, "rejected: nobody decided in time".to_owned()),
             EXPIRED => (Tone::Plain, "approval expired".to_owned()),
             _ => {
                 let how = word("/how").unwrap_or_default();

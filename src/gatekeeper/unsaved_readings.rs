@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    gate::{GateId, GateState, IssueSnapshot},
+    gate::{GateId, GateState, IssueSnapshot, StepAuthors},
     lock::lock,
     millis::Millis,
     policy::{Author, Statuses},
@@ -25,6 +25,8 @@ pub struct TicketReading {
     pub statuses: Statuses,
     /// Whether the move counts that decided; without meaning if none did.
     pub author: Author,
+    /// Whether the moves count that made the steps before it.
+    pub authors: StepAuthors,
     /// Who was ruled out when that was judged.
     pub denials: Denials,
     /// When Jira was asked, by the bridge's clock.
@@ -37,8 +39,8 @@ impl TicketReading {
     /// The same as an event.
     #[must_use]
     pub const fn event(&self) -> Event<'_> {
-        let Self { gate, snapshot, statuses, author, denials, at: _, arrived } = self;
-        Event::Seen { gate, snapshot, statuses, author, denials, arrived: *arrived }
+        let Self { gate, snapshot, statuses, author, authors, denials, at: _, arrived } = self;
+        Event::Seen { gate, snapshot, statuses, author, authors, denials, arrived: *arrived }
     }
 }
 

@@ -18,7 +18,7 @@ use self::{
     query::ApiQuery,
 };
 use crate::{
-    gatekeeper::{counts, oldest_waiting},
+    gatekeeper::{counts, oldest_waiting, overdue},
     http::{
         health::health,
         plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line},
@@ -164,6 +164,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         }
         metrics.oldest_waiting(oldest_waiting(&list, now));
         metrics.set_calendars_unusable(gatekeeper.unusable_calendars(now));
+        metrics.overdue_gates(overdue(&list, now));
     }
     match metrics.encode() {
         Ok(text) => {

@@ -19,7 +19,7 @@ pub(super) use self::{
     complaint::{Complaint, complaint},
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
-    people::{Actor, Actors, GroupPickerAnswer, Member, UserHit, WireGroup},
+    people::{Actor, Actors, Assigned, GroupPickerAnswer, Member, UserHit, WireGroup},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,

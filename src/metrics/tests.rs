@@ -29,6 +29,8 @@ fn each_method_changes_its_own_series() {
     metrics.approval_to_open(Duration::from_secs(20));
     metrics.decided(DecisionLabel::Rejected, Duration::from_secs(90));
     metrics.oldest_waiting(Duration::from_secs(8));
+    metrics.overdue_gates(4);
+    metrics.timed_out();
     insta::assert_snapshot!(shown(&metrics), @r#"
     approval_to_open_seconds_count 1
     approval_to_open_seconds_sum 20.0
@@ -45,9 +47,11 @@ fn each_method_changes_its_own_series() {
     oldest_waiting_seconds 8.0
     outbox_oldest_seconds 7.0
     outbox_rows{state="parked"} 2
+    overdue_gates 4
     poll_last_success_timestamp_seconds 1790000000.5
     rollouts_ended_total{how="superseded"} 1
     tickets_refused_total{reason="open_tickets"} 1
+    timed_out_total 1
     webhooks_total{source="jira",outcome="ignored"} 1
     "#);
 }
@@ -74,6 +78,8 @@ fn the_documented_names_exist_from_the_start() {
     decision_seconds histogram
     oldest_waiting_seconds gauge
     calendars_unusable gauge
+    overdue_gates gauge
+    timed_out counter
     build_info gauge
     ");
     for verdict in Verdict::ALL {

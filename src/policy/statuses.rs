@@ -39,7 +39,10 @@ pub struct Statuses {
     /// Ids that meant yes only when the ticket was opened, or mean it only now: they decide nothing.
     #[serde(rename = "late", default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ambiguous: BTreeSet<String>,
-    /// The names of the deciding statuses today, by id. Not stored.
+    /// Ids that an approval leads through in this order, the approved one last; none if it has only one step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+    /// The names of the deciding statuses and of the steps today, by id. Not stored.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
     /// The ids of all statuses of the workflow as it is today; none if Jira did not say. Not stored.
@@ -136,7 +139,7 @@ impl Statuses {
                 workflow.iter().filter(decides).map(|status| (status.id.clone(), status.name.clone()));
             let names = names.collect();
             let workflow = Some(workflow.iter().map(|status| status.id.clone()).collect());
-            Ok(Self { approved, rejected, ambiguous: BTreeSet::new(), names, workflow })
+            Ok(Self { approved, rejected, names, workflow, ..Self::default() })
         } else {
             Err(problems)
         }

@@ -12,6 +12,7 @@ mod step_gate;
 mod target;
 mod tickets;
 mod unasked;
+mod waited;
 
 use self::{question::GateQuestion, step::Step};
 use super::{
@@ -79,13 +80,20 @@ impl Canary {
                 step.opened(gate, ticket, statuses.as_ref(), *shows);
             }
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
-            Event::Seen { gate, snapshot, statuses, author, denials, arrived } => {
+            Event::Seen { gate, snapshot, statuses, author, authors, denials, arrived } => {
                 // A question may have ruled out the author while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let unknown = Author::Unknown { why: DENY_LIST_GREW.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &unknown };
+                let outdated;
+                let authors = if is_judged {
+                    authors
+                } else {
+                    outdated = authors.outdated(DENY_LIST_GREW);
+                    &outdated
+                };
                 step.seen(gate, rules.validity.mode, |gate| {
-                    gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.validity)
+                    gate.after_snapshot(snapshot, statuses, (author, authors), now, *arrived, rules.validity)
                 });
                 if let IssueSnapshot::Issue { .. } = snapshot {
                     step.show_changed_rules(gate, rules);
@@ -97,6 +105,7 @@ impl Canary {
             Event::Promoted { promotion, before, new_id, on_bypass } => {
                 step.promoted(promotion, *before, new_id, *on_bypass, rules);
             }
+            Event::Waited { gate, limits, read } => step.waited(gate, limits, *read),
             Event::TimePassed { silent_for } => step.end_if_silent(*silent_for, rules),
         }
         if step.canary == *self && step.commands.is_empty() && step.audit_events.is_empty() {

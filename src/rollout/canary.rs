@@ -301,7 +301,7 @@ impl Canary {
     #[must_use]
     pub fn rejection_without_rollback(&self) -> Option<&Gate> {
         let rollout = self.rollout.as_ref()?;
-        rollout.gates.iter().find(|gate| gate.rejection().is_some() && gate.rollback().is_none())
+        rollout.gates.iter().find(|gate| gate.rejection().is_some() && !gate.rolls_back())
     }
 
     /// The rejection for which a rollback is due: only while the rejected revision itself is under way.
@@ -311,7 +311,7 @@ impl Canary {
         match rollout.progress {
             Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => None,
             Progress::Running(_) | Progress::Failing(_) => {
-                rollout.gates.iter().find(|gate| gate.rollback().is_some())
+                rollout.gates.iter().find(|gate| gate.rolls_back())
             }
         }
     }

@@ -52,6 +52,11 @@ pub enum CanaryEvent {
         /// The changelog entry of the approval.
         entry: String,
     },
+    /// Nobody decided in time, so that it is rejected.
+    NotDecided {
+        /// Its key.
+        ticket: String,
+    },
     /// A version runs that nobody approved at this gate.
     ShippedWithoutApproval {
         /// The key of the gate's ticket, if it had one.
@@ -95,6 +100,7 @@ impl CanaryEvent {
             Self::Rejected { entry, .. } => format!("rejected-{entry}"),
             Self::ApprovalNotCounted { entry, .. } => format!("not-counted-{entry}"),
             Self::ApprovalExpired { entry, .. } => format!("expired-{entry}"),
+            Self::NotDecided { .. } => "not-decided".into(),
             Self::ShippedWithoutApproval { .. } => "shipped".into(),
             Self::StartedUnapproved { .. } => "started".into(),
             Self::PromotedUnasked { .. } => "promoted".into(),
@@ -108,7 +114,7 @@ impl CanaryEvent {
             Self::ApprovalRequested { .. } => "ApprovalRequested",
             Self::Recorded { .. } => "Recorded",
             Self::Approved { .. } => "Approved",
-            Self::Rejected { .. } => "Rejected",
+            Self::Rejected { .. } | Self::NotDecided { .. } => "Rejected",
             Self::ApprovalNotCounted { .. } => "ApprovalNotCounted",
             Self::ApprovalExpired { .. } => "ApprovalExpired",
             Self::ShippedWithoutApproval { .. }
@@ -123,6 +129,7 @@ impl CanaryEvent {
         match self {
             Self::ApprovalRequested { .. } | Self::Recorded { .. } | Self::Approved { .. } => false,
             Self::Rejected { .. }
+            | Self::NotDecided { .. }
             | Self::ApprovalNotCounted { .. }
             | Self::ApprovalExpired { .. }
             | Self::ShippedWithoutApproval { .. }

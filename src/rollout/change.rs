@@ -1,5 +1,7 @@
 //! PURE: the result of an event: the changed canary, commands for Jira, and audit events.
 
+use std::time::Duration;
+
 use super::{
     canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End,
     promotion::Bypass,
@@ -61,6 +63,22 @@ pub enum AuditEvent {
         how: End,
         /// Its gates.
         gates: Vec<Gate>,
+    },
+    /// Nobody decided about a ticket in time, so its gate is rejected.
+    TimedOut {
+        /// At which gate.
+        gate: GateName,
+        /// The ticket.
+        ticket: Ticket,
+        /// How long a decision could take.
+        within: Duration,
+    },
+    /// Flagger was told to roll back because nobody decided in time.
+    TimeoutRolledBack {
+        /// At which gate.
+        gate: GateName,
+        /// The ticket.
+        ticket: Ticket,
     },
     /// The answer at a gate changed from closed to open or back, except by the first use of an approval.
     AnswerChanged {

@@ -13,9 +13,9 @@ use super::{
     step_reading::StepReading,
 };
 use crate::{
-    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, Ticket, Validity},
+    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, StepAuthors, Ticket, Validity},
     millis::Millis,
-    policy::{Author, OnBypass, Statuses},
+    policy::{Author, OnBypass, Statuses, TimeLimits},
 };
 
 /// If a decided ticket cannot be judged for this long, a comment says so. What lasts shorter is over before anybody
@@ -58,6 +58,7 @@ impl Event<'_> {
             | Self::NotOpened { .. }
             | Self::Seen { .. }
             | Self::NotJudged { .. }
+            | Self::Waited { .. }
             | Self::TimePassed { .. } => false,
         }
     }
@@ -75,6 +76,7 @@ impl Event<'_> {
             | Self::Seen { .. }
             | Self::NotJudged { .. }
             | Self::Promoted { .. }
+            | Self::Waited { .. }
             | Self::TimePassed { .. } => &Observed::Unread,
         }
     }
@@ -160,6 +162,8 @@ pub enum Event<'a> {
         statuses: &'a Statuses,
         /// Whether the deciding move counts; ignored if no move decided.
         author: &'a Author,
+        /// Whether the moves count that made the steps before it; empty if an approval has only one step.
+        authors: &'a StepAuthors,
         /// The denials that this was judged by.
         denials: &'a Denials,
         /// When Jira answered, by the bridge's clock; the event's own time is when Jira was asked.
@@ -193,6 +197,15 @@ pub enum Event<'a> {
         new_id: GateId,
         /// What to do if no gate let it pass.
         on_bypass: OnBypass,
+    },
+    /// The ticket of a gate was read, and its limits may have passed.
+    Waited {
+        /// Which gate.
+        gate: &'a GateId,
+        /// Its limits.
+        limits: &'a TimeLimits,
+        /// When Jira was asked for the ticket, by the bridge's clock.
+        read: Millis,
     },
     /// Time passed without a message.
     TimePassed {

@@ -15,19 +15,27 @@ const MOST_QUOTED: usize = 3;
 pub struct Rollback {
     /// When, by the bridge's clock.
     pub at: Millis,
-    /// The name of the person whose rejection it was: external text.
+    /// The name of the person whose rejection it was: external text. Empty if nobody decided in time.
     pub by: String,
     /// The key of the rejected ticket.
     pub ticket: String,
     /// Its gate.
     pub gate: GateName,
+    /// Whether nobody decided in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
 }
 
 impl Rollback {
+    /// Because nobody decided in time.
+    pub(super) fn by_time(at: Millis, gate: &GateName, ticket: &Ticket) -> Self {
+        Self { at, by: String::new(), ticket: ticket.key.clone(), gate: gate.clone(), timed_out: true }
+    }
+
     /// Because of this rejection.
     pub(super) fn of(at: Millis, gate: &GateName, ticket: &Ticket, decision: &Decision) -> Self {
         let by = decision.changelog_entry.by.name.clone();
-        Self { at, by, ticket: ticket.key.clone(), gate: gate.clone() }
+        Self { at, by, ticket: ticket.key.clone(), gate: gate.clone(), timed_out: false }
     }
 }
 

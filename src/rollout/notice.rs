@@ -236,6 +236,49 @@ pub enum Notice {
         /// The newer revision.
         revision: Revision,
     },
+    /// Nobody decided in time, so that it is rejected.
+    TimedOut {
+        /// How long a decision could take, in ms.
+        within: i64,
+        /// At which gate.
+        name: GateName,
+    },
+    /// Nobody decided in time, and it waits on.
+    Overdue {
+        /// How long a decision should take, in ms.
+        within: i64,
+    },
+    /// It is still waiting for a decision.
+    Reminder {
+        /// For how long at least, in ms.
+        after: i64,
+        /// Until when a decision is due, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Millis>,
+    },
+    /// It was approved after the time for a decision was over.
+    TooLate {
+        /// The changelog entry of the approval.
+        entry: String,
+        /// How long a decision could take, in ms.
+        within: i64,
+    },
+    /// A step of its approval was made.
+    Step {
+        /// The changelog entry of the move.
+        entry: String,
+        /// Which step, from 1, and of how many.
+        of: (usize, usize),
+        /// The name of its status.
+        status: String,
+        /// The name of the person who made it: external text.
+        by: String,
+        /// The name of the next step's status.
+        next: String,
+        /// Why it does not count, if it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// The bridge could not move it.
     NotMoved {
         /// When it was to be moved.
@@ -279,6 +322,12 @@ impl Notice {
             Self::OtherRevision { .. } => "other-revision".into(),
             Self::OtherLabel { .. } => "other-label".into(),
             Self::Unasked { .. } => "unasked".into(),
+            Self::TimedOut { .. } => "timed-out".into(),
+            Self::Overdue { within } => format!("overdue-{within}"),
+            Self::Reminder { after, .. } => format!("reminder-{after}"),
+            Self::TooLate { entry, .. } => format!("too-late-{entry}"),
+            Self::Step { entry, why: None, .. } => format!("step-{entry}"),
+            Self::Step { entry, why: Some(_), .. } => format!("step-not-counted-{entry}"),
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }
     }

@@ -47,6 +47,9 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         AuditEvent::Expired { gate, ticket, decision } => {
             (gate, CanaryEvent::ApprovalExpired { ticket: ticket.key.clone(), entry: entry(decision) })
         }
+        AuditEvent::TimedOut { gate, ticket, .. } => {
+            (gate, CanaryEvent::NotDecided { ticket: ticket.key.clone() })
+        }
         AuditEvent::Bypassed { gate, ticket, .. } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.clone());
             (gate, CanaryEvent::ShippedWithoutApproval { ticket })
@@ -64,6 +67,7 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Frozen { .. }
         | AuditEvent::RolledBack { .. }
+        | AuditEvent::TimeoutRolledBack { .. }
         | AuditEvent::Refused { .. }
         | AuditEvent::LateMove { .. }
         | AuditEvent::OtherRevision { .. }
@@ -82,7 +86,8 @@ fn as_asked(gate: &Gate, event: CanaryEvent) -> Option<CanaryEvent> {
         CanaryEvent::ApprovalRequested { ticket } => Some(CanaryEvent::Recorded { ticket }),
         CanaryEvent::Approved { .. }
         | CanaryEvent::ApprovalNotCounted { .. }
-        | CanaryEvent::ApprovalExpired { .. } => None,
+        | CanaryEvent::ApprovalExpired { .. }
+        | CanaryEvent::NotDecided { .. } => None,
         CanaryEvent::Recorded { .. }
         | CanaryEvent::Rejected { .. }
         | CanaryEvent::ShippedWithoutApproval { .. }

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     gate::{
         Gate, GateId, GateName, GateState, Hours, InvalidReason, IssueSnapshot, Move, Pace, Stage,
-        TargetProof, Ticket, TicketState, Validity, Verdict,
+        StepAuthors, TargetProof, Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
@@ -19,6 +19,7 @@ mod binding;
 mod canary_status;
 mod cells;
 mod ended_label;
+mod limits;
 mod obstacles;
 mod random;
 mod readings;
@@ -31,6 +32,7 @@ const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
         mode: ApprovalMode::Required,
@@ -217,6 +219,7 @@ impl World {
             snapshot: &snapshot,
             statuses: &statuses(),
             author: &Author::Accepted,
+            authors: &StepAuthors::default(),
             denials: &Denials::default(),
             arrived,
         })

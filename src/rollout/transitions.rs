@@ -12,6 +12,7 @@ use super::{
     message::{Message, Phase, Revision},
     progress::{Base, End, FurthestPhase, Progress, Run},
 };
+use crate::gate::Gate;
 
 /// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,7 +295,7 @@ fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Transitio
         Progress::Admitted(_) => Transition::Ends(how),
         Progress::Running(run) if may_be(run.revision.as_ref(), message) => {
             // The rollback itself comes after this event, and Flagger may ask for it again.
-            let rejected = rollout.gates.iter().any(|gate| gate.rejection().is_some());
+            let rejected = rollout.gates.iter().any(Gate::is_rejected);
             if how == End::Failed && rejected {
                 Transition::Moves(Progress::Failing(run.clone()))
             } else {

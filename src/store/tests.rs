@@ -23,6 +23,7 @@ const VALIDITY: Validity = Validity {
     trust_for: Duration::from_secs(600),
     valid_for: Duration::from_secs(72 * 3600),
     judged_by: Fingerprint(1),
+    reject_after: None,
     target: TargetProof::NotNeeded,
     hours: Hours::Open,
     mode: ApprovalMode::Required,

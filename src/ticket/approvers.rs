@@ -6,6 +6,8 @@ use super::{
     people::People,
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
+    steps::steps_line,
+    time_limit::until_when,
 };
 use crate::{
     gate::Stage,
@@ -57,14 +59,15 @@ pub(super) fn approvers_section(
         None => {
             let mut lines =
                 who_may_approve(route, deny, &people.mentioned(&route.approval.approvers), people);
+            lines.extend(steps_line(&route.approval.steps));
             lines.extend(who_may_reject(route, after_rejection(subject.gate.stage)));
-            lines.push(line(
-                "Until when",
-                &format!(
+            let until = until_when(&route.approval.limits, subject.gate.stage).unwrap_or_else(|| {
+                format!(
                     "there is no deadline. The rollout waits for a decision here, unless it ends before that{}",
                     for_instance(subject)
-                ),
-            ));
+                )
+            });
+            lines.push(line("Until when", &until));
             lines.extend(hours.map(hours_line));
             lines.push(validity(route));
             lines.push(withdrawal(subject.gate.stage, route));

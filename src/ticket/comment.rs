@@ -2,6 +2,8 @@
 
 mod ending;
 mod rules;
+mod steps;
+mod time_limit;
 
 use super::{
     doc::{Block, Doc, Span},
@@ -20,7 +22,7 @@ use crate::{
 #[must_use]
 pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
     let approved = any_of(&route.ticket.approved);
-    let again = format!("To approve it, an approver must move this ticket out of {approved} and back.");
+    let again = steps::again(route, &approved);
     let out_and_back = match route.ticket.rejected.as_slice() {
         [] => "to another status and back".to_owned(),
         rejected => format!("out of {} and back", any_of(rejected)),
@@ -53,6 +55,9 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
                 ),
                 None => told,
             }
+        }
+        Notice::RolledBack { rollback: Rollback { at, timed_out: true, .. }, .. } => {
+            format!("Flagger was told to roll back at {} because nobody decided in time.", moment(*at))
         }
         Notice::RolledBack { rollback: Rollback { at, by, .. }, .. } => format!(
             "Flagger was told to roll back at {} because {} rejected this ticket.",
@@ -167,6 +172,14 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
              asked about such a revision, add a confirm-promotion hook to the canary.",
             one_line(&revision.0, LONGEST_LINE)
         ),
+        Notice::TimedOut { within, name } => time_limit::timed_out(*within, name),
+        Notice::Overdue { within } => time_limit::overdue(*within),
+        Notice::TooLate { within, .. } => time_limit::too_late(*within),
+        // The mentions are added by `reminder`.
+        Notice::Reminder { after, .. } => time_limit::reminded(*after),
+        Notice::Step { of, status, by, next, why, .. } => {
+            steps::step(*of, (status, by), next, why.as_deref())
+        }
         Notice::NotMoved { milestone, why } => not_moved(*milestone, &reason(why)),
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
@@ -183,7 +196,8 @@ fn not_moved(milestone: Milestone, why: &str) -> String {
         | Milestone::Failed
         | Milestone::Superseded
         | Milestone::Abandoned
-        | Milestone::Bypassed => (
+        | Milestone::Bypassed
+        | Milestone::TimedOut => (
             "The bridge could not move this ticket",
             "You can move it by hand. That does not affect the rollout.",
         ),

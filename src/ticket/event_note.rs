@@ -26,6 +26,9 @@ pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&s
         CanaryEvent::Rejected { ticket, by, .. } => {
             format!("{} rejected {ticket} for {gate}: {}", one_line(by, LONGEST), link(ticket))
         }
+        CanaryEvent::NotDecided { ticket } => {
+            format!("Nobody decided {ticket} for {gate} in time, so it is rejected: {}", link(ticket))
+        }
         CanaryEvent::ApprovalNotCounted { ticket, why, .. } => {
             let why = match why {
                 NotCounted::Author { why } => one_line(why, LONGEST),

@@ -33,8 +33,10 @@ mod in_flight;
 mod parked;
 mod publish;
 mod refused_fields;
+mod reminder;
 mod result;
 mod settle;
+mod time_out;
 mod update;
 
 use create::Create;

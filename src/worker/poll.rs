@@ -255,9 +255,13 @@ impl Poll {
                 match gatekeeper.apply(&mut tx, &seen.canary, &seen.reading.event(), now).await {
                     Ok(done) => applied.push(done),
                     // The store has logged that, and the canary's gates are closed.
-                    Err(store::Error::Corrupt { .. }) => {}
+                    Err(store::Error::Corrupt { .. }) => continue,
                     Err(error) => return Err(error),
                 }
+                let Some(limits) = seen.limits(&self.context) else { continue };
+                let event = Event::Waited { gate: seen.gate(), limits, read: now };
+                let waited = Box::pin(gatekeeper.apply(&mut tx, &seen.canary, &event, now));
+                applied.push(waited.await?);
             }
             for nudge in followed {
                 tx.ack_nudge(nudge).await?;

@@ -62,10 +62,15 @@ pub(super) fn known_statuses(lookups: &Lookups, route: &Route, ticket: &Ticket) 
 /// The statuses of a route in a workflow.
 pub(super) fn resolve(route: &Route, workflow: &Workflow) -> Result<Statuses, String> {
     let settings = &route.ticket;
-    Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses).map_err(|problems| {
+    let statuses = Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses);
+    let statuses = statuses.map_err(|problems| {
         let problems = problems
             .iter()
             .map(|(key, problem)| format!("{}: {problem}", route.key_of(&format!("statuses.{key}"))));
+        problems.collect::<Vec<_>>().join("; ")
+    })?;
+    statuses.with_steps(&route.approval.steps, &workflow.statuses).map_err(|problems| {
+        let problems = problems.iter().map(|problem| format!("{}: {problem}", route.approval_key("steps")));
         problems.collect::<Vec<_>>().join("; ")
     })
 }

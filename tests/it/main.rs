@@ -27,6 +27,7 @@ mod stories {
     mod cluster_isolation;
     mod command_concurrency;
     mod flagger_edge_cases;
+    mod four_eyes;
     mod history;
     mod late_moves;
     mod poll_priority;
@@ -36,6 +37,7 @@ mod stories {
     mod rollout_endings;
     mod team_isolation;
     mod ticket_links;
+    mod time_limits;
     mod told;
     mod traffic_steps;
     mod unguarded;

@@ -609,6 +609,13 @@ impl World {
         self.tickets().last().expect("there is a ticket").key.clone()
     }
 
+    /// The comments of a ticket with these words, on one line each.
+    pub(crate) fn comments_with(&self, key: &str, words: &str) -> Vec<String> {
+        let comments = self.jira.issue(key).unwrap().comments;
+        let texts = comments.iter().map(|comment| comment.text().replace('\n', " ").replace('\\', ""));
+        texts.filter(|said| said.contains(words)).collect()
+    }
+
     /// The number of writing transactions so far, read from the table `turn`.
     pub(crate) async fn turns(&self) -> i64 {
         self.number("SELECT seq FROM turn").await

@@ -69,6 +69,31 @@ impl FakeJira {
         })
     }
 
+    /// Assigns an issue to an account, by id, user name or e-mail address; that account does it itself.
+    ///
+    /// # Errors
+    /// If the issue or account does not exist.
+    pub fn assign(&self, id_or_key: &str, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
+            let person = account.and_then(|account| state.person(account)).ok_or("no such account")?.clone();
+            let id = match state.flavour {
+                Flavour::Cloud => ("accountId", &person.account_id),
+                Flavour::DataCenter => ("name", &person.name),
+            };
+            let change = Change {
+                field: "assignee".into(),
+                to: Some(id.1.clone()),
+                to_string: Some(person.display.clone()),
+                ..Change::default()
+            };
+            if let Some(issue) = state.issues.get_mut(&issue.id) {
+                issue.fields.insert("assignee".into(), json!({ id.0: id.1 }));
+            }
+            state.record_changes(issue.id, account, vec![change]);
+            Ok(())
+        })
+    }
+
     /// Adds a comment to an issue.
     ///
     /// # Errors

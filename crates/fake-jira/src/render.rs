@@ -180,6 +180,12 @@ fn fields(state: &State, issue: &Issue, english: bool) -> Map<String, Value> {
         "comment",
         json!({ "comments": comments, "maxResults": comments.len(), "total": comments.len(), "startAt": 0 }),
     );
+    // It was set by id or name, and is shown as an account.
+    let assignee = issue.fields.get("assignee").and_then(|it| {
+        let words = it.get("accountId").or_else(|| it.get("id")).or_else(|| it.get("name"));
+        words.and_then(Value::as_str)
+    });
+    set("assignee", user_or_null(state, assignee));
     if !issue.fields.contains_key("reporter") {
         set("reporter", user_or_null(state, Some(&issue.creator)));
     }

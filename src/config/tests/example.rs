@@ -60,6 +60,8 @@ fn the_example_has_the_documented_defaults() {
     );
     assert_eq!(format!("{:?}", ticket.transitions), format!("{:?}", crate::policy::Transitions::default()));
     assert_eq!((approval.valid_for, approval.approvers.len(), approval.deny.len()), (s(72 * 3600), 0, 0));
+    assert!(approval.steps.is_empty());
+    assert_eq!(approval.limits, crate::policy::TimeLimits::default());
 }
 
 /// The example's keys that are commented out, each with its section; those of a commented-out table together.
@@ -94,7 +96,7 @@ fn every_line_of_the_example_may_be_uncommented() {
     let file = dir.path().join("a file");
     std::fs::write(&file, "from a file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 25, "{found:#?}");
+    assert_eq!(found.len(), 27, "{found:#?}");
     for text in found {
         // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());

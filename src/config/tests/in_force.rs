@@ -141,6 +141,8 @@ fn each_value_with_where_it_comes_from() {
     valid_for = "72h" # default
     approvers = [] # default
     deny = ["bob", "group:interns"] # BRIDGE__APPROVAL__DENY
+    on_timeout = "wait" # default
+    remind_after = [] # default
 
     [[routes]] # FILE
     match = { namespace = "pay-*" }

@@ -18,6 +18,7 @@ fn validity(mode: ApprovalMode) -> Validity {
         trust_for: Duration::from_mins(10),
         valid_for: Duration::from_hours(1),
         judged_by: Fingerprint(0),
+        reject_after: None,
         target: TargetProof::Missing,
         hours: Hours::Open,
         mode,
@@ -36,7 +37,7 @@ fn status() -> Status {
 fn decision() -> Decision {
     let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
     let entry = Move { changelog_id: "7".into(), by, at: NOW, from: "1".into(), to: status() };
-    Decision { changelog_entry: entry, since: NOW }
+    Decision { changelog_entry: entry, since: NOW, steps: Vec::new() }
 }
 
 fn watched(ticket_state: TicketState) -> GateState {

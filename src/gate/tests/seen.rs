@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     gate::{
-        Browse, Gate, GateId, GateName, GateState, Hours, IssueSnapshot, Move, Stage, TargetProof, Ticket,
-        TicketState, Validity,
+        Browse, Gate, GateId, GateName, GateState, Hours, IssueSnapshot, Move, Stage, StepAuthors,
+        TargetProof, Ticket, TicketState, Validity,
     },
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
@@ -15,6 +15,7 @@ const VALIDITY: Validity = Validity {
     trust_for: Duration::from_mins(10),
     valid_for: Duration::MAX,
     judged_by: Fingerprint(0),
+    reject_after: None,
     target: TargetProof::NotNeeded,
     hours: Hours::Open,
     mode: ApprovalMode::Required,
@@ -35,7 +36,9 @@ fn after(answers: &str) -> Gate {
         let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
         let (at, snapshot) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
-        if let Some(next) = gate.after_snapshot(&snapshot, &statuses, &author, at, at, VALIDITY) {
+        if let Some(next) =
+            gate.after_snapshot(&snapshot, &statuses, (&author, &StepAuthors::default()), at, at, VALIDITY)
+        {
             gate = next;
         }
     }
@@ -65,7 +68,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         planned: BTreeMap::new(),
         answered: at,
     };
-    gate.after_snapshot(&snapshot, &statuses, author, at, at, VALIDITY).unwrap()
+    gate.after_snapshot(&snapshot, &statuses, (author, &StepAuthors::default()), at, at, VALIDITY).unwrap()
 }
 
 #[test]

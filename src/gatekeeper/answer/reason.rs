@@ -1,5 +1,6 @@
 //! The reason of an answer, in words.
 
+use super::{steps, time_limit};
 use crate::{
     gate::{Decision, Gate, GateState, InvalidReason, TicketState, Validity, Verdict},
     gatekeeper::unread_tickets::UnreadSince,
@@ -67,8 +68,11 @@ fn reason_of_ticket(
         }
         GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
     };
+    if let Some(timed_out) = gate.timed_out() {
+        return time_limit::rejected(gate, timed_out);
+    }
     match ticket_state {
-        TicketState::Waiting { .. } => "waiting for a decision".into(),
+        TicketState::Waiting { .. } => "waiting for a decision".to_owned() + &steps::progress(gate),
         TicketState::Rejected { decision, author, .. } => rejection_words(decision, author),
         TicketState::NotAllowed { decision, why, .. } => {
             format!("{}, which does not count: {why}", decision_words("approved", decision))
@@ -96,9 +100,11 @@ fn reason_of_ticket(
                 clock_time(seen)
             ),
             // An approved ticket has none of these verdicts.
+            Verdict::Rejected => {
+                format!("rejected: {}, which came too late", decision_words("approved", decision))
+            }
             Verdict::Opening
             | Verdict::Waiting
-            | Verdict::Rejected
             | Verdict::NotAllowed
             | Verdict::Gone
             | Verdict::Recorded
@@ -256,7 +262,8 @@ pub(super) fn rejection_words(decision: &Decision, author: &Author) -> String {
 }
 
 fn decision_words(what: &str, decision: &Decision) -> String {
-    format!("{what} by {} at {}", decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at))
+    let (by, at) = (&decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at));
+    format!("{what} by {by} at {at}{}", steps::before(decision))
 }
 
 #[cfg(test)]
@@ -273,6 +280,7 @@ mod tests {
         trust_for: Duration::MAX,
         valid_for: Duration::MAX,
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
         mode: ApprovalMode::Required,
@@ -286,8 +294,10 @@ mod tests {
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
         let entry =
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
-        let ticket_state =
-            TicketState::Approved { status, decision: Decision { changelog_entry: entry, since: Millis(0) } };
+        let ticket_state = TicketState::Approved {
+            status,
+            decision: Decision { changelog_entry: entry, since: Millis(0), steps: vec![] },
+        };
         let ticket = Ticket { id, key, project, issue_type };
         Gate {
             state: GateState::Watched { ticket, seen: Millis(0), ticket_state },

@@ -292,6 +292,9 @@ async fn an_answer_is_a_line_or_an_object() {
         asked_at: None,
         last_asked_at: None,
         rollout: None,
+        steps: vec![],
+        next_step: None,
+        decide_by: None,
     };
     let answer = Answer { open: false, line: "closed: \u{1b}[31mOPS-1\nis waiting".into(), gate };
     let text = async |response: Response| {

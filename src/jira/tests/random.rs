@@ -9,7 +9,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, GateState, Hours, Stage, TargetProof, Ticket, TicketState, Validity, decisive},
+    gate::{
+        Gate, GateName, GateState, Hours, Stage, StepAuthors, TargetProof, Ticket, TicketState, Validity,
+        decisive,
+    },
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -93,11 +96,14 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         trust_for: day,
         valid_for: day,
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
         mode: ApprovalMode::Required,
     };
-    let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
+    let Some(gate) =
+        gate.after_snapshot(&snapshot, &statuses(), (&author, &StepAuthors::default()), NOW, NOW, trust)
+    else {
         return false;
     };
     gate.verdict(NOW, trust).is_open()

@@ -13,6 +13,17 @@ pub(in crate::jira) struct UserHit {
     pub(in crate::jira) user: User,
 }
 
+/// An issue of which only the assignee was asked for.
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Assigned {
+    pub(in crate::jira) fields: Option<AssignedFields>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct AssignedFields {
+    pub(in crate::jira) assignee: Option<User>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::jira) struct WireGroup {

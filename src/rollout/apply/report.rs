@@ -19,6 +19,8 @@ use crate::rollout::{
     transitions::{self, Signal, Transition},
 };
 
+/// What stands for a changelog entry if nobody decided in time.
+const TIMED_OUT: &str = "timed-out";
 impl Step {
     /// Moves the rollout by a message. Returns whether the message is about the current rollout.
     pub(super) fn apply_message(
@@ -84,7 +86,19 @@ impl Step {
     pub(super) fn rollback_asked(&mut self) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         rollout.rollback_asked = true;
-        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.rollback().is_some()) else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.rolls_back()) else { return };
+        if gate.timed_out().is_some() {
+            let Some(ticket) = gate.ticket().cloned() else { return };
+            let rollback = Rollback::by_time(self.now, &gate.name, &ticket);
+            let entry = TIMED_OUT.to_owned();
+            let (name, notice) =
+                (gate.name.clone(), Notice::RolledBack { entry, rollback: rollback.clone() });
+            if notify_once(&mut self.commands, gate, notice) {
+                rollout.rolled_back = Some(rollback);
+                self.audit_events.push(AuditEvent::TimeoutRolledBack { gate: name, ticket });
+            }
+            return;
+        }
         let Some((ticket, decision)) = gate.rollback() else { return };
         let entry = decision.changelog_entry.changelog_id.clone();
         let rollback = Rollback::of(self.now, &gate.name, ticket, decision);

@@ -107,7 +107,7 @@ fn changed_since_start(
     change: &Change,
 ) -> Option<(Progress, OtherTarget)> {
     let Progress::Running(run) = &rollout.progress else { return None };
-    if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
+    if rollout.gates.iter().any(Gate::is_rejected) {
         return None;
     }
     let asked = rollout.gates.iter().find(|gate| gate.name == *name && !shows_template(gate, change))?;
@@ -173,7 +173,7 @@ impl Step {
     fn supersede_unapproved(&mut self, other: &OtherTarget) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         rollout.start = Start::Unapproved;
-        if rollout.gates.iter().any(|gate| gate.rejection().is_some()) {
+        if rollout.gates.iter().any(Gate::is_rejected) {
             return;
         }
         let next = successor(rollout, self.now, rollout.progress.clone());

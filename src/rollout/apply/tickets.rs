@@ -1,11 +1,17 @@
 //! PURE: what happens to a gate when its ticket is opened or read.
 
+use std::time::Duration;
+
 use super::{
     recorded::is_of_no_consequence,
     step::{Step, notify_once},
 };
 use crate::{
-    gate::{Decision, Gate, GateId, GateState, InvalidReason, ShownRules, Ticket, TicketState, Verdict},
+    gate::{
+        ApprovalStep, Decision, Gate, GateId, GateState, InvalidReason, ShownRules, StepState, Ticket,
+        TicketState, TimedOut, Verdict,
+    },
+    millis::as_millis_i64,
     policy::{ApprovalMode, Author, Milestone, Statuses},
     rollout::{
         canary::Rollout,
@@ -44,6 +50,7 @@ impl Step {
         };
         gate.statuses = statuses.map(Statuses::pinned);
         gate.rules = shows.or(gate.rules);
+        gate.steps = statuses.map(ApprovalStep::missing).unwrap_or_default();
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
         self.commands.push(Command::Move { gate, name: name.clone(), milestone });
@@ -82,14 +89,17 @@ impl Step {
         else {
             return;
         };
-        if was == ticket_state {
+        let is_news = was != ticket_state;
+        let waits = matches!(ticket_state, TicketState::Waiting { .. });
+        if !is_news && (before.steps == gate.steps || !waits) {
             return;
         }
         self.audit_events.extend(AuditEvent::ticket_seen(gate));
         if is_of_no_consequence(gate, ticket_state, mode) {
             return;
         }
-        if let Some(notice) = notice_for(rollout, gate, ticket_state) {
+        let notices = notice_for(rollout, gate, ticket_state).filter(|_| is_news);
+        for notice in notices.into_iter().chain(step_notices(&before, gate, ticket_state)) {
             notify_once(&mut self.commands, &mut rollout.gates[at], notice);
         }
     }
@@ -146,7 +156,7 @@ impl Step {
         let matters = match gate.verdict(now, rules.validity) {
             Verdict::Waiting | Verdict::Stuck | Verdict::Stale => true,
             // It closes the gate whether or not it counts, and there is nothing to roll back yet.
-            Verdict::Rejected => !nothing_started && gate.rollback().is_none(),
+            Verdict::Rejected => !nothing_started && !gate.rolls_back(),
             Verdict::Opening
             | Verdict::Approved
             | Verdict::NotAllowed
@@ -163,6 +173,45 @@ impl Step {
     }
 }
 
+/// The comments on the steps of an approval that were made since, while further ones are missing.
+fn step_notices(before: &Gate, gate: &Gate, ticket_state: &TicketState) -> Vec<Notice> {
+    if !matches!(ticket_state, TicketState::Waiting { .. }) {
+        return Vec::new();
+    }
+    let count = gate.steps.len();
+    let notice = |(nth, step): (usize, &ApprovalStep)| {
+        let why = match &step.state {
+            StepState::Done { .. } => None,
+            StepState::NotCounted { why, .. } => Some(why.clone()),
+            StepState::Missing | StepState::JudgmentPending { .. } => return None,
+        };
+        let entry = step.entry().filter(|_| !before.steps.contains(step))?;
+        Some(Notice::Step {
+            entry: entry.changelog_id.clone(),
+            of: (nth, count),
+            status: step.status.name.clone(),
+            by: entry.by.name.clone(),
+            next: gate.steps.get(nth)?.status.name.clone(),
+            why,
+        })
+    };
+    (1..).zip(&gate.steps).filter_map(notice).collect()
+}
+
+/// The comment if a ticket shows this after nobody decided in time. A rejection may be the bridge's own.
+fn too_late(ticket_state: &TicketState, within: Duration) -> Option<Notice> {
+    match ticket_state {
+        TicketState::Approved { decision, .. } | TicketState::NotAllowed { decision, .. } => {
+            let entry = decision.changelog_entry.changelog_id.clone();
+            Some(Notice::TooLate { entry, within: as_millis_i64(within) })
+        }
+        TicketState::Waiting { .. }
+        | TicketState::Rejected { .. }
+        | TicketState::JudgmentPending { .. }
+        | TicketState::Invalid { .. } => None,
+    }
+}
+
 /// How many comments of a kind were written to the ticket of a gate, or are queued.
 fn count_told(gate: &Gate, prefix: &str) -> usize {
     gate.notified.iter().filter(|tag| tag.starts_with(prefix)).count()
@@ -172,6 +221,9 @@ fn count_told(gate: &Gate, prefix: &str) -> usize {
 fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Option<Notice> {
     let for_good = rollout.has_too_many_denials() || gate.has_empty_denial();
     let entry = |decision: &Decision| decision.changelog_entry.changelog_id.clone();
+    if let Some(TimedOut { within, .. }) = gate.timed_out() {
+        return too_late(ticket_state, within);
+    }
     match ticket_state {
         TicketState::Waiting { .. } | TicketState::Approved { .. } | TicketState::JudgmentPending { .. } => {
             None

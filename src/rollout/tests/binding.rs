@@ -108,6 +108,7 @@ impl One {
             snapshot: &snapshot,
             statuses: &statuses,
             author: &Author::Accepted,
+            authors: &StepAuthors::default(),
             denials,
             arrived: self.now,
         });

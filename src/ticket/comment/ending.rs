@@ -97,14 +97,17 @@ fn names_no_other(text: &str) -> bool {
 }
 
 /// When Flagger was told: it rolls back after that.
-fn rolled_back(Rollback { at, by, ticket, gate }: &Rollback) -> String {
-    let by = Some(person(by)).filter(|by| names_no_other(by));
+fn rolled_back(Rollback { at, by, ticket, gate, timed_out }: &Rollback) -> String {
+    let why = if *timed_out {
+        format!("nobody decided in time on {ticket}")
+    } else {
+        let by = Some(person(by)).filter(|by| names_no_other(by));
+        format!("{} rejected {ticket}", by.as_deref().unwrap_or("an approver"))
+    };
     let approver = gate.approver.clone().filter(|approver| names_no_other(approver));
     format!(
-        "Flagger was told to roll back at {} because {} rejected {ticket}, the ticket for {}. The rollout failed, and the \
-         previous version stays.",
+        "Flagger was told to roll back at {} because {why}, the ticket for {}. The rollout failed, and the previous version stays.",
         moment(*at),
-        by.as_deref().unwrap_or("an approver"),
         step(&GateName { stage: gate.stage, approver, step: gate.step })
     )
 }

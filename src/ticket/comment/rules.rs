@@ -10,6 +10,8 @@ use crate::{
         people::People,
         sections::{line, paragraph},
         spans::any_of,
+        steps::steps_line,
+        time_limit::today,
     },
 };
 
@@ -50,11 +52,13 @@ pub(super) fn changed(
         lines.push(line("Any other status", &other_status(settings)));
         // Nobody has to do anything now, so nobody is mentioned.
         lines.extend(who_may_approve(route, &deny, &people.named(&route.approval.approvers), people));
+        lines.extend(steps_line(&route.approval.steps));
         lines.extend(who_may_reject(route, " Flagger rolls back only if that user may also approve."));
         match route.ticket.traffic {
             Traffic::Once => {}
             Traffic::Step => lines.push(line("Steps of traffic", "each one needs its own ticket.")),
         }
+        lines.extend(today(&route.approval.limits).map(|words| line("Until when", &words)));
         lines.push(validity(route));
         lines
     };

@@ -3,7 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use super::result::{CommandResult, Failure};
+use super::{
+    reminder,
+    result::{CommandResult, Failure},
+    time_out::{Rejecting, reject},
+};
 use crate::{
     gate::{GateId, IssueSnapshot, Move},
     jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome},
@@ -87,6 +91,7 @@ impl Update<'_> {
         match &self.row.command {
             Command::Comment { notice, .. } => self.comment(notice).await,
             Command::Label { .. } => self.label().await,
+            Command::Move { milestone: Milestone::TimedOut, .. } => Box::pin(self.reject()).await,
             Command::Move { milestone, .. } => self.move_ticket(*milestone).await,
             Command::Link { successor, .. } => {
                 match self.context.store().ticket(successor).await.map_err(Failure::of_row)? {
@@ -147,8 +152,16 @@ impl Update<'_> {
             CommentRepeat::Repeated => format!("{}-{}", notice.tag(), self.row.id),
             CommentRepeat::Once | CommentRepeat::Last => notice.tag(),
         };
-        let people = self.people(notice).await;
-        self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route, &people)).await?;
+        let words = if reminder::asks(notice) {
+            if !reminder::is_needed(self.context, self.opened) {
+                return Ok(CommandResult::Done);
+            }
+            // Rare, so boxed to keep the future of the other commands small.
+            Box::pin(reminder::words(self.context, self.lookups, self.opened, self.route, notice)).await?
+        } else {
+            ticket::comment(notice, self.route, &self.people(notice).await)
+        };
+        self.context.jira.comment(id, &tag, &words).await?;
         Ok(result)
     }
 
@@ -186,7 +199,8 @@ impl Update<'_> {
             | Milestone::Failed
             | Milestone::Superseded
             | Milestone::Abandoned
-            | Milestone::Bypassed => self.must_stay(&status, &moves, &target.to).await?,
+            | Milestone::Bypassed
+            | Milestone::TimedOut => self.must_stay(&status, &moves, &target.to).await?,
         };
         if left_alone {
             return Ok(CommandResult::Done);
@@ -232,6 +246,33 @@ impl Update<'_> {
             "could not move the ticket, and says so in a comment; see ticket.transitions"
         );
         Ok(CommandResult::CommentInstead(Notice::NotMoved { milestone, why }))
+    }
+
+    /// Moves the ticket to a rejected status, because nobody decided in time.
+    async fn reject(&self) -> Result<CommandResult, Failure> {
+        if self.rollout_has_ended() {
+            return Ok(CommandResult::Done);
+        }
+        Ok(match reject(self.context, self.lookups, self.opened, self.route).await? {
+            Rejecting::Done => CommandResult::Done,
+            Rejecting::Missing => self.not_found(None).await,
+            Rejecting::OfAnotherSite(marks) => {
+                self.is_of_another_site(self.opened, &marks);
+                CommandResult::Done
+            }
+            Rejecting::Impossible(notice) => {
+                let ticket = self.opened.ticket.key.as_str();
+                if let Notice::NotMoved { why, .. } = &notice {
+                    tracing::warn!(
+                        canary = %self.opened.canary,
+                        ticket,
+                        why,
+                        "could not move the ticket to a rejected status after nobody decided in time, and says so in a comment"
+                    );
+                }
+                CommandResult::CommentInstead(notice)
+            }
+        })
     }
 
     /// Whether the rollout has ended: then it is too late to move its ticket to its first status.
@@ -322,6 +363,11 @@ impl CommentRepeat {
             | Notice::OtherRevision { .. }
             | Notice::OtherLabel { .. }
             | Notice::Unasked { .. }
+            | Notice::Step { .. }
+            | Notice::TimedOut { .. }
+            | Notice::Overdue { .. }
+            | Notice::Reminder { .. }
+            | Notice::TooLate { .. }
             | Notice::NotMoved { .. } => Self::Once,
         }
     }

@@ -7,7 +7,7 @@ use super::{
     seen::{RecheckReason, SeenTicket},
 };
 use crate::{
-    gate::{self, Gate, GateId, IssueSnapshot, Move},
+    gate::{self, Gate, GateId, IssueSnapshot, Move, StepAuthors},
     gatekeeper::TicketReading,
     jira,
     millis::Millis,
@@ -184,13 +184,19 @@ impl<'a> Round<'a> {
         self.health.is_up_to_date(&due.gate);
         let denials = due.canary.denials(gate);
         let author = self.author(watched, &denials, &snapshot, &statuses).await;
-        if let Author::Unknown { why } = &author {
-            self.findings.unread.insert(due.ticket.id.clone(), why.clone());
+        let authors = self.step_authors(watched, &denials, &snapshot, &statuses).await;
+        let unknown = match &author {
+            Author::Unknown { why } => Some(why.as_str()),
+            Author::Accepted => authors.unknown_reason(),
+            Author::NotAccepted { .. } | Author::NoDecision => None,
+        };
+        if let Some(why) = unknown {
+            self.findings.unread.insert(due.ticket.id.clone(), why.to_owned());
         }
         let (canary, gate, at) = (due.canary.id.clone(), due.gate.clone(), self.started.at);
         Ok(Ok(Some(SeenTicket {
             canary,
-            reading: TicketReading { gate, snapshot, statuses, author, denials, at, arrived },
+            reading: TicketReading { gate, snapshot, statuses, author, authors, denials, at, arrived },
         })))
     }
 
@@ -263,6 +269,32 @@ impl<'a> Round<'a> {
             }
             None => Author::NoDecision,
         }
+    }
+
+    /// Whether the moves count that made the steps before the deciding one.
+    async fn step_authors(
+        &mut self,
+        WatchedGate { due, route, .. }: WatchedGate<'_>,
+        denials: &Denials,
+        snapshot: &IssueSnapshot,
+        statuses: &Statuses,
+    ) -> StepAuthors {
+        let mut authors = StepAuthors::default();
+        let IssueSnapshot::Issue { status, moves, .. } = snapshot else { return authors };
+        let mut made = gate::steps_made(status, moves, statuses);
+        // The deciding move is judged for itself.
+        made.truncate(statuses.steps.len().saturating_sub(1));
+        for entry in made.into_iter().flatten() {
+            let (context, lookups) = (self.context, &mut self.lookups);
+            let author = match denials.too_many {
+                true => too_many_denials(MOST_DENIALS),
+                false => {
+                    judge(context, lookups, route, &denials.entries, &due.ticket.project, &entry.by).await
+                }
+            };
+            authors.add(entry.clone(), author);
+        }
+        authors
     }
 }
 

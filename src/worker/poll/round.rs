@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
 use crate::{
-    gate::{Browse, GateId, IssueSnapshot, decisive},
+    gate::{Browse, GateId, IssueSnapshot, decisive, steps_need_history_since},
     jira::{self, Reading},
     millis::Millis,
     policy::{Meaning, Status, Statuses},
@@ -321,7 +321,9 @@ fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option
     let is_explained = is_waiting(status, statuses)
         || decisive(status, moves, statuses)
             .is_some_and(|entry| reading.covers_since(entry.history_needed_since()));
-    reading.is_whole || (is_known && is_explained)
+    let are_steps_explained = steps_need_history_since(status, moves, statuses)
+        .is_some_and(|since| since.is_none_or(|since| reading.covers_since(since)));
+    reading.is_whole || (is_known && is_explained && are_steps_explained)
 }
 
 fn is_waiting(status: &Status, statuses: &Statuses) -> bool {

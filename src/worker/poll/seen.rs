@@ -4,8 +4,8 @@
 use crate::{
     gate::{Gate, GateId, GateState, TicketState},
     gatekeeper::TicketReading,
-    policy::Author,
-    rollout::{CanaryId, Change},
+    policy::{Author, TimeLimits},
+    rollout::{Canary, CanaryId, Change, Event},
     worker::{context::Context, poll_queue::DueTicket, read_health::ReadHealth},
 };
 
@@ -40,29 +40,65 @@ impl SeenTicket {
         self.reading.gate == due.gate
     }
 
-    /// Whether it is known if the deciding move counts. True if no move decided.
-    pub(super) const fn is_judged(&self) -> bool {
+    /// Whether it is known if the deciding move counts, and those of the steps before it. True if no move decided.
+    pub(super) fn is_judged(&self) -> bool {
         match self.reading.author {
-            Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision => true,
+            Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision => {
+                self.reading.authors.are_judged()
+            }
             Author::Unknown { .. } => false,
         }
     }
 
     pub(super) fn is_news(&self, context: &Context) -> bool {
         let Some(canary) = context.store().canary(&self.canary) else { return false };
+        if self.passes_a_limit(context, &canary) {
+            return true;
+        }
         !matches!(
             context.gatekeeper.preview(&canary, &self.reading.event(), self.reading.at),
             Change::Unchanged
         )
     }
 
+    /// Whether a time limit of its gate passed, as far as is stored.
+    fn passes_a_limit(&self, context: &Context, canary: &Canary) -> bool {
+        let Some(limits) = self.limits(context) else { return false };
+        let Some(gate) = canary.gate_by_id(self.gate()) else { return false };
+        // Most readings come before that, and the preview is not free.
+        let may_pass = |first| gate.was_not_decided_within(first, self.reading.at);
+        if !limits.first().is_some_and(may_pass) {
+            return false;
+        }
+        let event = Event::Waited { gate: self.gate(), limits, read: self.reading.at };
+        !matches!(context.gatekeeper.preview(canary, &event, self.reading.at), Change::Unchanged)
+    }
+
+    /// The time limits of its gate. `None`: it has none.
+    pub(super) fn limits<'c>(&self, context: &'c Context) -> Option<&'c TimeLimits> {
+        let canary = context.store().canary(&self.canary)?;
+        let gate = canary.gate_by_id(self.gate())?;
+        let limits = &context.gatekeeper.route(&canary.id, &gate.name).approval.limits;
+        (!limits.is_empty()).then_some(limits)
+    }
+
+    /// Whether this reading would reject the gate because nobody decided in time.
+    fn times_out(&self, context: &Context, canary: &Canary, gate: &Gate) -> bool {
+        let limits = &context.gatekeeper.route(&canary.id, &gate.name).approval.limits;
+        limits.reject_after().is_some_and(|within| gate.was_not_decided_within(within, self.reading.at))
+    }
+
     /// Why this reading, if it is from a combined request, is not enough.
     pub(super) fn recheck(&self, context: &Context, health: &ReadHealth) -> RecheckReason {
-        let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
+        let TicketReading { snapshot, statuses, author, authors, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
+        // An index may not show yet what was decided in time.
+        if context.jira.reads_an_index() && self.times_out(context, &canary, gate) {
+            return RecheckReason::Opens;
+        }
         let validity = context.gatekeeper.validity(&self.canary, &gate.name, Some(gate), *now);
-        let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, validity);
+        let after = gate.after_snapshot(snapshot, statuses, (author, authors), *now, *arrived, validity);
         let Some(Gate { state: GateState::Watched { ticket_state, .. }, planned, .. }) = &after else {
             return RecheckReason::None;
         };

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use fake_jira::{Fault, Flavour, Operation, Times};
+use fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
 use flagger_jira_bridge::{
     gate::Verdict,
     metrics::{ListenerLabel, RefusalReason},
@@ -147,7 +147,12 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     let window = "windows = [{ match = { canary = \"canary-*\" }, open = [\"Sun 01:00-02:00\"], time_zone = \"UTC\" }]";
     let routes = "[[routes]]\nmatch = { canary = \"canary-0\" }\napproval = { mode = \"record\" }\n\
                   [[routes]]\nmatch = { stage = \"confirm-traffic-increase\" }\nticket = { traffic = \"step\" }";
-    let settings = format!("{}\nlimits.open_tickets = 5\n{window}\n{routes}", cluster.settings("show"));
+    let steps = format!(
+        "[[routes]]\nmatch = {{ canary = \"canary-1\" }}\n\
+         approval = {{ approvers = [\"{MIA}\"], steps = [\"In Review\", \"Approved\"], decide_within = \"3d\" }}"
+    );
+    let settings =
+        format!("{}\nlimits.open_tickets = 5\n{window}\n{routes}\n{steps}", cluster.settings("show"));
     let world = World::start_with(Flavour::Cloud, &settings).await;
     let mut described = Described::read();
     let asks = async |name: &str, path: &str, metadata: Value| {
@@ -180,6 +185,12 @@ async fn every_field_is_described_and_every_described_field_occurs() {
     assert_eq!(world.posts("/gate/confirm-promotion", &json!({ "name": "Cart!" })).await.status, 400);
     asks("cart", "/gate/confirm-promotion?cluster=moon", json!({})).await;
     world.is_as_described(&mut described).await;
+    world.advance(Duration::from_secs(20));
+    world.run_worker().await;
+    world.is_as_described(&mut described).await;
+    let gates = world.gates().await;
+    let gate = gates.as_array().unwrap().iter().find(|gate| gate["canary"] == "canary-1").unwrap();
+    world.jira.move_issue(gate["ticket"]["key"].as_str().unwrap(), "In Review", BOB).unwrap();
     world.advance(Duration::from_secs(20));
     world.run_worker().await;
     world.is_as_described(&mut described).await;

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 60] = [
+const SOURCES: [&str; 67] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -17,8 +17,11 @@ const SOURCES: [&str; 60] = [
     "flagger.rs",
     "gate/after_snapshot.rs",
     "gate/interpret.rs",
+    "gate/steps.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/answer/reason.rs",
+    "gatekeeper/answer/steps.rs",
+    "gatekeeper/answer/time_limit.rs",
     "gatekeeper/overview.rs",
     "http/app.rs",
     "http/body.rs",
@@ -61,14 +64,18 @@ const SOURCES: [&str; 60] = [
     "ticket/comment.rs",
     "ticket/comment/ending.rs",
     "ticket/comment/rules.rs",
+    "ticket/comment/steps.rs",
+    "ticket/comment/time_limit.rs",
     "ticket/words.rs",
     "ticket/event_note.rs",
+    "ticket/reminder.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
     "worker/outbox/settle.rs",
     "worker/outbox/parked.rs",
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",
+    "worker/outbox/time_out.rs",
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.

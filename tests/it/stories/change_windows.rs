@@ -44,15 +44,6 @@ impl World {
         gate.clone()
     }
 
-    /// How many comments of a ticket contain these words.
-    fn comments_with(&self, key: &str, words: &str) -> usize {
-        let comments = self.jira.issue(key).unwrap().comments;
-        comments
-            .iter()
-            .filter(|comment| comment.text().replace('\n', " ").replace('\\', "").contains(words))
-            .count()
-    }
-
     /// How many rows of the audit record have this kind.
     async fn recorded(&self, kind: &str) -> i64 {
         self.count(&format!("audit WHERE kind = '{kind}'")).await
@@ -88,7 +79,7 @@ async fn an_approval_waits_for_its_window() {
         assert_eq!(gate["opens_at"], "2026-09-21T16:00:00.000Z", "{gate}");
         let told = "This approval does not let Flagger go on yet: outside of its window; opens Mon-Thu 18:00-20:00 Europe/Berlin, \
                     next on Mon 2026-09-21 at 18:00.";
-        assert_eq!(world.comments_with(&key, told), 1);
+        assert_eq!(world.comments_with(&key, told).len(), 1);
 
         world.is_at(15, 59).await;
         world.promotion_is_closed("frozen: ").await;
@@ -104,8 +95,11 @@ async fn an_approval_waits_for_its_window() {
         world.is_at(18, 0).await;
         world.promotion_is_closed("next tomorrow at 18:00; what Flagger was told to do before goes on").await;
         world.run_worker().await;
-        assert_eq!(world.comments_with(&key, "This approval does not let Flagger go on at the moment: "), 1);
-        assert_eq!(world.comments_with(&key, "Flagger was told to go on at "), 1);
+        assert_eq!(
+            world.comments_with(&key, "This approval does not let Flagger go on at the moment: ").len(),
+            1
+        );
+        assert_eq!(world.comments_with(&key, "Flagger was told to go on at ").len(), 1);
         let recorded = (
             world.recorded("frozen").await,
             world.recorded("passed").await,
@@ -129,7 +123,7 @@ async fn a_freeze_that_begins_between_approval_and_use() {
         world.promotion_is_closed(opens).await;
         world.is_at(17, 30).await;
         world.promotion_is_open().await;
-        assert_eq!(world.comments_with(&key, "in the freeze \"Inventory\""), 1);
+        assert_eq!(world.comments_with(&key, "in the freeze \"Inventory\"").len(), 1);
         world.finish().await;
     }
 }
@@ -145,8 +139,8 @@ async fn a_freeze_that_begins_after_the_use() {
         world.promotion_is_closed("what Flagger was told to do before goes on").await;
         world.reports("/post-rollout", "Succeeded", "new").await;
         world.drain_outbox().await;
-        assert_eq!(world.comments_with(&key, "WITHOUT"), 0);
-        assert_eq!(world.comments_with(&key, "succeeded"), 1);
+        assert_eq!(world.comments_with(&key, "WITHOUT").len(), 0);
+        assert_eq!(world.comments_with(&key, "succeeded").len(), 1);
         world.finish().await;
     }
 }
@@ -258,7 +252,9 @@ async fn a_calendar_that_cannot_be_read() {
         world.promotion_is_open().await;
         if Plan::current().is_none() {
             assert_eq!(
-                world.comments_with(&key, "This approval does not let Flagger go on yet: it is not known "),
+                world
+                    .comments_with(&key, "This approval does not let Flagger go on yet: it is not known ")
+                    .len(),
                 1
             );
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     http::status::Trouble,
-    view::{RolloutView, TicketView, Tone},
+    view::{RolloutView, StepView, TicketView, Tone},
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -43,6 +43,14 @@ fn hostile() -> GateView {
             label: Some(evil("v2")),
             course: "running".into(),
         }),
+        steps: vec![StepView {
+            status: evil("Reviewed"),
+            by: Some(evil("Mia")),
+            at: Some(TWO_HOURS_AGO),
+            why: Some(evil("why")),
+        }],
+        next_step: Some(evil("Approved")),
+        decide_by: Some(TWO_HOURS_AGO),
     }
 }
 
@@ -65,6 +73,9 @@ fn plain() -> GateView {
         asked_at: None,
         last_asked_at: None,
         rollout: None,
+        steps: vec![],
+        next_step: None,
+        decide_by: None,
     }
 }
 

@@ -139,7 +139,13 @@ fn notices() {
 
 fn rollback(stage: Stage, approver: Option<&str>) -> Rollback {
     let gate = GateName { stage, approver: approver.map(str::to_owned), step: None };
-    Rollback { at: Millis(1_790_000_000_000), by: "Mia Change".into(), ticket: "OPS-3".into(), gate }
+    Rollback {
+        at: Millis(1_790_000_000_000),
+        by: "Mia Change".into(),
+        ticket: "OPS-3".into(),
+        gate,
+        timed_out: false,
+    }
 }
 
 /// What failed is named, in words of Flagger or of a person, without the word of another ending.

@@ -357,6 +357,7 @@ impl Witness {
             snapshot: &snapshot,
             statuses: &statuses,
             author: &author,
+            authors: &StepAuthors::default(),
             denials: &Denials::default(),
             arrived: now,
         };

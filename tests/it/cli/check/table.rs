@@ -385,6 +385,21 @@ fn statuses() -> Vec<Case> {
         case("No status is left for waiting", "").with(|jira| {
             jira.set_workflow("OPS", "Change", without(&["To Do", "In Review", "Done", "Cancelled"]));
         }),
+        case("A step is misspelled", "approval.steps = [\"In Revew\", \"Approved\"]"),
+        case("The last step is not an approved status", "approval.steps = [\"Approved\", \"In Review\"]"),
+        case("A step is there twice", "approval.steps = [\"Approved\", \"approved\"]"),
+        case("No transition leads to the next step", "approval.steps = [\"In Review\", \"Approved\"]").with(
+            |jira| {
+                let mut workflow = Workflow::change();
+                workflow.transitions[2].from = vec!["10001".into()];
+                jira.set_workflow("OPS", "Change", workflow);
+                jira.add_issue("OPS", "Change", "In Review", "mia").unwrap();
+            },
+        ),
+        case(
+            "The bridge would make a step by itself",
+            "approval.steps = [\"In Review\", \"Approved\"]\nticket.transitions.opened = \"In Review\"",
+        ),
         case("The names are in the language of the account", "ticket.statuses.approved = [\"Genehmigt\"]")
             .with(|jira| jira.set_translated(true)),
     ]
@@ -431,6 +446,16 @@ fn moves() -> Vec<Case> {
             jira.set_workflow("OPS", "Change", workflow);
             jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
         }),
+        case(
+            "A ticket that nobody decides in time cannot be rejected",
+            "approval.decide_within = \"3d\"\napproval.on_timeout = \"reject\"",
+        )
+        .with(|jira| {
+            let mut workflow = Workflow::change();
+            workflow.transitions.retain(|way| way.to != "10008");
+            jira.set_workflow("OPS", "Change", workflow);
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+        }),
         case("The bridge would approve by itself", "ticket.transitions.opened = \"Approved\""),
     ]
 }
@@ -460,6 +485,22 @@ fn people() -> Vec<Case> {
             .with(|jira| jira.revoke("OPS", &["ADMINISTER_PROJECTS"])),
         case("No approvers are listed", "-approval.approvers"),
         case("No approvers are listed, on Data Center", "-approval.approvers").data_center(),
+        case(
+            "A reminder that mentions nobody",
+            "approval.approvers = [\"group:cab\"]\napproval.remind_after = [\"4h\"]",
+        )
+        .with(cab),
+        case("A time limit that rejects, without a time", "approval.on_timeout = \"reject\""),
+        case(
+            "A reminder after the time limit",
+            "approval.on_timeout = \"reject\"\napproval.decide_within = \"1d\"\napproval.remind_after = [\"2d\"]",
+        ),
+        case("A time that is none", "approval.remind_after = [\"soon\"]"),
+        case(
+            "More steps than approvers",
+            "approval.approvers = [\"mia\"]\napproval.steps = [\"In Review\", \"Approved\"]",
+        )
+        .data_center(),
         case("The bridge's own account", "approval.approvers = [\"flagger-bridge\"]").data_center(),
         case(
             "An approver is also denied",

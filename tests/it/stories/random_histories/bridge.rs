@@ -7,7 +7,7 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, TargetProof, Ticket, Validity},
+    gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, StepAuthors, TargetProof, Ticket, Validity},
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
     rollout::{
@@ -24,6 +24,7 @@ pub(super) const RULES: Rules = Rules {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
+        reject_after: None,
         target: TargetProof::NotNeeded,
         hours: Hours::Open,
         mode: ApprovalMode::Required,
@@ -303,6 +304,7 @@ impl Bridge {
                 snapshot: &snapshot,
                 statuses: &statuses,
                 author: &Author::Accepted,
+                authors: &StepAuthors::default(),
                 denials: &Denials::default(),
                 arrived: now,
             },
