@@ -12,6 +12,7 @@ mod finding;
 mod kubernetes;
 mod limits;
 mod modes;
+mod notify;
 mod permissions;
 mod planned;
 mod ports;
@@ -67,6 +68,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(modes::modes(config));
     findings.extend(traffic::traffic(config));
     findings.extend(settings::settings(config));
+    findings.extend(notify::channels(config));
     findings.extend(kubernetes::kubernetes(config).await);
     findings.extend(ports::ports(&config.server).await);
     let volumes = AllowedVolumes::allowing(config.store.allow_network_volume);

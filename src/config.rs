@@ -6,6 +6,8 @@ mod in_force;
 mod kubernetes;
 mod layers;
 mod limits;
+mod notify;
+mod oauth;
 mod policy;
 mod problems;
 mod read;
@@ -95,6 +97,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let limits = root.section("limits").and_then(|s| sections::limits(&s));
     let policy = policy::policy(root);
     let schedule = schedule::schedule(root);
+    let notify = notify::channels(root);
     root.report_unknown_keys();
     let policy = Policy { schedule, ..policy? };
     let mut jira = jira?;
@@ -108,5 +111,6 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
         rollout: rollout?,
         limits: limits?,
         policy,
+        notify,
     })
 }

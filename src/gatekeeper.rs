@@ -15,6 +15,7 @@ mod last_overview;
 mod last_readings;
 mod list;
 mod logging;
+mod notify;
 mod nudges;
 mod observe;
 mod overview;

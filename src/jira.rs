@@ -4,6 +4,7 @@
 //! taken effect. All requests share one rate limit and one pause. An answer counts only if it is proven to be for the
 //! bridge's account.
 
+mod access_token;
 mod account;
 mod adf;
 mod answer;
@@ -23,6 +24,7 @@ mod field_value;
 mod http_client;
 mod issues;
 mod marks;
+mod oauth;
 mod observe;
 mod people;
 mod read;
@@ -53,13 +55,14 @@ pub use self::{
     field::{Choice, Field, Shape},
     issues::{Created, Draft},
     marks::{ENDED, LABEL},
+    oauth::SCOPES,
     observe::{Observation, Observer, RequestOutcome, unobserved},
     people::{Group, People, Role},
     read::Marks,
     reading::{ChangelogPage, PageBefore, Reading, add_missing},
     request::{MAX_PER_REQUEST, Operation},
     send::{fenced, one_at_a_time, urgently},
-    settings::{Kind, Settings, UnusableSettings},
+    settings::{Kind, Login, OAuth, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
     span::EntrySpan,
     updates::{LinkOutcome, TicketPresence, TransitionOutcome, is_status},

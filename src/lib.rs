@@ -68,6 +68,7 @@ pub mod millis;
 #[cfg(test)]
 #[path = "tests/mutation.rs"]
 mod mutation;
+pub mod notify;
 pub mod pem;
 pub mod policy;
 pub mod reload;

@@ -14,11 +14,11 @@ use prometheus_client::{
 };
 
 use self::labels::{
-    BuildLabels, DecisionLabels, HowLabel, ReasonLabel, RefusedLabels, RequestLabels, StateLabel,
-    VerdictLabels, WebhookLabels,
+    BuildLabels, DecisionLabels, HowLabel, MessageLabels, ReasonLabel, RefusedLabels, RequestLabels,
+    StateLabel, VerdictLabels, WebhookLabels,
 };
 pub use self::{
-    labels::{AnswerLabel, DecisionLabel, Source, WebhookOutcome},
+    labels::{AnswerLabel, CHANNEL_FORMATS, DecisionLabel, MESSAGE_OUTCOMES, Source, WebhookOutcome},
     refused::{ListenerLabel, RefusalReason},
 };
 use crate::{
@@ -41,6 +41,7 @@ pub struct Metrics {
     rollouts_ended: Family<HowLabel, Counter>,
     tickets_refused: Family<ReasonLabel, Counter>,
     calls_refused: Family<RefusedLabels, Counter>,
+    messages: Family<MessageLabels, Counter>,
     unasked: Counter,
     bypassed: Counter,
     poll_succeeded: Gauge<f64, AtomicU64>,
@@ -83,6 +84,7 @@ impl Metrics {
             rollouts_ended: Family::default(),
             tickets_refused: Family::default(),
             calls_refused: Family::default(),
+            messages: Family::default(),
             unasked: Counter::default(),
             bypassed: Counter::default(),
             poll_succeeded: Gauge::default(),
@@ -129,6 +131,11 @@ impl Metrics {
         all.register("bypassed", "Approvals that were missing when a version shipped", self.bypassed.clone());
         all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
         all.register("calls_refused", "Refused calls, by reason", self.calls_refused.clone());
+        all.register(
+            "messages",
+            "Attempts to send a message to a channel, by outcome",
+            self.messages.clone(),
+        );
         all.register(
             "poll_last_success_timestamp_seconds",
             "When tickets were last read from Jira, in seconds since 1970",
@@ -194,6 +201,11 @@ impl Metrics {
                 self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc_by(0);
             }
         }
+        for format in CHANNEL_FORMATS {
+            for outcome in MESSAGE_OUTCOMES {
+                self.messages.get_or_create(&MessageLabels { format, outcome }).inc_by(0);
+            }
+        }
         for reason in LIMITS.map(TicketLimit::key) {
             self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc_by(0);
         }
@@ -210,6 +222,12 @@ impl Metrics {
         self.webhooks
             .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
             .inc();
+    }
+
+    /// Counts an attempt to send a message to a channel. `format` is one of [`CHANNEL_FORMATS`], and `outcome` one of
+    /// [`MESSAGE_OUTCOMES`].
+    pub fn message(&self, format: &'static str, outcome: &'static str) {
+        self.messages.get_or_create(&MessageLabels { format, outcome }).inc();
     }
 
     /// Observes a finished request to Jira. `operation` is from a fixed set; `status` is from [`status_class`].

@@ -15,6 +15,8 @@ mod failure;
 mod limits;
 mod message;
 mod notice;
+mod notification;
+mod notify;
 mod observed;
 mod obstacle;
 mod progress;
@@ -39,6 +41,8 @@ pub use self::{
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
     notice::{Notice, OtherTarget},
+    notification::{Notification, Turn},
+    notify::{is_still_true, notifications},
     observed::{Observed, Reading},
     obstacle::Obstacle,
     progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},

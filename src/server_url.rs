@@ -3,6 +3,8 @@
 //! A `/`, `#`, `?` or `\` in a password ends the host too early: a lenient parser reads `http://user:1234/word@host` as
 //! host `user`, port 1234 and a path, and errors would show all of that. A late `@` reveals this mistake.
 
+use std::net::IpAddr;
+
 /// The error for an ambiguous address. The caller puts the name of the setting before it. It contains no part of the
 /// address.
 pub const AMBIGUOUS: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, \
@@ -47,6 +49,13 @@ pub fn check_proxy(url: &str) -> Result<(), &'static str> {
         return Err(SINGLE_WORD);
     }
     Ok(())
+}
+
+/// Whether a host, as in an address, is this machine.
+#[must_use]
+pub fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod evidence;
 mod hours;
 mod labels;
 mod links;
+mod notification;
 mod people;
 mod recorded;
 mod reminder;
@@ -45,6 +46,7 @@ pub use self::{
     event_note::event_note,
     hours::TicketHours,
     labels::labels,
+    notification::{NotificationText, Words, notification},
     people::{MOST_NAMED, NamedAccount, People},
     recorded::RECORDED_LABEL,
     reminder::reminder,

@@ -23,6 +23,7 @@ use crate::{
     lock::lock,
     metrics::Metrics,
     millis::Millis,
+    notify::Notifier,
     store::{self, Downtime, LeaseOutcome},
 };
 
@@ -86,11 +87,14 @@ impl Worker {
     pub fn new(gatekeeper: Arc<Gatekeeper>, jira: Arc<Jira>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let side_by_side = max_concurrency(&gatekeeper.config().jira.client);
         let (lease, trouble) = (Lease::new(clock.clone()), Mutex::default());
+        let config = gatekeeper.config();
+        let notifier = Notifier::new(config.notify.clone(), config.jira.client.ca_file.clone());
         let context = Arc::new(Context {
             gatekeeper,
             jira,
             clock,
             metrics,
+            notifier,
             max_concurrency: side_by_side,
             lease,
             logged_store_error: trouble,

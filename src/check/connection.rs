@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    jira::{Account, Jira, Kind, ServerInfo, Settings, unobserved},
+    jira::{Account, Jira, Kind, Login, SCOPES, ServerInfo, Settings, unobserved},
     millis::{Millis, rough_duration},
 };
 
@@ -58,7 +58,8 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
     match jira.myself().await {
         Ok(us) => {
             let what = format!("Jira knows the bridge as {:?} ({})", us.name, us.id);
-            findings.push(Finding::ok("jira.token", what));
+            findings.push(Finding::ok(login_key(config), what));
+            findings.extend(missing_scopes(jira.granted_scopes()));
             (findings, Some(Connected { jira, kind, account: us }))
         }
         Err(error) => {
@@ -69,6 +70,33 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
             (findings, None)
         }
     }
+}
+
+/// The key of the credentials.
+pub(super) const fn login_key(config: &Settings) -> &'static str {
+    match config.login {
+        Login::Token { .. } => "jira.token",
+        Login::OAuth(_) => "jira.oauth",
+    }
+}
+
+/// A finding if the access token lacks a scope, as far as the token endpoint says. Atlassian's other scopes, such as
+/// `read:issue:jira`, are parts of these.
+fn missing_scopes(granted: Option<Vec<String>>) -> Option<Finding> {
+    let granted = granted?;
+    if granted.iter().any(|scope| scope.ends_with(":jira")) {
+        return None;
+    }
+    let missing: Vec<&str> =
+        SCOPES.into_iter().filter(|scope| !granted.iter().any(|granted| granted == scope)).collect();
+    (!missing.is_empty()).then(|| {
+        let what = format!(
+            "the credential lacks the scope {}; create one for the service account with the scopes {}",
+            missing.join(" and "),
+            SCOPES.join(", ")
+        );
+        Finding::fail("jira.oauth", what)
+    })
 }
 
 /// A finding if the clocks of this machine and of Jira differ.

@@ -5,8 +5,8 @@ use super::{
     finding::Finding,
 };
 use crate::jira::{
-    Cause, Denial, Denied, Error, Kind, Settings, Symptom, TlsCause, UNREADABLE_TARGET, UnreadableReason,
-    UnusableSettings,
+    Cause, Denial, Denied, Error, Kind, SCOPES, Settings, Symptom, TlsCause, UNREADABLE_TARGET,
+    UnreadableReason, UnusableSettings,
 };
 
 /// The client cannot be created from these settings.
@@ -36,6 +36,16 @@ pub(super) fn connection_failure(
         Error::Unauthorized { host, denied, .. } => refused(host, denied, config, kind),
         Error::Token => Finding::fail("jira.token", error.to_string()),
         Error::NoAnswer { host, cause, .. } => unreachable(host, cause, proxy, error),
+        Error::NoAccessToken { cause: Some(Cause::Tls(TlsCause::UnknownIssuer)), .. } => {
+            Finding::fail("jira.ca_file", error.to_string())
+        }
+        Error::NoAccessToken { .. } => Finding::fail(
+            "jira.oauth.token_url",
+            format!(
+                "{error}; the bridge must reach Atlassian's token endpoint from here (HTTPS_PROXY and NO_PROXY apply), and \
+                 jira.oauth.token_url is only needed if it is not https://auth.atlassian.com/oauth/token"
+            ),
+        ),
         Error::Unreadable { host, reason: UnreadableReason::NotJson, .. } => Finding::fail(
             "jira.url",
             format!(
@@ -133,6 +143,7 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
         Symptom::Captcha
         | Symptom::AnsweredAnonymously { .. }
         | Symptom::Refused { .. }
+        | Symptom::NoAccessToken { .. }
         | Symptom::NoAccount => symptom.to_string(),
     };
     match denial {
@@ -157,11 +168,26 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
             let (says, advice) = (denial.describe(), denial.advice());
             Finding::fail("jira.url", format!("Jira at {host} {says} ({why}); {advice}"))
         }
+        Denial::Client => Finding::fail(
+            "jira.oauth.client_secret",
+            format!(
+                "{why}: put the secret there that was shown when the credential of the service account was created, and its \
+                 client id into jira.oauth.client_id; if it is lost or revoked, create another credential"
+            ),
+        ),
+        Denial::AccessToken => Finding::fail(
+            "jira.oauth",
+            format!(
+                "Jira at {host} does not take the access token ({why}): give the service account access to this Jira, and its \
+                 credential the scopes {}",
+                SCOPES.join(", ")
+            ),
+        ),
         Denial::Credentials | Denial::App => {
             // Only Cloud mistakes a token without a user for an app's token.
             let is_cloud = is_cloud(&config.url) || *denial == Denial::App;
             let kind = kind.or_else(|| is_cloud.then_some(Kind::Cloud));
-            let key = match (&config.user, kind) {
+            let key = match (config.login.user(), kind) {
                 (None, Some(Kind::Cloud)) => "jira.user",
                 (Some(_), _) | (None, Some(Kind::DataCenter) | None) => "jira.token",
             };
@@ -173,7 +199,7 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
 
 /// Advice for credentials that Jira does not accept.
 fn credentials_advice(config: &Settings, kind: Option<Kind>) -> &'static str {
-    match (config.user.is_some(), kind) {
+    match (config.login.user().is_some(), kind) {
         (true, Some(Kind::Cloud)) if is_gateway(&config.url) => {
             "put a new token there: this one is wrong or expired, or jira.user is not the e-mail of its account; one without \
              scopes needs jira.url = \"https://SITE.atlassian.net\""

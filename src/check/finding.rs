@@ -74,7 +74,7 @@ impl Finding {
                 affects_all_checks: true,
                 ..Self::fail("jira.url", format!("{error}; check again later"))
             },
-            Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
+            Error::NoAnswer { .. } | Error::NoAccessToken { .. } | Error::Unauthorized { .. } => {
                 Self { affects_all_checks: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             // Jira's API has all these paths, so the intermediary is wrong.

@@ -147,7 +147,7 @@ fn flagger(config: &Config) -> Vec<Finding> {
 /// Whether every secret is long enough, and Flagger's tokens can be part of a URL. No secret is shown.
 fn secrets(config: &Config) -> Vec<Finding> {
     let jira_secrets = [
-        ("jira.token".to_owned(), Some(&config.jira.client.token)),
+        (config.jira.client.login.secret_key().to_owned(), Some(config.jira.client.login.secret())),
         ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
     ];
     let jiras = jira_secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?)));

@@ -25,7 +25,7 @@ pub(super) fn render(
     let name = single_line(&path.display().to_string());
     let mut page = Page { file: &file, name: &name, sink, hidden: 0, text: String::new() };
     let mut sections: Vec<&str> = EXAMPLE.lines().filter_map(header).collect();
-    sections.extend(["routes", "windows", "freezes"]);
+    sections.extend(["routes", "windows", "freezes", "notify"]);
     page.text =
         format!("# The settings in force: the defaults, {name} and the environment. Secrets are hidden.\n");
     for section in sections {
@@ -100,10 +100,19 @@ impl Page<'_> {
             let origin = self.origin(key);
             self.text.push_str(&format!("\n[[{key}]] # {origin}\n"));
             for name in ordered(table) {
-                let value = self.without_secrets(name, &table[name]);
+                let value = match (key, name.as_str()) {
+                    ("notify", "url") => self.hidden_address(),
+                    _ => self.without_secrets(name, &table[name]),
+                };
                 self.text.push_str(&format!("{} = {}\n", key_of(name), toml(&value)));
             }
         }
+    }
+
+    /// What stands for the address of a channel, which is a secret as a whole.
+    fn hidden_address(&mut self) -> Value {
+        self.hidden += 1;
+        format!("https://{HIDDEN}-{}", self.hidden).into()
     }
 
     fn line(&mut self, key: &str, name: &str, value: &Value) {

@@ -96,9 +96,11 @@ enum ValueKind {
 /// The kind of a key's value, taken from its default. The few keys without a default are listed here.
 fn value_kind(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
-        "server.tls" | "approval.planned" => return ValueKind::Table,
+        "server.tls" | "approval.planned" | "jira.oauth" => return ValueKind::Table,
         "approval.steps" => return ValueKind::List,
-        "flagger.tokens" | "flagger.clusters" | "routes" | "windows" | "freezes" => return ValueKind::Tables,
+        "flagger.tokens" | "flagger.clusters" | "routes" | "windows" | "freezes" | "notify" => {
+            return ValueKind::Tables;
+        }
         _ if key.starts_with("ticket.fields.") => return ValueKind::Field,
         _ if key.starts_with("ticket.transitions.") && key.contains(".fields.") => {
             return ValueKind::TransitionField;

@@ -380,6 +380,13 @@ fn has_name(entry: &str) -> Result<(), String> {
     }
 }
 
+/// Every gate.
+pub(super) fn every_gate() -> Option<Match> {
+    let any = || Glob::new("*").ok().map(|glob| glob.compile_matcher());
+    Some(Match { cluster: any()?, namespace: any()?, canary: any()?, stage: any()?, gate: any()? })
+}
+
+/// The gates of a `match`.
 pub(super) fn gates(s: &Section<'_>) -> Option<Match> {
     let [cluster, namespace, canary, stage, gate] =
         ["cluster", "namespace", "canary", "stage", "gate"].map(|name| glob(s, name));

@@ -6,12 +6,13 @@ use globset::GlobSet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    oauth,
     read::Section,
     settings::{Cluster, Flagger, Jira, Limits, Rollout, ScopedToken, Server, Store, Tls},
 };
 use crate::{
     database_url,
-    jira::{Kind, Settings},
+    jira::{Kind, Login, Settings},
     secret::Secret,
 };
 
@@ -246,14 +247,22 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
         }
     });
     let user = s.optional("user", Section::text);
-    if kind == Some(Some(Kind::Cloud)) && s.value("user").is_none() {
+    let oauth = s.optional("oauth", Section::section);
+    if kind == Some(Some(Kind::Cloud)) && s.value("user").is_none() && oauth.is_none() {
         s.problem(
             "user",
             "is missing; Cloud needs the account's e-mail; if it is no Cloud, put \"auto\" into jira.kind",
         );
     }
-    let token = s.secret("token");
-    report_missing_token(s);
+    let login = match &oauth {
+        Some(oauth) => oauth::login(s, oauth, kind.flatten()),
+        None if s.value("oauth").is_some() => None,
+        None => {
+            let token = s.secret("token");
+            report_missing_token(s);
+            token.map(|token| Login::Token { user, token })
+        }
+    };
     let webhook_secret = s.secret("webhook_secret");
     let ca_file = s.optional("ca_file", Section::file);
     let requests_per_second = s.number("requests_per_second");
@@ -272,8 +281,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
         client: Settings {
             url: url?,
             kind: kind?,
-            user,
-            token: token?,
+            login: login?,
             ca_file,
             requests_per_second: requests_per_second?,
             burst: burst?,

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use globset::GlobSet;
 use secrecy::SecretString;
 
-use crate::{jira, policy::Policy, secret::Secret};
+use crate::{jira, notify::Channel, policy::Policy, secret::Secret};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[ticket]`, `[approval]` and `[[routes]]`
     pub policy: Policy,
+    /// `[[notify]]`
+    pub notify: Vec<Channel>,
 }
 
 impl Config {

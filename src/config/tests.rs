@@ -3,6 +3,8 @@
 mod example;
 mod in_force;
 mod mistakes;
+mod notify;
+mod oauth;
 mod random;
 mod schedule;
 
@@ -71,7 +73,7 @@ fn the_environment_wins_over_the_file() {
     ];
     let config = read(text, &env).unwrap();
     assert_eq!(config.jira.client.url, "https://jira.example.com/jira");
-    assert_eq!(config.jira.client.token.newest().expose_secret(), "12345678");
+    assert_eq!(config.jira.client.login.secret().newest().expose_secret(), "12345678");
     assert_eq!((config.jira.poll_every, config.jira.client.burst.get()), (Duration::from_secs(7), 4));
     let may = |namespace| config.flagger.namespaces.is_match(namespace);
     assert_eq!((may("shop-1"), may("pay"), may("other")), (true, true, false));

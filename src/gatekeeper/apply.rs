@@ -78,11 +78,12 @@ impl Gatekeeper {
         let was = tx.canary(id).await?;
         match self.preview(&was, event, now) {
             Change::Unchanged => Ok(Applied { canary: was, audit_events: Vec::new(), decisions: Vec::new() }),
-            Change::To { canary, mut commands, audit_events } => {
+            Change::To { mut canary, mut commands, audit_events } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
                 if self.publishes_events(&canary.id) {
                     commands.extend(publish(&audit_events, &was, now));
                 }
+                commands.extend(self.notify(&audit_events, &was, &mut canary, now));
                 tx.save(&canary, &commands, now).await?;
                 let entries: Vec<_> = audit_events
                     .iter()
@@ -149,7 +150,8 @@ impl Gatekeeper {
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Link { .. }
-            | Command::Publish { .. } => true,
+            | Command::Publish { .. }
+            | Command::Notify { .. } => true,
         }
     }
 

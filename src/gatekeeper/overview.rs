@@ -98,6 +98,10 @@ impl Gatekeeper {
             CommandRetry::At(at) => (false, self.retries.tried_at(failed.id), Some(at)),
             CommandRetry::Parked { since } => (true, Some(since), self.retries.parked_retry()),
         };
+        let mut ticket = failed.ticket.as_ref().map(|ticket| ticket.key.as_str());
+        if let Some(Command::Notify { notification, .. }) = &failed.command {
+            ticket = notification.ticket.as_deref();
+        }
         FailedView {
             canary: failed.canary.clone(),
             what: failed
@@ -105,7 +109,7 @@ impl Gatekeeper {
                 .as_ref()
                 .map_or("a command that this version cannot read", Command::describe)
                 .to_owned(),
-            ticket: failed.ticket.as_ref().map(|ticket| self.links.ticket_view(&ticket.key, None)),
+            ticket: ticket.map(|key| self.links.ticket_view(key, None)),
             parked,
             since: Rfc3339(failed.created_at),
             tried_at: tried_at.map(Rfc3339),

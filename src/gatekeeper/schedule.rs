@@ -89,15 +89,19 @@ impl Gatekeeper {
                 None => Planned::read(start, end, known.map_or(&BTreeMap::new(), |gate| &gate.planned)),
             }
         });
-        let CanaryId { cluster, namespace, name } = canary;
-        let address = GateAddress {
-            cluster,
-            namespace,
-            canary: name,
-            stage: gate.stage.as_str(),
-            gate: gate.approver.as_deref().unwrap_or_default(),
-        };
         let calendars = self.calendars.current(now);
-        schedule.of(address, &calendars, planned).map(|schedule| read(&schedule))
+        schedule.of(address(canary, gate), &calendars, planned).map(|schedule| read(&schedule))
+    }
+}
+
+/// The names of a gate, by which settings are chosen.
+pub(super) fn address<'a>(canary: &'a CanaryId, gate: &'a GateName) -> GateAddress<'a> {
+    let CanaryId { cluster, namespace, name } = canary;
+    GateAddress {
+        cluster,
+        namespace,
+        canary: name,
+        stage: gate.stage.as_str(),
+        gate: gate.approver.as_deref().unwrap_or_default(),
     }
 }

@@ -134,6 +134,11 @@ impl Answer {
         }
     }
 
+    /// The words of a refusal, whoever gave it.
+    pub(super) fn words(&self) -> String {
+        self.complaint().map(|complaint| complaint.words).unwrap_or_default()
+    }
+
     fn jira_message(&self) -> String {
         let said = if self.status == StatusCode::FORBIDDEN { self.complaint() } else { None };
         said.map(|said| said.words).unwrap_or_default()
@@ -155,17 +160,22 @@ impl Answer {
 
 /// Why a body could not be read.
 pub(super) enum Body {
-    /// Longer than 4 MiB.
+    /// Longer than is read.
     TooLong,
     /// It ended too soon.
     Cut(reqwest::Error),
 }
 
 /// Reads a body to its end, decompressed.
-pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Body> {
+pub(super) async fn body(response: Response) -> Result<Vec<u8>, Body> {
+    body_within(response, LONGEST_ANSWER).await
+}
+
+/// Reads a body of at most `longest` bytes to its end, decompressed.
+pub(super) async fn body_within(mut response: Response, longest: usize) -> Result<Vec<u8>, Body> {
     let mut body = vec![];
     while let Some(chunk) = response.chunk().await.map_err(Body::Cut)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+        if body.len() + chunk.len() > longest {
             return Err(Body::TooLong);
         }
         body.extend_from_slice(&chunk);

@@ -44,7 +44,7 @@ impl Sender {
     /// Fails while Jira refuses the bridge's credentials; from time to time sends a `/myself` first.
     pub(super) async fn admit(&self) -> Result<(), Error> {
         match self.admission() {
-            Admission::Granted => Ok(()),
+            Admission::Granted => self.prepare_access().await,
             Admission::Denied(why) => Err(self.unauthorized(why, SideEffect::None)),
             Admission::ProbeFirst(_) => self.authenticate(Instant::now()).await,
         }
@@ -56,7 +56,7 @@ impl Sender {
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let throttled = self.acquire().await?;
         let sent = Instant::now();
-        let token = self.token.newest();
+        let token = self.login.secret().newest();
         self.credentials.record_probe(token.clone(), sent);
         let answer = match Box::pin(self.exchange(&request, throttled)).await {
             Ok(answer) => answer,
@@ -69,6 +69,7 @@ impl Sender {
         };
         self.credentials.record_tried(answer.token.clone());
         let refuse = |denied: Denied| {
+            let denied = self.as_login(denied);
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             Err(self.unauthorized(denied, SideEffect::None))
         };
@@ -98,9 +99,10 @@ impl Sender {
         if self.credentials.account().is_none() {
             self.authenticate(Instant::now()).await?;
         }
-        self.credentials
-            .account()
-            .ok_or_else(|| self.unauthorized(wrong_credentials(Symptom::NoAccount), SideEffect::None))
+        self.credentials.account().ok_or_else(|| {
+            let denied = self.as_login(wrong_credentials(Symptom::NoAccount));
+            self.unauthorized(denied, SideEffect::None)
+        })
     }
 
     /// Sends a request, and returns its answer only if it was for the bridge's account.
@@ -111,6 +113,7 @@ impl Sender {
         // After a 2xx for an anonymous caller, Jira may have carried out the request anonymously.
         let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {
+            let denied = self.as_login(denied);
             self.credentials.record_tried(answer.token.clone());
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
             self.unauthorized(denied, side_effect)

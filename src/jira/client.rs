@@ -113,6 +113,12 @@ impl Jira {
         }
     }
 
+    /// The scopes of the bridge's access token: None without one, or if they are not named.
+    #[must_use]
+    pub fn granted_scopes(&self) -> Option<Vec<String>> {
+        self.sender.granted_scopes()
+    }
+
     /// Connection health.
     #[must_use]
     pub fn health(&self) -> JiraHealth {
@@ -130,7 +136,7 @@ impl Jira {
 
     /// Jira's server info, which Jira also sends to anonymous callers.
     ///
-    /// If the kind is unknown, tries the API of Cloud first if a user is configured, else that of Data Center. If the
+    /// If the kind is unknown, tries the API of Cloud first if a user or an OAuth client is configured, else that of Data Center. If the
     /// first API answers 404, tries the other one.
     ///
     /// # Errors
@@ -139,7 +145,7 @@ impl Jira {
         let (first, other) = match self.sender.kind.get() {
             Some(Kind::Cloud) => (Kind::Cloud, Kind::DataCenter),
             Some(Kind::DataCenter) => (Kind::DataCenter, Kind::Cloud),
-            None if self.sender.has_user() => (Kind::Cloud, Kind::DataCenter),
+            None if self.sender.expects_cloud() => (Kind::Cloud, Kind::DataCenter),
             None => (Kind::DataCenter, Kind::Cloud),
         };
         let ask = |kind| {

@@ -16,6 +16,10 @@ pub enum Denial {
     Passwords,
     /// Jira takes a token without a user for an app's token.
     App,
+    /// No access token is given to the OAuth client.
+    Client,
+    /// Jira does not accept the OAuth client's access token, not even a new one.
+    AccessToken,
     /// The bridge's IP address is not allowed.
     Address,
     /// The site is suspended or deactivated.
@@ -58,6 +62,15 @@ pub enum Symptom {
     },
     /// The answer to `/myself` names no account.
     NoAccount,
+    /// The token endpoint refused to give an access token.
+    NoAccessToken {
+        /// The host of the token endpoint.
+        host: String,
+        /// Its status.
+        status: u16,
+        /// A colon and its reason; empty if it gave none.
+        said: String,
+    },
 }
 
 impl fmt::Display for Symptom {
@@ -77,6 +90,9 @@ impl fmt::Display for Symptom {
                 write!(f, "it answered {status} to {}{said}", asked.doing)
             }
             Self::NoAccount => f.write_str("it does not name the bridge's account"),
+            Self::NoAccessToken { host, status, said } => {
+                write!(f, "asked for an access token, {host} answered {status}{said}")
+            }
         }
     }
 }
@@ -126,7 +142,8 @@ impl Denial {
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Credentials | Self::App => "does not accept the credentials",
+            Self::Credentials | Self::App | Self::AccessToken => "does not accept the credentials",
+            Self::Client => "cannot be asked",
             Self::Captcha => "has locked the account",
             Self::Passwords => "takes no passwords",
             Self::Address => "does not let the bridge's address in",
@@ -142,6 +159,13 @@ impl Denial {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Credentials => "renew jira.token or check jira.user",
+            Self::Client => {
+                "check jira.oauth.client_id, and put a valid secret of that client into jira.oauth.client_secret"
+            }
+            Self::AccessToken => {
+                "check that the service account of jira.oauth still exists, may use this Jira, and that its credential has \
+                 the scopes that the bridge needs"
+            }
             Self::App => "put the e-mail of the account that jira.token belongs to into jira.user",
             Self::Captcha => "log in once with a browser as the bridge's user",
             Self::Passwords => "leave jira.user out, and put a personal access token into jira.token",
@@ -198,9 +222,22 @@ mod tests {
     #[test]
     fn only_wrong_credentials_advise_to_renew_the_token() {
         use Denial::{
-            Address, App, Browser, Captcha, Credentials, Intermediary, License, Passwords, Suspended,
+            AccessToken, Address, App, Browser, Captcha, Client, Credentials, Intermediary, License,
+            Passwords, Suspended,
         };
-        for denial in [Address, App, Browser, Captcha, License, Intermediary, Passwords, Suspended] {
+        let others = [
+            AccessToken,
+            Address,
+            App,
+            Browser,
+            Captcha,
+            Client,
+            License,
+            Intermediary,
+            Passwords,
+            Suspended,
+        ];
+        for denial in others {
             assert!(!denial.advice().contains("renew jira.token"), "{denial:?}");
         }
         assert!(Credentials.advice().contains("renew jira.token"));

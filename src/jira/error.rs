@@ -14,6 +14,18 @@ pub enum Error {
     /// The token cannot be sent as a header.
     #[error("cannot use Jira's token: {INVALID_TOKEN}")]
     Token,
+    /// No access token could be fetched, so that nothing was sent to Jira.
+    #[error("cannot get an access token for Jira from {host}: {why}")]
+    NoAccessToken {
+        /// The host of the token endpoint.
+        host: String,
+        /// What went wrong.
+        why: String,
+        /// The cause, if no complete answer arrived.
+        cause: Option<Cause>,
+        /// From `Retry-After`, at most an hour.
+        retry_after: Option<Duration>,
+    },
     /// The permit to send had expired when this request was about to be sent. Nothing was sent.
     #[error(
         "not sent to Jira at {host}: this replica stalled for so long that another replica may have taken over"
@@ -246,7 +258,10 @@ impl Error {
     pub(super) const fn was_not_sent(&self) -> bool {
         matches!(
             self,
-            Self::Token | Self::NotSent { .. } | Self::NoAnswer { side_effect: SideEffect::None, .. }
+            Self::Token
+                | Self::NoAccessToken { .. }
+                | Self::NotSent { .. }
+                | Self::NoAnswer { side_effect: SideEffect::None, .. }
         )
     }
 
@@ -274,7 +289,9 @@ impl Error {
             Self::NoAnswer { side_effect, .. } | Self::Unauthorized { side_effect, .. } => {
                 (Backoff, *side_effect, Jira)
             }
-            Self::Throttled { retry_after, .. } => (after(*retry_after), None, Jira),
+            Self::Throttled { retry_after, .. } | Self::NoAccessToken { retry_after, .. } => {
+                (after(*retry_after), None, Jira)
+            }
             Self::Broken { retry_after, .. } => (after(*retry_after), Unknown, Object),
             Self::Redirected { .. } => (Backoff, Unknown, Jira),
             Self::Unreadable { .. } => (Backoff, Unknown, Object),

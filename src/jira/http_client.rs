@@ -1,7 +1,6 @@
 //! The HTTP client: which certificate authorities it trusts, and which proxy it uses.
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -36,13 +35,14 @@ impl From<Client> for ClientWithRoots {
     }
 }
 
-/// A client for the Jira at `base`.
+/// A client for Jira, and what else its account needs, at these addresses.
 pub(super) fn clients(
-    base: &Url,
+    bases: &[&Url],
     ca_file: Option<PathBuf>,
     timeout: Duration,
 ) -> Result<Clients, UnusableSettings> {
-    let (here, plain) = (is_this_machine(base), base.scheme() == "http");
+    let here = bases.iter().all(|base| is_this_machine(base));
+    let plain = bases.iter().all(|base| base.scheme() == "http");
     let builder = move || {
         let builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -123,8 +123,7 @@ fn variable(base: &Url, is_set: impl Fn(&str) -> bool) -> &'static str {
 
 /// Whether `base` is on this machine, which no proxy could reach.
 fn is_this_machine(base: &Url) -> bool {
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    server_url::is_this_machine(base.host_str().unwrap_or_default())
 }
 
 #[cfg(test)]

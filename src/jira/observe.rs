@@ -34,7 +34,9 @@ impl RequestOutcome {
             Error::Broken { status, .. } | Error::Refused { status, .. } => Self::Answered(*status),
             Error::Throttled { .. } => Self::Answered(429),
             Error::Redirected { status, .. } => Self::Answered(*status),
-            Error::Token | Error::NotSent { .. } | Error::NotFound { .. } => Self::Unreachable,
+            Error::Token | Error::NoAccessToken { .. } | Error::NotSent { .. } | Error::NotFound { .. } => {
+                Self::Unreachable
+            }
             Error::NoAnswer { side_effect: SideEffect::None, .. } => Self::Unreachable,
             Error::NoAnswer { side_effect: SideEffect::Unknown, .. }
             | Error::Unauthorized { .. }

@@ -19,7 +19,9 @@ pub struct Operation {
 
 /// All operations.
 impl Operation {
+    pub(super) const ACCESS_TOKEN: Self = Self::new("access_token", "fetching an access token");
     pub(super) const CHANGELOG: Self = Self::new("changelog", "reading a ticket's history");
+    pub(super) const CLOUD_ID: Self = Self::new("cloud_id", "reading the site's cloud id");
     pub(super) const COMMENT: Self = Self::new("comment", "writing a comment");
     pub(super) const COMMENTS: Self = Self::new("comments", "reading a ticket's comments");
     pub(super) const CREATE: Self = Self::new("create", "creating a ticket");
@@ -59,6 +61,16 @@ pub(super) struct Request {
     pub(super) body: Option<Value>,
     pub(super) idempotency: Idempotency,
     pub(super) proof: SignInProof,
+    pub(super) target: Target,
+}
+
+/// Where a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// To Jira's API, with the bridge's credentials.
+    Api,
+    /// To the site at `jira.url`, without credentials.
+    Site,
 }
 
 /// Whether sending the request twice has its effect twice.
@@ -85,6 +97,13 @@ impl Request {
         Self::new(operation, Method::GET, kind, path)
     }
 
+    /// A request for the site's cloud id, which everybody may read.
+    pub(super) fn cloud_id() -> Self {
+        let path = ["_edge", "tenant_info"].map(str::to_owned).to_vec();
+        let asked = Self::get(Operation::CLOUD_ID, Kind::Cloud, &[]);
+        Self { path, proof: SignInProof::Optional, target: Target::Site, ..asked }
+    }
+
     /// A request that creates something, or a query in a body.
     pub(super) fn post(operation: Operation, kind: Kind, path: &[&str]) -> Self {
         Self::new(operation, Method::POST, kind, path)
@@ -100,7 +119,8 @@ impl Request {
         let mut segments = vec!["rest".to_owned(), "api".to_owned(), kind.api().to_owned()];
         segments.extend(path.iter().map(|segment| (*segment).to_owned()));
         let (query, body, repeat, proof) = (vec![], None, Idempotency::Idempotent, SignInProof::Required);
-        Self { operation, method, path: segments, query, body, idempotency: repeat, proof }
+        let target = Target::Api;
+        Self { operation, method, path: segments, query, body, idempotency: repeat, proof, target }
     }
 
     /// With one more parameter.

@@ -13,19 +13,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
+    access_token::{Access, AccessTokens},
     answer::{Answer, Body, body, is_json, media_type, text},
     credentials::{Admission, Credentials, signature},
     error::{Error, SideEffect, UnreadableReason},
     failing::LastRequest,
     http_client::{Clients, clients, proxy},
     observe::{Observation, Observer, RequestOutcome},
-    request::{Idempotency, Request},
+    request::{Idempotency, Request, Target},
     retry::MAX_RETRY_AFTER,
-    settings::{Kind, Settings, UnusableSettings},
+    settings::{Kind, Login, OAuth, Settings, UnusableSettings},
     throttle::{Throttle, Urgency},
     time, transport, wire,
 };
-use crate::{clock::Clock, millis::Millis, secret::Secret};
+use crate::{clock::Clock, millis::Millis};
 
 tokio::task_local! {
     /// Whether a request that is not idempotent may still be sent; see [`fenced`].
@@ -64,16 +65,19 @@ pub(super) struct Sender {
     pub(super) client: Clients,
     /// The proxy that requests go through, described without its password.
     pub(super) proxy: Option<String>,
+    /// `jira.url`.
     base: Url,
+    /// The base of the API; not known before an OAuth client has read the site's cloud id.
+    pub(super) api: OnceLock<Url>,
     /// Host and port, for errors.
     pub(super) host: String,
-    user: Option<String>,
-    pub(super) token: Secret,
+    pub(super) login: Login,
+    pub(super) access_tokens: AccessTokens,
     pub(super) throttle: Throttle,
     pub(super) credentials: Credentials,
     pub(super) last_request: LastRequest,
     pub(super) kind: OnceLock<Kind>,
-    observer: Observer,
+    pub(super) observer: Observer,
     pub(super) clock: Clock,
 }
 
@@ -88,15 +92,26 @@ impl Sender {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        let client = clients(&base, settings.ca_file, settings.timeout)?;
-        let proxy = proxy(&base)?;
+        let others = settings.login.oauth().map(Others::of).transpose()?;
+        let bases: Vec<&Url> = std::iter::once(&base).chain(others.iter().flat_map(Others::all)).collect();
+        let client = clients(&bases, settings.ca_file, settings.timeout)?;
+        let access_tokens = AccessTokens::new(match &others {
+            Some(others) => proxy(&others.token)?,
+            None => None,
+        });
+        // At the site's own address, access tokens do not count.
+        let (api, proxy) = match &others {
+            Some(others) if !is_gateway(&base) => (OnceLock::new(), proxy(&others.api)?),
+            Some(_) | None => (OnceLock::from(base.clone()), proxy(&base)?),
+        };
         Ok(Self {
             client,
             proxy,
             base,
+            api,
             host,
-            user: settings.user,
-            token: settings.token,
+            login: settings.login,
+            access_tokens,
             throttle: Throttle::new(settings.requests_per_second, settings.burst),
             credentials: Credentials::default(),
             last_request: LastRequest::default(),
@@ -109,12 +124,12 @@ impl Sender {
     /// Whether `jira.url` is Atlassian's gateway for scoped tokens, or something that leads there. It has no pages for
     /// browsers.
     pub(super) fn is_gateway(&self) -> bool {
-        self.base.host_str() == Some("api.atlassian.com") || self.base.path().starts_with("/ex/jira/")
+        is_gateway(&self.base)
     }
 
-    /// Whether a user is configured.
-    pub(super) const fn has_user(&self) -> bool {
-        self.user.is_some()
+    /// Whether the credentials look like those of Cloud.
+    pub(super) fn expects_cloud(&self) -> bool {
+        self.login.user().is_some() || self.login.oauth().is_some()
     }
 
     /// The URL of `path` below `site`, or else below `jira.url`.
@@ -161,7 +176,7 @@ impl Sender {
     /// Whether Jira refuses the credentials, and there is another token since.
     pub(super) fn has_new_token(&self) -> bool {
         self.credentials.are_refused()
-            && self.credentials.refused_before(&self.token.newest(), Instant::now())
+            && self.credentials.refused_before(&self.login.secret().newest(), Instant::now())
     }
 
     /// Fails if Jira refuses the credentials.
@@ -192,10 +207,29 @@ impl Sender {
         Error::Throttled { host: self.host.clone(), retry_after: Some(left) }
     }
 
-    /// Sends one request, and returns its answer if its status is 2xx or 4xx.
-    pub(super) async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
-        let token = self.token.newest();
-        let ready = self.build_request(request, &token)?;
+    /// Sends one request, and returns its answer if its status is 2xx or 4xx. If Jira does not accept the access token
+    /// and there is a new one, sends the request once more.
+    pub(super) async fn exchange(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
+        let access = Box::pin(self.access(request)).await?;
+        let answer = Box::pin(self.exchange_as(request, &access, throttled)).await?;
+        // One that is not idempotent is sent again by its caller, who stores when.
+        if !self.renew_access(&access, &answer) || request.idempotency == Idempotency::NonIdempotent {
+            return Ok(answer);
+        }
+        let access = Box::pin(self.access(request)).await?;
+        let throttled = self.acquire().await?;
+        Box::pin(self.exchange_as(request, &access, throttled)).await
+    }
+
+    /// Sends one request with these credentials, and returns its answer if its status is 2xx or 4xx.
+    pub(super) async fn exchange_as(
+        &self,
+        request: &Request,
+        access: &Access,
+        mut throttled: Duration,
+    ) -> Result<Answer, Error> {
+        let token = self.login.secret().newest();
+        let ready = self.build_request(request, access)?;
         let began = Instant::now();
         if request.idempotency == Idempotency::NonIdempotent {
             if !PERMIT.try_with(|permit| permit()).unwrap_or(true) {
@@ -232,17 +266,23 @@ impl Sender {
     }
 
     /// The request with host, headers and credentials.
-    fn build_request(&self, request: &Request, token: &SecretString) -> Result<RequestBuilder, Error> {
+    fn build_request(&self, request: &Request, access: &Access) -> Result<RequestBuilder, Error> {
         let client = self.client.current().client;
-        let url = self.address(None, request.path.iter().map(String::as_str));
+        let base = match request.target {
+            Target::Api => self.api.get(),
+            Target::Site => None,
+        };
+        let url = self.address(base, request.path.iter().map(String::as_str));
         let mut builder = client
             .request(request.method.clone(), url)
             .header(ACCEPT, "application/json")
             .header(ACCEPT_LANGUAGE, "en")
             .header("X-Force-Accept-Language", "true");
-        builder = match &self.user {
-            Some(user) => builder.basic_auth(user, Some(token.expose_secret())),
-            None => builder.bearer_auth(token.expose_secret()),
+        builder = match (access, self.login.user()) {
+            (Access::Anonymous, _) => builder,
+            (Access::Token(token), Some(user)) => builder.basic_auth(user, Some(token.expose_secret())),
+            (Access::Token(token), None) => builder.bearer_auth(token.expose_secret()),
+            (Access::Fetched(token), _) => builder.bearer_auth(token.value.expose_secret()),
         };
         if !request.query.is_empty() {
             builder = builder.query(&request.query);
@@ -334,9 +374,34 @@ impl Sender {
     }
 
     fn transport(&self, error: reqwest::Error) -> Error {
-        let tls = self.base.scheme() == "https";
+        let tls = self.api.get().unwrap_or(&self.base).scheme() == "https";
         transport::failed(&self.host, self.proxy.as_deref(), tls, error)
     }
+}
+
+/// Where an OAuth client sends requests beside `jira.url`.
+struct Others {
+    token: Url,
+    api: Url,
+}
+
+impl Others {
+    fn of(oauth: &OAuth) -> Result<Self, UnusableSettings> {
+        let read = |key: &str, url: &str| {
+            let wrong = |error| UnusableSettings::Address(format!("jira.oauth.{key} is not a URL: {error}"));
+            Url::parse(url).map_err(wrong)
+        };
+        Ok(Self { token: read("token_url", &oauth.token_url)?, api: read("api_url", &oauth.api_url)? })
+    }
+
+    const fn all(&self) -> [&Url; 2] {
+        [&self.token, &self.api]
+    }
+}
+
+/// Whether the address is Atlassian's gateway for scoped tokens, or something that leads there.
+fn is_gateway(base: &Url) -> bool {
+    base.host_str() == Some("api.atlassian.com") || base.path().starts_with("/ex/jira/")
 }
 
 /// How long to wait after a 429 without a usable `Retry-After`.

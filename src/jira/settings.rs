@@ -12,10 +12,8 @@ pub struct Settings {
     pub url: String,
     /// The kind of Jira; None: the bridge asks Jira once.
     pub kind: Option<Kind>,
-    /// With a user, the token is sent as its password (Cloud); without, as a bearer token (Data Center).
-    pub user: Option<String>,
-    /// Read again for each request.
-    pub token: Secret,
+    /// How the bridge proves which account it is.
+    pub login: Login,
     /// More certificate authorities to trust, in PEM. Read again when it changes.
     pub ca_file: Option<PathBuf>,
     /// The sustained rate of all requests together.
@@ -26,6 +24,71 @@ pub struct Settings {
     pub planned_fields: Vec<String>,
     /// The timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
+}
+
+/// How the bridge proves which account it is.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// With a token.
+    Token {
+        /// With a user, the token is sent as its password (Cloud); without, as a bearer token (Data Center).
+        user: Option<String>,
+        /// Read again for each request.
+        token: Secret,
+    },
+    /// As a service account of Cloud, with access tokens that are fetched.
+    OAuth(OAuth),
+}
+
+impl Login {
+    /// The configured secret: the token, or the client's secret.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        match self {
+            Self::Token { token, .. } => token,
+            Self::OAuth(oauth) => &oauth.client_secret,
+        }
+    }
+
+    /// The key of that secret.
+    #[must_use]
+    pub const fn secret_key(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "jira.token",
+            Self::OAuth(_) => "jira.oauth.client_secret",
+        }
+    }
+
+    /// The configured user.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Token { user, .. } => user.as_deref(),
+            Self::OAuth(_) => None,
+        }
+    }
+
+    /// The client of OAuth 2.0, if there is one.
+    #[must_use]
+    pub const fn oauth(&self) -> Option<&OAuth> {
+        match self {
+            Self::Token { .. } => None,
+            Self::OAuth(oauth) => Some(oauth),
+        }
+    }
+}
+
+/// The client of OAuth 2.0, with which access tokens are fetched (client credentials).
+#[derive(Clone, Debug)]
+pub struct OAuth {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret; read again for each fetch.
+    pub client_secret: Secret,
+    /// Where access tokens are fetched.
+    pub token_url: String,
+    /// Atlassian's gateway, without a slash at its end. Only there access tokens count.
+    pub api_url: String,
 }
 
 /// The two kinds of Jira. They differ in paths, texts and names of accounts.

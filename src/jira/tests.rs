@@ -3,6 +3,7 @@
 mod client;
 mod hostile;
 mod issues;
+mod oauth;
 mod random;
 mod setup;
 mod tickets;
@@ -98,13 +99,16 @@ impl Site {
     }
 }
 
+fn token(user: Option<&str>, token: &str) -> Login {
+    Login::Token { user: user.map(str::to_owned), token: Secret::value(token).unwrap() }
+}
+
 fn settings(url: &str, kind: Option<Kind>) -> Settings {
     let hundred = NonZeroU32::new(100).unwrap();
     Settings {
         url: url.to_owned(),
         kind,
-        user: Some("bridge@example.com".into()),
-        token: Secret::value("s3cret-token").unwrap(),
+        login: token(Some("bridge@example.com"), "s3cret-token"),
         ca_file: None,
         requests_per_second: hundred,
         burst: hundred,

@@ -8,6 +8,7 @@ mod changelog_part;
 mod complaint;
 mod history;
 mod issue;
+mod oauth;
 mod people;
 mod setup;
 
@@ -19,6 +20,7 @@ pub(super) use self::{
     complaint::{Complaint, complaint},
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
+    oauth::{AccessToken, OAuthError, TenantInfo},
     people::{Actor, Actors, Assigned, GroupPickerAnswer, Member, UserHit, WireGroup},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,

@@ -31,6 +31,11 @@ pub enum Source {
     Jira,
 }
 
+/// The label `format` of messages.
+pub const CHANNEL_FORMATS: [&str; 3] = ["slack", "teams", "json"];
+/// The label `outcome` of messages.
+pub const MESSAGE_OUTCOMES: [&str; 4] = ["sent", "refused", "failed", "unknown"];
+
 /// The label `outcome`: the result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookOutcome {
@@ -132,6 +137,12 @@ pub(super) struct ReasonLabel {
 pub(super) struct RefusedLabels {
     pub(super) listener: &'static str,
     pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct MessageLabels {
+    pub(super) format: &'static str,
+    pub(super) outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

@@ -73,6 +73,7 @@ fn the_documented_names_exist_from_the_start() {
     bypassed counter
     tickets_refused counter
     calls_refused counter
+    messages counter
     poll_last_success_timestamp_seconds gauge
     approval_to_open_seconds histogram
     decision_seconds histogram

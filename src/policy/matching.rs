@@ -40,4 +40,9 @@ impl Match {
             && self.stage.is_match(gate.stage)
             && self.gate.is_match(gate.gate)
     }
+    /// Its globs: cluster, namespace, canary, stage and gate.
+    #[must_use]
+    pub fn globs(&self) -> [&str; 5] {
+        [&self.cluster, &self.namespace, &self.canary, &self.stage, &self.gate].map(|it| it.glob().glob())
+    }
 }

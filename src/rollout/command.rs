@@ -1,16 +1,19 @@
-//! PURE: commands for Jira and for the API server.
+//! PURE: commands for Jira, for the API server and for channels.
 
 use serde::{Deserialize, Serialize};
 
-use super::{canary_event::CanaryEvent, notice::Notice, subject::Subject};
+use super::{
+    canary::is_default, canary_event::CanaryEvent, notice::Notice, notification::Notification,
+    subject::Subject,
+};
 use crate::{
     gate::{GateId, GateName, Home, ShownRules},
     millis::Millis,
     policy::Milestone,
 };
 
-/// A command for Jira or the API server, stored before it is performed. Each may be performed twice: because of a label,
-/// a property, a name or Jira itself, the second time changes nothing.
+/// A command for Jira, the API server or a channel, stored before it is performed. Each may be performed twice: because of
+/// a label, a property, a name or Jira itself, the second time changes nothing. Only a message to a channel comes twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
@@ -79,10 +82,24 @@ pub enum Command {
         /// When.
         at: Millis,
     },
+    /// Tell a channel what happened at a gate.
+    Notify {
+        /// The gate and the channel: no other command waits for the messages to a channel.
+        lane: GateId,
+        /// Which gate, or the id of what it is about if that is none.
+        about: GateId,
+        /// Identifies the channel in the configuration.
+        channel: String,
+        /// What to say.
+        notification: Notification,
+        /// Whether it is sent for the second time, because it is unknown whether the channel took it the first time.
+        #[serde(default, skip_serializing_if = "is_default")]
+        again: bool,
+    },
 }
 
 impl Command {
-    /// The gate that it is about.
+    /// The gate that it is about, or what stands for it in the outbox: commands with the same one are performed in order.
     #[must_use]
     pub const fn gate(&self) -> &GateId {
         match self {
@@ -93,6 +110,7 @@ impl Command {
             | Self::Move { gate, .. }
             | Self::Link { gate, .. }
             | Self::Publish { gate, .. } => gate,
+            Self::Notify { lane, .. } => lane,
         }
     }
 
@@ -108,6 +126,7 @@ impl Command {
             Self::Link { .. } => "link the ticket to its successor",
             Self::FindDuplicates { .. } => "look for a second ticket of the same gate",
             Self::Publish { .. } => "publish an Event on the Canary",
+            Self::Notify { .. } => "send a message to a channel",
         }
     }
 }

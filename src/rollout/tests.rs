@@ -20,6 +20,7 @@ mod canary_status;
 mod cells;
 mod ended_label;
 mod limits;
+mod notifications;
 mod obstacles;
 mod random;
 mod readings;

@@ -3,7 +3,7 @@
 
 use crate::{
     config::{Config, Flagger, Jira, Kubernetes, KubernetesMode},
-    jira::Kind,
+    jira::{Kind, Login},
     millis::config_notation,
     store,
 };
@@ -11,7 +11,7 @@ use crate::{
 /// Logs the version and the settings, and warns about tokens that cannot be part of a URL.
 pub(super) fn log_settings(config: &Config) {
     tracing::info!("flagger-jira-bridge {} starts", env!("CARGO_PKG_VERSION"));
-    for line in lines(config) {
+    for line in lines(config).into_iter().chain(channels_line(config)) {
         tracing::info!("{line}");
     }
     for recording in config.policy.recording() {
@@ -33,7 +33,8 @@ pub(super) fn log_settings(config: &Config) {
 }
 
 fn lines(config: &Config) -> [String; 8] {
-    let Config { server, store: database, flagger, kubernetes, jira, rollout, limits, policy } = config;
+    let Config { server, store: database, flagger, kubernetes, jira, rollout, limits, policy, notify: _ } =
+        config;
     let retention = database.keep_for.map_or_else(|| "forever".to_owned(), config_notation);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
@@ -69,11 +70,20 @@ fn lines(config: &Config) -> [String; 8] {
     ]
 }
 
+/// The channels, if there are any.
+fn channels_line(config: &Config) -> Option<String> {
+    let formats: Vec<&str> = config.notify.iter().map(|channel| channel.format.as_str()).collect();
+    (!formats.is_empty()).then(|| format!("messages to channels: {} ({})", formats.len(), formats.join(", ")))
+}
+
 fn jira_line(jira: &Jira) -> String {
     let client = &jira.client;
     let kind = client.kind.map_or("auto", Kind::config_name);
-    let user =
-        client.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
+    let user = match &client.login {
+        Login::Token { user: Some(user), .. } => format!("as {user}"),
+        Login::Token { user: None, .. } => "with a token alone".to_owned(),
+        Login::OAuth(oauth) => format!("as the OAuth client {}", oauth.client_id),
+    };
     format!(
         "Jira: {}, kind {kind}, {user}; read every {}, trusted for {}, at most {} requests a second",
         client.url,

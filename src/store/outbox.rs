@@ -19,7 +19,7 @@ use super::{
 use crate::{
     gate::GateId,
     millis::Millis,
-    rollout::{Analysis, CanaryId, Command, Notice},
+    rollout::{Analysis, CanaryId, Command, Notice, Notification, Turn},
     text::one_line,
 };
 
@@ -67,7 +67,8 @@ pub struct Backlog {
     pub parked: u64,
     /// Kubernetes Events to be published: not counted above.
     pub events: u64,
-    /// When the oldest command was stored that is neither parked nor a search for duplicates, which is meant to wait.
+    /// When the oldest command was stored that is neither parked nor a search for duplicates, which is meant to wait, nor a
+    /// message to a channel.
     pub oldest: Option<Millis>,
 }
 
@@ -75,6 +76,9 @@ pub struct Backlog {
 const MAX_REASON_CHARS: usize = 1_000;
 /// How long Flagger's reports are collected into one comment.
 const GATHER_FOR: Duration = Duration::from_secs(60);
+
+/// How long a gate must be without its ticket before a channel is told.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
 
 /// How long a new command waits before it is due.
 const fn initial_delay(command: &Command) -> Duration {
@@ -87,6 +91,9 @@ const fn initial_delay(command: &Command) -> Duration {
         | Command::Move { .. }
         | Command::Link { .. }
         | Command::Publish { .. } => Duration::ZERO,
+        // Most failures to open a ticket are over by then.
+        Command::Notify { notification: Notification { turn: Turn::Stuck { .. }, .. }, .. } => STUCK_AFTER,
+        Command::Notify { .. } => Duration::ZERO,
     }
 }
 
@@ -98,6 +105,7 @@ const fn kind(command: &Command) -> &'static str {
         // Kinds of their own: no other command waits for them.
         Command::FindDuplicates { .. } => "recount",
         Command::Publish { .. } => "event",
+        Command::Notify { .. } => "notify",
         Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
             "tell"
         }
@@ -117,7 +125,7 @@ impl Store {
                     (SELECT COUNT(*) FROM outbox WHERE kind <> 'event' AND parked_at IS NOT NULL),
                     (SELECT COUNT(*) FROM outbox WHERE kind = 'event'),
                     (SELECT created_at FROM outbox
-                     WHERE kind NOT IN ('event', 'recount') AND parked_at IS NULL ORDER BY id LIMIT 1)",
+                     WHERE kind NOT IN ('event', 'recount', 'notify') AND parked_at IS NULL ORDER BY id LIMIT 1)",
         )
         .one(&mut reading)
         .await?;

@@ -15,6 +15,7 @@ use crate::{
     lock::lock,
     metrics::Metrics,
     millis::{Millis, clock_time},
+    notify::Notifier,
     store::{self, AttemptOutcome, Store, WriteTx},
 };
 
@@ -75,6 +76,8 @@ pub(super) struct Context {
     pub(super) jira: Arc<Jira>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
+    /// Sends messages to channels.
+    pub(super) notifier: Notifier,
     /// How many commands run concurrently, at most.
     pub(super) max_concurrency: usize,
     pub(super) lease: Lease,

@@ -5,7 +5,15 @@
 //! time, in stored order. Only performing takes long: at the rate limiter and at the database all commands together
 //! hold one place in the queue, so that a long outbox does not delay reading tickets or answering Flagger.
 
-use std::{collections::HashSet, pin::Pin, sync::Arc};
+use std::{
+    collections::HashSet,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
@@ -23,13 +31,15 @@ use super::{
 use crate::{
     gate::GateId,
     jira,
+    millis::Millis,
     rollout::Command,
-    store::{self, OutboxRow, Take},
+    store::{self, AttemptOutcome, OutboxRow, Take},
 };
 
 mod create;
 mod duplicates;
 mod in_flight;
+mod notify;
 mod parked;
 mod publish;
 mod refused_fields;
@@ -50,6 +60,10 @@ use settle::Settle;
 const SLOTS_PER_RESERVED: usize = 4;
 /// So many Events are published at a time: an API server that does not answer must not take the slots of Jira's commands.
 const MOST_EVENTS: usize = 2;
+/// So many messages to channels are sent at a time, beside the commands to Jira: they take none of their slots.
+const MOST_MESSAGES: usize = 2;
+/// Without channels, messages of an earlier configuration are looked for this often.
+const LEFTOVERS_EVERY: Duration = Duration::from_secs(60);
 
 /// The outbox. Losing what it remembers between its steps is harmless.
 pub(super) struct Outbox {
@@ -60,6 +74,8 @@ pub(super) struct Outbox {
     writing: Mutex<()>,
     /// Lets one command at a time wait for the rate limiter.
     queueing: Arc<Mutex<()>>,
+    /// When messages to channels were last looked for.
+    looked_for_messages: AtomicI64,
     parked: ParkedLog,
 }
 
@@ -76,7 +92,8 @@ type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>
 impl Outbox {
     pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
         let (writing, queueing, parked) = (Mutex::default(), Arc::default(), ParkedLog::default());
-        Self { context, lookups, queue, writing, queueing, parked }
+        let looked_for_messages = AtomicI64::new(0);
+        Self { context, lookups, queue, writing, queueing, looked_for_messages, parked }
     }
 
     /// Performs the command that has been due longest.
@@ -84,7 +101,7 @@ impl Outbox {
         if !self.context.lease.leads() {
             return Ok(StepOutcome::Standby);
         }
-        match self.pick(&InFlight::default(), 1).await?.pop() {
+        match self.pick(&InFlight::default(), 1).await?.into_iter().next() {
             Some(row) => self.carry_out(row).await,
             None => Ok(StepOutcome::Idle),
         }
@@ -97,7 +114,7 @@ impl Outbox {
         // Whether commands may be due, whether they are being loaded, and when to load again at the latest.
         let (mut due, mut loading, mut tick) = (true, false, Instant::now());
         loop {
-            let places = self.context.max_concurrency.saturating_sub(in_flight.0.len());
+            let places = self.context.max_concurrency.saturating_sub(in_flight.in_jira());
             if due && !loading && places > 0 && !stop.is_cancelled() {
                 (due, loading) = (false, self.context.lease.leads());
                 tick = Instant::now() + TICK;
@@ -150,10 +167,12 @@ impl Outbox {
     }
 
     /// Due commands for the free slots, one for each gate, and none for a gate with a command in progress. Tickets to
-    /// be opened come first, but do not take every slot.
+    /// be opened come first, but do not take every slot. Messages to channels come last, in slots of their own.
     async fn pick(&self, in_flight: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
         let mut held: HashSet<GateId> = in_flight.0.keys().cloned().collect();
         let most_opening = (places - places / SLOTS_PER_RESERVED).saturating_sub(in_flight.count(Work::Open));
+        let messages = in_flight.count(Work::Notify);
+        let places = places.saturating_add(messages);
         let mut events = MOST_EVENTS.saturating_sub(in_flight.count(Work::Publish));
         let mut taken = Vec::new();
         for (kinds, most) in [(Take::Opening, most_opening), (Take::Others, places)] {
@@ -189,7 +208,28 @@ impl Outbox {
                 }
             }
         }
+        let now = self.context.clock.now();
+        let most = if self.may_have_messages(now) { MOST_MESSAGES.saturating_sub(messages) } else { 0 };
+        if most == 0 {
+            return Ok(taken);
+        }
+        for (row, found) in self.context.store().due_commands(Take::Messages, now, &held, most).await? {
+            match found {
+                Ok(found) => taken.push(found),
+                Err(error) => self.park_unreadable(row, &error).await?,
+            }
+        }
         Ok(taken)
+    }
+
+    /// Whether to look for messages. Without channels there may be some of an earlier configuration, which are dropped.
+    fn may_have_messages(&self, now: Millis) -> bool {
+        let last = Millis(self.looked_for_messages.load(Ordering::Relaxed));
+        let is_due = !self.context.config().notify.is_empty() || now.since(last) >= LEFTOVERS_EVERY;
+        if is_due {
+            self.looked_for_messages.store(now.0, Ordering::Relaxed);
+        }
+        is_due
     }
 
     /// Parks a command that cannot be read, so that it blocks no other.
@@ -227,11 +267,23 @@ impl Outbox {
         if let Command::Open { .. } = row.command {
             return Create { context, lookups, writing: &self.writing }.perform(row).await;
         }
-        *row = self.claim(row.id).await?;
+        *row = match row.command {
+            Command::Notify { .. } => self.claim_message(row.id).await?,
+            Command::Open { .. }
+            | Command::FindDuplicates { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Move { .. }
+            | Command::Link { .. }
+            | Command::Publish { .. } => self.claim(row.id).await?,
+        };
         match &row.command {
             Command::FindDuplicates { gate, since, .. } => duplicates::find(context, gate, *since).await,
             Command::Publish { gate, name, event, at } => {
                 Ok(publish::perform(context, row, (gate, name.as_ref()), event, *at).await)
+            }
+            Command::Notify { about, channel, notification, .. } => {
+                Ok(Box::pin(notify::perform(context, row, about, channel, notification)).await)
             }
             Command::Open { .. }
             | Command::Comment { .. }
@@ -251,5 +303,25 @@ impl Outbox {
         let row = tx.merge_progress(&row, analysis).await?;
         tx.commit().await?;
         Ok(row)
+    }
+
+    /// Claims a message: from now on it is unknown whether the channel took it. One that was sent twice is dropped.
+    async fn claim_message(&self, id: i64) -> Result<OutboxRow, Failure> {
+        let _writing = self.writing.lock().await;
+        let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(StepOutcome::Standby))?;
+        let now = self.context.clock.now();
+        let row = tx.claim(id, Some(now)).await?.ok_or(Failure::Aborted(StepOutcome::Done))?;
+        let claimed = row.clone();
+        if let Some(row) = notify::prepare(&mut tx, row).await? {
+            tx.commit().await?;
+            return Ok(row);
+        }
+        tx.settle(&claimed, &AttemptOutcome::Done, now).await?;
+        tx.commit().await?;
+        tracing::warn!(
+            canary = %claimed.canary,
+            "a message was sent twice to a channel that gave no answer; it is not sent again"
+        );
+        Err(Failure::Aborted(StepOutcome::Done))
     }
 }

@@ -30,6 +30,8 @@ mod stories {
     mod four_eyes;
     mod history;
     mod late_moves;
+    mod notifications;
+    mod oauth;
     mod poll_priority;
     mod random_histories;
     mod recorded;

@@ -2,6 +2,7 @@
 //!
 //! The worker runs only when a test calls [`World::run_worker`], so that nothing happens by itself.
 
+pub(crate) mod channel;
 pub(crate) mod cluster;
 pub(crate) mod crash;
 pub(crate) mod database;

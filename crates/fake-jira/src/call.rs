@@ -10,6 +10,8 @@ use super::answer::Answer;
 pub(super) struct Call {
     pub(super) method: String,
     pub(super) path: String,
+    /// The request came through Atlassian's gateway, where access tokens count.
+    pub(super) gateway: bool,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     pub(super) json: Option<Value>,

@@ -30,6 +30,8 @@ mod links;
 mod markup;
 mod meta;
 mod model;
+mod oauth;
+mod oauth_client;
 mod operation;
 mod page;
 mod people;

@@ -63,4 +63,8 @@ pub enum Operation {
     ProjectRoles,
     /// `GET project/{key}/role/{id}`
     ProjectRole,
+    /// Cloud: `GET /_edge/tenant_info`
+    TenantInfo,
+    /// Atlassian's token endpoint: `POST /oauth/token`
+    AccessToken,
 }

@@ -5,6 +5,7 @@ use super::{
     call::{Call, decode},
     changelog, comments, directory, edit, issues, links, meta,
     model::Flavour,
+    oauth,
     operation::Operation,
     search,
     state::State,
@@ -18,6 +19,11 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
         Flavour::DataCenter => "2",
     };
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match (method, segments.as_slice()) {
+        ("GET", ["_edge", "tenant_info"]) => return (Operation::TenantInfo, Vec::new()),
+        ("POST", ["oauth", "token"]) => return (Operation::AccessToken, Vec::new()),
+        _ => {}
+    }
     let ["rest", "api", requested, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
@@ -131,6 +137,8 @@ pub(super) fn run(
         O::GroupPicker => directory::search_groups(state, call),
         O::ProjectRoles => directory::roles(state, call, first),
         O::ProjectRole => directory::role(state, call, first, second),
+        O::TenantInfo => Ok(oauth::tenant_info()),
+        O::AccessToken => oauth::access_token(state, call),
     }
 }
 

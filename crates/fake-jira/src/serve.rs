@@ -19,6 +19,7 @@ use super::{
     fault::{self, Fault},
     fault_answers,
     model::{BRIDGE, Flavour},
+    oauth,
     operation::Operation,
     page,
     recorded::{Credentials, Recorded},
@@ -87,21 +88,29 @@ impl FakeJira {
         let Ok(raw) = axum::body::to_bytes(Body::new(body), 10 << 20).await else {
             return Ok(self.respond(Answer::empty(413)));
         };
-        let context = self.lock().context_path.clone();
-        let Some(path) = head.uri.path().strip_prefix(context.as_str()).map(str::to_owned) else {
+        let (context, has_client) = {
+            let state = self.lock();
+            (state.context_path.clone(), state.oauth.is_some())
+        };
+        let through_gateway = head.uri.path().strip_prefix(oauth::GATEWAY).filter(|_| has_client);
+        let gateway = through_gateway.is_some();
+        let Some(path) = through_gateway.or_else(|| head.uri.path().strip_prefix(context.as_str())) else {
             return Ok(self.respond(Answer::empty(404)));
         };
+        let path = path.to_owned();
+        let serves = |path: &str| path.starts_with("/rest/") || (has_client && oauth::serves(path));
         let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
         let mut call = Call {
             method: head.method.as_str().to_owned(),
             path,
+            gateway,
             query: query.map(|q| q.0).unwrap_or_default(),
             english: english(&head.headers),
             headers: head.headers,
             json: serde_json::from_slice(&raw).ok(),
             account: None,
         };
-        if !call.path.starts_with("/rest/") {
+        if !serves(&call.path) {
             let answer = page::answer(&self, &call);
             self.deliver();
             return Ok(self.respond(answer));
@@ -157,7 +166,11 @@ fn process(state: &mut State, call: &mut Call) -> Outcome {
     let fault = fault::next(&mut state.faults, operation)
         // Jira has no XSRF check for GET.
         .filter(|fault| *fault != Fault::Xsrf || call.method != "GET");
-    let (caller, credentials) = auth::caller(state, call.header("authorization"));
+    let (caller, credentials) = if call.gateway {
+        oauth::caller(state, call.header("authorization"))
+    } else {
+        auth::caller(state, call.header("authorization"))
+    };
     let canned = fault.as_ref().and_then(fault_answers::canned);
     let processed = !matches!(fault, Some(Fault::Dropped)) && canned.is_none();
     let mut answer = match canned {
@@ -197,7 +210,7 @@ fn process(state: &mut State, call: &mut Call) -> Outcome {
         query: call.query.clone(),
         headers: recorded_headers(&call.headers),
         credentials,
-        body: call.json.clone(),
+        body: call.json.clone().filter(|_| operation != Operation::AccessToken),
         status: (!lost).then_some(answer.status),
         at: state.time.now(),
     });

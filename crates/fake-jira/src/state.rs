@@ -15,6 +15,7 @@ use super::{
         AUTOMATION, AccountKind, BOB, BRIDGE, Change, Comment, Field, Flavour, History, IssueView, Link, MIA,
         Person, Setup, Status, Workflow,
     },
+    oauth_client::OAuthClient,
     recorded::Recorded,
     time::{EpochMillis, TimeSource},
 };
@@ -99,6 +100,8 @@ pub(super) struct State {
     pub(super) public_base_url: Option<String>,
     /// How a proxy changes each issue in an answer.
     pub(super) tamper: Option<fn(&mut Value)>,
+    /// The OAuth client of the service account that is the bridge's account.
+    pub(super) oauth: Option<OAuthClient>,
     pub(super) first_issue: u64,
     pub(super) people: Vec<Person>,
     pub(super) groups: Vec<Group>,
@@ -161,6 +164,7 @@ impl State {
             base_url: format!("http://127.0.0.1{}", setup.context),
             public_base_url: None,
             tamper: None,
+            oauth: None,
             first_issue: setup.first_issue,
             context_path: setup.context,
             people,

@@ -28,8 +28,8 @@ fn the_example_has_the_documented_defaults() {
     let jira = config.jira;
     let client = jira.client;
     assert_eq!(client.url, "https://jira.example.com");
-    assert_eq!((client.kind, client.user, client.ca_file), (None, None, None));
-    assert_eq!(client.token.newest().expose_secret(), "swordfish");
+    assert_eq!((client.kind, client.login.user(), client.ca_file), (None, None, None));
+    assert_eq!(client.login.secret().newest().expose_secret(), "swordfish");
     assert!(jira.webhook_secret.is_none());
     assert_eq!((client.requests_per_second.get(), client.burst.get()), (5, 10));
     assert_eq!(
@@ -94,9 +94,9 @@ fn commented_out() -> Vec<String> {
 fn every_line_of_the_example_may_be_uncommented() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a file");
-    std::fs::write(&file, "from a file\n").unwrap();
+    std::fs::write(&file, "https://example.com/from-a-file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 27, "{found:#?}");
+    assert_eq!(found.len(), 29, "{found:#?}");
     for text in found {
         // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());
@@ -114,7 +114,7 @@ fn every_line_of_the_example_may_be_uncommented() {
         let given = |key: &str| text.contains(&format!("\n{key} ")) && text.starts_with("[jira]");
         let env: Vec<_> = REQUIRED
             .into_iter()
-            .filter(|(name, _)| !(name.ends_with("TOKEN") && given("token_file")))
+            .filter(|(name, _)| !(name.ends_with("TOKEN") && (given("token_file") || given("oauth"))))
             .collect();
         read(&text, &env).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
         let (variable, value) = as_variable(&text);

@@ -11,7 +11,10 @@ async fn the_kind_is_requested_once_and_decides_the_paths() {
         _ => with(vec![("x-ausername", "bridge".into())], 200, &issue()),
     })
     .await;
-    let jira = site.jira_with(Settings { user: None, ..settings(&format!("{}/jira/", site.url), None) });
+    let jira = site.jira_with(Settings {
+        login: token(None, "s3cret-token"),
+        ..settings(&format!("{}/jira/", site.url), None)
+    });
     for _ in 0..2 {
         let IssueSnapshot::Issue { status, .. } = jira.read_whole("10042").await.unwrap() else {
             panic!("missing")

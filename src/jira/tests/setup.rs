@@ -11,8 +11,8 @@ async fn pair(flavour: Flavour) -> (FakeJira, Jira) {
     let clock = Clock::manual(Millis(1_800_000_000_000));
     let fake = FakeJira::new(fake_jira::Setup::new(flavour, clock.clone()));
     let settings = settings(&fake.start().await.unwrap(), None);
-    let user = settings.user.filter(|_| flavour == Flavour::Cloud);
-    let settings = Settings { user, token: Secret::value("jira-token").unwrap(), ..settings };
+    let user = Some("bridge@example.com").filter(|_| flavour == Flavour::Cloud);
+    let settings = Settings { login: token(user, "jira-token"), ..settings };
     (fake, Jira::new(settings, unobserved(), clock).unwrap())
 }
 

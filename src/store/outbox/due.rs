@@ -20,6 +20,8 @@ pub enum Take {
     Others,
     /// All others, without those that publish Kubernetes Events.
     OthersButEvents,
+    /// Messages to channels, which are not among the others.
+    Messages,
 }
 
 impl Store {
@@ -51,8 +53,9 @@ impl Store {
 fn due(take: Take, held: usize) -> String {
     let kinds = match take {
         Take::Opening => "kind = 'open'",
-        Take::Others => "kind <> 'open'",
-        Take::OthersButEvents => "kind NOT IN ('open', 'event')",
+        Take::Others => "kind NOT IN ('open', 'notify')",
+        Take::OthersButEvents => "kind NOT IN ('open', 'event', 'notify')",
+        Take::Messages => "kind = 'notify'",
     };
     let others = if held == 0 {
         String::new()

@@ -13,6 +13,11 @@ impl InFlight {
         self.0.insert(row.command.gate().clone(), Work::of(&row.command));
     }
 
+    /// How many of them are not messages to channels.
+    pub(super) fn in_jira(&self) -> usize {
+        self.0.len().saturating_sub(self.count(Work::Notify))
+    }
+
     pub(super) fn count(&self, work: Work) -> usize {
         self.0.values().filter(|other| **other == work).count()
     }
@@ -27,6 +32,8 @@ pub(super) enum Work {
     Update,
     /// Publishes a Kubernetes Event.
     Publish,
+    /// Sends a message to a channel.
+    Notify,
 }
 
 impl Work {
@@ -39,6 +46,7 @@ impl Work {
             | Command::Move { .. }
             | Command::Link { .. } => Self::Update,
             Command::Publish { .. } => Self::Publish,
+            Command::Notify { .. } => Self::Notify,
         }
     }
 }

@@ -45,7 +45,8 @@ impl ParkedLog {
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Move { .. }
-            | Command::Link { .. } => self.is_new(row.id, why),
+            | Command::Link { .. }
+            | Command::Notify { .. } => self.is_new(row.id, why),
         };
         if !is_new {
             return Ok(());
@@ -58,6 +59,9 @@ impl ParkedLog {
             Command::Open { subject, .. } => (Some(subject.gate.clone()), None),
             Command::FindDuplicates { name, .. } => (Some(name.clone()), None),
             Command::Publish { name, .. } => (name.clone(), None),
+            Command::Notify { notification, .. } => {
+                (Some(notification.gate.clone()), notification.ticket.clone())
+            }
             Command::Comment { gate, .. }
             | Command::Label { gate }
             | Command::Move { gate, .. }

@@ -41,6 +41,13 @@ pub(super) enum CommandResult {
         /// What it waits for.
         why: String,
     },
+    /// No answer came to a message: the channel may have taken it.
+    MaybeTaken {
+        /// When to send it once more.
+        at: Millis,
+        /// Why there is no answer.
+        why: String,
+    },
     /// It failed without a request to Jira that failed.
     Retry {
         /// When to retry.

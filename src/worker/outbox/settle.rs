@@ -87,6 +87,11 @@ impl Settle<'_> {
             CommandResult::DuplicatesSearched { again: Some((at, why)), .. }
             | CommandResult::Later { at, why } => AttemptOutcome::Later { at: *at, why: why.clone(), sent },
             CommandResult::Retry { at, why } => AttemptOutcome::Retry { at: *at, why: why.clone(), sent },
+            CommandResult::MaybeTaken { at, why } => AttemptOutcome::Retry {
+                at: *at,
+                why: format!("{why}; it may be there, so it is sent once more"),
+                sent: Some(self.context.clock.now()),
+            },
             CommandResult::Missing { at, .. } => {
                 let why =
                     "Jira does not show the ticket; if that stays so for jira.trust_for, it was deleted"
@@ -202,6 +207,7 @@ impl Settle<'_> {
             | CommandResult::DuplicatesSearched { .. }
             | CommandResult::Failed { .. }
             | CommandResult::Later { .. }
+            | CommandResult::MaybeTaken { .. }
             | CommandResult::Retry { .. }
             | CommandResult::Stuck { .. }
             | CommandResult::Deleted => {}

@@ -100,9 +100,10 @@ impl Update<'_> {
                 }
             }
             // These are performed elsewhere.
-            Command::Open { .. } | Command::FindDuplicates { .. } | Command::Publish { .. } => {
-                Ok(CommandResult::Done)
-            }
+            Command::Open { .. }
+            | Command::FindDuplicates { .. }
+            | Command::Publish { .. }
+            | Command::Notify { .. } => Ok(CommandResult::Done),
         }
     }
 

@@ -141,6 +141,9 @@ async fn unknown_certificate() -> String {
 /// Makes a mistake and runs `check`, which must print no secret and change nothing in Jira or on disk.
 async fn make_mistake(case: &Case) -> Seen {
     let jira = fake(case.flavour, case.reach);
+    if case.oauth {
+        jira.set_oauth_client("k3Ff0aT5x9", "the-swordfish-of-the-client");
+    }
     (case.jira)(&jira);
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
@@ -167,7 +170,7 @@ async fn make_mistake(case: &Case) -> Seen {
     assert_eq!(jira.complaints(), [""; 0], "{}", case.name);
     for request in jira.requests().iter().skip(requests) {
         // Only reading requests are allowed.
-        let reads = [Operation::BulkFetch, Operation::Search];
+        let reads = [Operation::BulkFetch, Operation::Search, Operation::AccessToken];
         let reads = request.method == "GET" || reads.contains(&request.operation);
         assert!(reads, "{}: {} {}", case.name, request.method, request.path);
     }
@@ -301,6 +304,7 @@ async fn no_secret_is_printed() {
     let by_file = "-jira.token\n-jira.webhook_secret\n-flagger.token\njira.token_file = \"jira\"\n\
         jira.webhook_secret_file = \"webhook\"\nflagger.token_file = \"flagger\"\n[[flagger.clusters]]\nname = \"prod\"\n\
         token_file = \"cluster\"\n";
+    let by_oauth = "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret_file = \"jira\", token_url = \"URL/oauth/token\", api_url = \"URL\" }";
     let by_value = format!("[[flagger.clusters]]\nname = \"prod\"\ntoken = \"{CLUSTER}\"\n");
     let database = "store.url = \"postgres://swordfish:swordfish@127.0.0.1:1/gates\"";
     let short = "jira.webhook_secret = \"swordfish\"\nflagger.token = \"swordfish\"";
@@ -310,14 +314,16 @@ async fn no_secret_is_printed() {
         "jira.url = \"https://bridge:swordfish@jira.example.com\"",
         "jira.token = [\"swordfish\"]",
     ];
-    let all = [by_file, by_value.as_str(), database, short].into_iter().chain(wrong);
+    let all = [by_file, by_oauth, by_value.as_str(), database, short].into_iter().chain(wrong);
     for config in all {
         for fault in
             [None, Some(Fault::Unauthorized), Some(Fault::Html), Some(Fault::Dropped), Some(Fault::WrongJson)]
         {
             let jira = fake(Flavour::Cloud, Reach::Plain);
+            jira.set_oauth_client("k3Ff0aT5x9", TOKEN);
             if let Some(fault) = fault {
-                jira.fault(Operation::Myself, fault, Times::Always);
+                jira.fault(Operation::Myself, fault.clone(), Times::Always);
+                jira.fault(Operation::AccessToken, fault, Times::Once);
             }
             let url = jira.start().await.unwrap();
             let dir = folder.path().display().to_string();
@@ -326,6 +332,7 @@ async fn no_secret_is_printed() {
             let (_, stdout, stderr) = run(folder.path(), "trace").await;
             let all = format!("{stdout}{stderr}").to_lowercase();
             assert!(!all.is_empty() && !all.contains("swordfish"), "{config}\n{all}");
+            assert!(!all.contains("access-token-"), "{config}\n{all}");
             for encoded in ["c3dvcmRmaXNo", "n3b3JkZmlza", "d29yZGZpc2"] {
                 assert!(!all.contains(&encoded.to_lowercase()), "{config}\n{all}");
             }

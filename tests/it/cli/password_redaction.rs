@@ -219,3 +219,36 @@ fn a_server_that_cannot_be_reached_is_named_without_the_password() {
         }
     }
 }
+
+/// The secret of an OAuth client and the address of a channel: no command prints them, whatever is wrong beside them.
+#[test]
+fn the_secrets_of_an_oauth_client_and_a_channel_are_not_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file.toml");
+    let client = |secret: &str, token_url: &str| {
+        format!(
+            "{LISTEN}[jira]\nurl = \"http://127.0.0.1:1\"\noauth = {{ client_id = \"k3Ff0\", client_secret = {secret}, \
+             token_url = {token_url} }}\n[ticket]\nproject = \"OPS\"\n"
+        )
+    };
+    let right = client("\"hunter77-of-the-client\"", "\"http://127.0.0.1:1/token\"");
+    let channel = |url: &str| format!("{right}[[notify]]\nurl = {url}\nformat = \"slack\"\n");
+    for (text, commands) in [
+        (right.clone(), &["check", "config"][..]),
+        (client("[\"hunter77\"]", "\"http://127.0.0.1:1/token\""), &["check", "serve", "config"]),
+        (client("\"hunter77-of-the-client\"", "\"https://me:hunter77@auth.example/x\""), &["check", "serve"]),
+        (client("\"hunter77-of-the-client\"", "\"http://auth.example/hunter77\""), &["check", "serve"]),
+        (channel("\"https://hooks.slack.com/services/T0/B0/hunter77\""), &["check", "config"]),
+        (channel("\"http://hooks.slack.com/services/T0/B0/hunter77\""), &["check", "serve", "config"]),
+        (channel("\"https://me:hunter77@hooks.example/x\""), &["check", "serve", "config"]),
+        (channel("[\"https://hooks.slack.com/services/T0/B0/hunter77\"]"), &["check", "serve", "config"]),
+        (format!("{right}notify = \"https://hooks.slack.com/hunter77\"\n"), &["check", "serve"]),
+    ] {
+        fs::write(&file, &text).unwrap();
+        for command in commands {
+            let (code, said) = says(command, &file, Some("sqlite:///nowhere/bridge.db"));
+            assert!(code.is_some() && !said.is_empty(), "{command} {text}: {said}");
+            assert!(!said.contains("hunter77"), "{command} {text}: {said}");
+        }
+    }
+}

@@ -55,6 +55,7 @@ fn settings() -> BTreeSet<String> {
             && key.trim_end().chars().all(|c| c.is_ascii_lowercase() || c == '_')
             && section != "ticket.fields"
             && section != "routes"
+            && section != "notify"
         {
             found.insert(format!("{section}.{}", key.trim_end()));
         }
@@ -101,6 +102,7 @@ fn the_chart_takes_every_setting() {
         "flagger.tokens.cluster",
         "kubernetes.kubeconfig_file",
         "jira.token_file",
+        "jira.oauth",
         "jira.webhook_secret_file",
         "jira.ca_file",
     ];
@@ -118,7 +120,7 @@ fn the_chart_takes_every_setting() {
         expected.retain(|key| !written.contains(key));
         expected.insert(list.to_owned());
     }
-    expected.extend(["ticket.fields", "routes"].map(str::to_owned));
+    expected.extend(["ticket.fields", "routes", "notify"].map(str::to_owned));
     assert_eq!(known, expected);
 
     let mut route = BTreeSet::new();

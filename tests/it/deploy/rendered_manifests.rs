@@ -341,6 +341,7 @@ fn values_become_settings() {
         assert!(config.flagger.token.is_some(), "{}", it.name);
         assert_eq!(config.store.allow_network_volume, it.name == "helm-everything");
         assert_eq!(config.jira.webhook_secret.is_some(), it.name != "helm-minimal");
+        assert_eq!(config.jira.client.login.oauth().is_some(), it.name == "helm-sqlite");
     });
 }
 

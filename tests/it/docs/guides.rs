@@ -116,7 +116,9 @@ fn make_files(table: &mut toml::Table, directory: &Path, made: &mut usize) {
         match value {
             toml::Value::String(path) if key.ends_with("_file") => {
                 let file = directory.join(format!("{made}"));
-                fs::write(&file, format!("sixteen-characters-or-more-{made}\n")).unwrap();
+                let is_address = key == "url_file";
+                let before = if is_address { "https://example.com/" } else { "" };
+                fs::write(&file, format!("{before}sixteen-characters-or-more-{made}\n")).unwrap();
                 *path = file.to_str().unwrap().to_owned();
                 *made += 1;
             }
@@ -141,7 +143,7 @@ fn completed(code: &str) -> toml::Table {
     let mut whole: toml::Table = base.parse().unwrap();
     over(&mut whole, code.parse().unwrap_or_else(|error| panic!("{error}\n{code}")));
     let jira = whole["jira"].as_table_mut().unwrap();
-    if !jira.contains_key("token_file") && !jira.contains_key("token") {
+    if !["token_file", "token", "oauth"].iter().any(|key| jira.contains_key(*key)) {
         jira.insert("token".into(), "a-token-of-the-reader".into());
     }
     whole

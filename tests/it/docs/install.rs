@@ -61,7 +61,7 @@ fn configurations_load() {
         let text = text.replace(SECRETS, here);
         let config = load(directory.path(), &text, vec![]);
         assert!(config.jira.webhook_secret.is_some() && config.flagger.token.is_some());
-        users.push(config.jira.client.user);
+        users.push(config.jira.client.login.user().map(str::to_owned));
     }
     assert!(users[0].is_some() && users[1].is_none(), "Cloud first, then Data Center: {users:?}");
 }

@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 67] = [
+const SOURCES: [&str; 69] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -38,6 +38,7 @@ const SOURCES: [&str; 67] = [
     "jira/denial.rs",
     "jira/error.rs",
     "jira/field_value.rs",
+    "jira/oauth.rs",
     "jira/people.rs",
     "jira/authenticate.rs",
     "jira/send.rs",
@@ -45,6 +46,7 @@ const SOURCES: [&str; 67] = [
     "jira/setup.rs",
     "jira/transport.rs",
     "main.rs",
+    "notify/notifier.rs",
     "pem.rs",
     "policy/judge.rs",
     "policy/schedule/closed.rs",
@@ -79,7 +81,7 @@ const SOURCES: [&str; 67] = [
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.
-const NOT_LISTED: [&str; 27] = [
+const NOT_LISTED: [&str; 30] = [
     // SQL, a header, and the text of an internal error.
     "SELECT ",
     "PRAGMA ",
@@ -97,6 +99,8 @@ const NOT_LISTED: [&str; 27] = [
     "only some ",
     "later versions may add variants",
     "every request is sent here",
+    "the token endpoint is not Jira",
+    "a channel is not Jira",
     // Parts of Jira's errors that name the faulty answer.
     "an account without its groups",
     "an account without its id",
@@ -105,6 +109,7 @@ const NOT_LISTED: [&str; 27] = [
     "a role without actors",
     "it has no permissions",
     "is not a URL: ",
+    "jira.oauth.… is not a URL: …",
     "must not hold credentials",
     "must begin with https:// and a host",
     // Examples of values.

@@ -27,20 +27,20 @@ fn about(canary: usize, phase: &str) -> Value {
 }
 
 /// A worker that runs in the background until it is stopped.
-struct RunningWorker {
+pub(crate) struct RunningWorker {
     stop: CancellationToken,
     ended: tokio::sync::oneshot::Receiver<()>,
 }
 
 impl RunningWorker {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.ended.await.unwrap();
     }
 }
 
 impl World {
-    async fn starts_worker(&self) -> RunningWorker {
+    pub(crate) async fn starts_worker(&self) -> RunningWorker {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let (ends, ended) = tokio::sync::oneshot::channel();

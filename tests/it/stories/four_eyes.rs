@@ -185,7 +185,9 @@ async fn who_asked_for_the_change_makes_no_step() {
         is_closed(&answer, ", does not count: Mia Change may not approve this rollout: ");
         let said = world.said_once(&key, "Step 1 of 2 does not count");
         assert!(
-            said.contains("Mia Change moved this ticket to In Review, but Mia Change may not approve this rollout:"),
+            said.contains(
+                "Mia Change moved this ticket to In Review, but Mia Change may not approve this rollout:"
+            ),
             "{said}"
         );
         is_closed(&world.moves(&key, "Approved", BOB).await, "step 1 of 2 (\"In Review\") does not count");

@@ -102,7 +102,17 @@ namespace: {{ $root.Release.Namespace }}
 {{- if .Values.secrets.tls.name }}
 {{- $_ := set $server "tls" (dict "cert_file" "/secrets/tls/tls.crt" "key_file" "/secrets/tls/tls.key") }}
 {{- end }}
-{{- $jira := dict "token_file" "/secrets/jira-token" }}
+{{- $jira := dict }}
+{{- with .Values.secrets.jiraOauth }}
+{{- if .name }}
+{{- $oauth := dict "client_id" .clientId "client_secret_file" "/secrets/jira-oauth" }}
+{{- if .tokenUrl }}{{ $_ := set $oauth "token_url" .tokenUrl }}{{ end }}
+{{- if .apiUrl }}{{ $_ := set $oauth "api_url" .apiUrl }}{{ end }}
+{{- $_ := set $jira "oauth" $oauth }}
+{{- else }}
+{{- $_ := set $jira "token_file" "/secrets/jira-token" }}
+{{- end }}
+{{- end }}
 {{- if .Values.secrets.webhook.name }}{{ $_ := set $jira "webhook_secret_file" "/secrets/jira-webhook" }}{{ end }}
 {{- if .Values.secrets.jiraCa.name }}{{ $_ := set $jira "ca_file" "/secrets/jira-ca" }}{{ end }}
 {{- $flagger := dict }}
@@ -191,7 +201,15 @@ all, with one watch for each kind. */}}
 {{- $_ := required "image.repository is missing: where you pushed the image that the Dockerfile builds" .Values.image.repository }}
 {{- $_ := required "config.jira.url is missing: for example https://example.atlassian.net" (dig "jira" "url" "" .Values.config) }}
 {{- $_ := required "config.ticket.project is missing: the key of the Jira project in which tickets are opened" (dig "ticket" "project" "" .Values.config) }}
-{{- $_ := required "secrets.jiraToken.name is missing: the Secret that holds Jira's token" .Values.secrets.jiraToken.name }}
+{{- with .Values.secrets }}
+{{- if not .jiraOauth.name }}
+{{- $_ := required "secrets.jiraToken.name is missing: the Secret that holds Jira's token" .jiraToken.name }}
+{{- else if .jiraToken.name }}
+{{- fail "secrets.jiraToken.name and secrets.jiraOauth.name are both set: remove one of the two" }}
+{{- else }}
+{{- $_ := required "secrets.jiraOauth.clientId is missing: the client id of the service account's OAuth 2.0 credential" .jiraOauth.clientId }}
+{{- end }}
+{{- end }}
 {{- if not (or (kindIs "invalid" .Values.replicas) (eq (int .Values.replicaCount) 1)) }}
 {{- fail "replicaCount and replicas are both set: remove replicas, the former name of replicaCount" }}
 {{- end }}

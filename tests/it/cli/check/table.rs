@@ -26,10 +26,12 @@ pub(super) struct Case {
     /// Lines of the configuration; see [`with_mistake`].
     pub(super) config: &'static str,
     pub(super) jira: fn(&FakeJira),
+    /// The bridge's account has an OAuth client.
+    pub(super) oauth: bool,
 }
 
 fn case(section: &'static str, name: &'static str, config: &'static str) -> Case {
-    Case { section, name, flavour: Flavour::Cloud, reach: Reach::Plain, config, jira: |_| {} }
+    Case { section, name, flavour: Flavour::Cloud, reach: Reach::Plain, config, jira: |_| {}, oauth: false }
 }
 
 impl Case {
@@ -46,6 +48,12 @@ impl Case {
     }
 }
 
+impl Case {
+    fn with_client(self, jira: fn(&FakeJira)) -> Self {
+        Self { jira, oauth: true, ..self }
+    }
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let mut all = reaching();
     all.extend(credentials());
@@ -55,6 +63,7 @@ pub(super) fn cases() -> Vec<Case> {
     all.extend(moves());
     all.extend(people());
     all.extend(schedule());
+    all.extend(channels());
     all.extend(elsewhere());
     all
 }
@@ -136,6 +145,21 @@ fn reaching() -> Vec<Case> {
     ]
 }
 
+/// A service account with an OAuth client.
+fn oauth(name: &'static str, reach: Reach, change: fn(&FakeJira)) -> Case {
+    let config = match reach {
+        Reach::Plain => {
+            "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
+             token_url = \"URL/oauth/token\", api_url = \"URL\" }"
+        }
+        _ => {
+            "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
+             token_url = \"http://127.0.0.1:1/oauth/token\", api_url = \"URL\" }"
+        }
+    };
+    case("The credentials", name, config).with_client(change)
+}
+
 fn credentials() -> Vec<Case> {
     let case = |name, config| case("The credentials", name, config);
     vec![
@@ -183,6 +207,25 @@ fn credentials() -> Vec<Case> {
         case("A firewall blocks the requests", "").with(|jira| {
             jira.fault(Operation::Myself, says(403, "text/html", "<html>"), Times::Always);
         }),
+        oauth("The secret of the OAuth client is wrong", Reach::Plain, |jira| {
+            jira.set_oauth_client("k3Ff0aT5x9", "another");
+        }),
+        oauth("The OAuth credential lacks a scope", Reach::Plain, |jira| {
+            jira.set_oauth_scopes(&["read:jira-work", "read:jira-user"]);
+        }),
+        oauth("The OAuth credential may not use this Jira", Reach::Plain, |jira| jira.set_oauth_scopes(&[])),
+        oauth("The token endpoint cannot be reached", Reach::Nowhere, |_| {}),
+        oauth("A log-in page answers instead of the token endpoint", Reach::Plain, |jira| {
+            jira.fault(Operation::AccessToken, Fault::Html, Times::Always);
+        }),
+        oauth("The token endpoint asks to wait (429)", Reach::Plain, |jira| {
+            let fault = Fault::TooMany { retry_after: Some("7".into()) };
+            jira.fault(Operation::AccessToken, fault, Times::Always);
+        }),
+        oauth("The site has no cloud id, so it is no Cloud", Reach::Plain, |jira| {
+            jira.fault(Operation::TenantInfo, says(404, "text/html", "<html>"), Times::Always);
+        }),
+        case("An OAuth client beside a token", "jira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"s\" }"),
         case("The file with the token does not exist", "-jira.token\njira.token_file = \"./jira-token\""),
     ]
 }
@@ -561,6 +604,33 @@ fn schedule() -> Vec<Case> {
         }),
         case("The fields of the planned time are not on the screen", PLANNED),
         case("The file is no calendar", "[[freezes]]\nmatch = {}\ncalendar_file = \"./a-letter\""),
+    ]
+}
+
+fn channels() -> Vec<Case> {
+    let case = |name, config| case("Channels", name, config);
+    vec![
+        case(
+            "The address of a channel is not encrypted",
+            "[[notify]]\nurl = \"http://hooks.slack.com/services/T0/B0/XXXX\"\nformat = \"slack\"",
+        ),
+        case(
+            "The address of a channel is that of a page",
+            "[[notify]]\nurl = \"https://example.slack.com/archives/C0\"\nformat = \"slack\"",
+        ),
+        case(
+            "The format is not the channel's",
+            "[[notify]]\nurl = \"https://prod-1.westeurope.logic.azure.com/workflows/x\"\nformat = \"slack\"",
+        ),
+        case(
+            "A connector of Teams, which is retired",
+            "[[notify]]\nurl = \"https://example.webhook.office.com/webhookb2/x\"\nformat = \"teams\"",
+        ),
+        case("The format is unknown", "[[notify]]\nurl = \"https://example.com/x\"\nformat = \"discord\""),
+        case(
+            "The file with a channel's address does not exist",
+            "[[notify]]\nurl_file = \"./slack\"\nformat = \"slack\"",
+        ),
     ]
 }
 

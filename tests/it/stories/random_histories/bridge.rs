@@ -201,7 +201,8 @@ impl Bridge {
             | Command::Label { .. }
             | Command::Move { .. }
             | Command::Link { .. }
-            | Command::Publish { .. } => None,
+            | Command::Publish { .. }
+            | Command::Notify { .. } => None,
         };
         let gates: Vec<_> = self.apply(&event, now).into_iter().filter_map(opens).collect();
         let fresh = !gates.is_empty();
