@@ -87,6 +87,7 @@ impl Question {
             gate: &self.name,
             message: &self.message,
             metadata: &self.metadata,
+            names: None,
             new_id: GateId("4f1c".into()),
             silent_for: Duration::from_secs(10),
             deny: &[],
@@ -110,8 +111,13 @@ fn changed(canary: &Canary, event: &Event<'_>) -> anyhow::Result<Canary> {
 /// A canary whose gate waits for an approval, and the same canary after the approval.
 fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let fresh = GateId("4f1c".into());
-    let ticket =
-        Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
+    let ticket = Ticket {
+        id: "10042".into(),
+        key: "OPS-7".into(),
+        project: "OPS".into(),
+        issue_type: "10004".into(),
+        taken_at: None,
+    };
     let opening = changed(&Canary::new(id()), &question.asked())?;
     let waiting = changed(&opening, &Event::Opened { gate: &fresh, ticket, statuses: None, shows: None })?;
     let status = |id: &str, name: &str| Status { id: id.into(), name: name.into() };
@@ -119,6 +125,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let entry =
         Move { changelog_id: "101".into(), by, at: NOW, from: "1".into(), to: status("3", "Approved") };
     let snapshot = IssueSnapshot::Issue {
+        approval: None,
         key: "OPS-7".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),

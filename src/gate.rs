@@ -4,6 +4,8 @@
 //! [`Verdict`], computed when Flagger asks and never stored.
 
 mod after_snapshot;
+mod approval;
+mod existing;
 mod history;
 mod interpret;
 mod name;
@@ -19,6 +21,8 @@ mod time_limit;
 mod verdict;
 
 pub use self::{
+    approval::{DeskApproval, DeskDecision, DeskRecord, NoApproval, explaining, moves_needed_since},
+    existing::{AlreadyDecided, NamedIssue, Unusable, Wanted, issue_key},
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     name::{GateId, GateName, Stage},
     pace::Pace,

@@ -88,6 +88,8 @@ pub struct TicketSettings {
     pub on_bypass: OnBypass,
     /// What a ticket of confirm-traffic-increase is for.
     pub traffic: Traffic,
+    /// The name in a question's metadata whose value is the key of the ticket to use. None: each gate gets a new ticket.
+    pub use_metadata: Option<String>,
 }
 
 /// `ticket.on_bypass`: what to do if a version is promoted that no gate let pass, where the bridge reads the API server.
@@ -210,6 +212,32 @@ pub struct Approval {
     pub steps: Vec<String>,
     /// How long a decision may take.
     pub limits: TimeLimits,
+    /// What the decision is.
+    pub source: ApprovalSource,
+}
+
+/// `approval.source`: what the decision about a ticket is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApprovalSource {
+    /// A person's move of the ticket.
+    #[default]
+    Status,
+    /// The approval of Jira Service Management that moved it.
+    Jsm,
+}
+
+impl ApprovalSource {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Status, Self::Jsm];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Jsm => "jsm",
+        }
+    }
 }
 
 /// `approval.planned`: fields of a ticket, by id, that hold a date with a time.
@@ -235,6 +263,11 @@ impl Fingerprint {
                 hash.update((entry.len() as u64).to_be_bytes());
                 hash.update(entry);
             }
+        }
+        match approval.source {
+            // As before there was a choice.
+            ApprovalSource::Status => {}
+            ApprovalSource::Jsm => hash.update(ApprovalSource::Jsm.as_str()),
         }
         if !approval.steps.is_empty() {
             hash.update("steps");

@@ -35,7 +35,7 @@ pub use self::{
     canary_event::{CanaryEvent, NotCounted},
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
-    command::Command,
+    command::{Command, Taking},
     event::{Event, Rules, TOLD_AFTER},
     failure::{FailedChecks, FailureCause, Rollback},
     limits::{Budget, Headroom, TicketLimit},

@@ -23,6 +23,7 @@ mod spans;
 mod step;
 mod steps;
 mod summary;
+mod taken;
 mod team;
 mod technical;
 mod time_limit;
@@ -50,6 +51,7 @@ pub use self::{
     people::{MOST_NAMED, NamedAccount, People},
     recorded::RECORDED_LABEL,
     reminder::reminder,
+    taken::given_back,
     writer::{Unrenderable, denied},
 };
 
@@ -98,32 +100,7 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
             let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
             let words = writer.text(&route.key_of("description"), &settings.description)?;
             let mut description = vec![Block::External(spans::blocks(&words))];
-            description.extend(change::change_section(subject));
-            match route.approval.mode {
-                ApprovalMode::Required => {
-                    let deny = denied(subject, &route.approval.deny);
-                    let obstacle = obstacle(subject, &deny);
-                    description.extend(decision::decision_section(subject, settings, obstacle));
-                    description.extend(approvers::approvers_section(
-                        subject,
-                        route,
-                        &deny,
-                        around.people,
-                        around.hours,
-                    ));
-                }
-                ApprovalMode::Record => {
-                    description.extend(recorded::recorded_section(
-                        subject,
-                        route,
-                        around.people,
-                        around.hours,
-                    ));
-                }
-            }
-            description.extend(evidence::evidence_section(subject, around.status_page, around.browse));
-            description.extend(technical::technical_section(subject));
-            description.push(Block::External(team::everything(subject)));
+            description.extend(sections(subject, route, around));
             (summary, description)
         }
     };
@@ -135,4 +112,31 @@ pub fn draft(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Res
         })
         .collect::<Result<_, _>>()?;
     Ok(Draft { summary: summary::fitting(&summary), description: Doc(description), fields })
+}
+
+/// What each ticket says: what changes, what each move does, who decides, what is known so far.
+fn sections(subject: &Subject, route: &Route, around: &Surroundings<'_>) -> Vec<Block> {
+    let mut sections = change::change_section(subject);
+    match route.approval.mode {
+        ApprovalMode::Required => {
+            let deny = denied(subject, &route.approval.deny);
+            let obstacle = obstacle(subject, &deny);
+            sections.extend(decision::decision_section(subject, &route.ticket, obstacle));
+            sections.extend(approvers::approvers_section(subject, route, &deny, around.people, around.hours));
+        }
+        ApprovalMode::Record => {
+            sections.extend(recorded::recorded_section(subject, route, around.people, around.hours));
+        }
+    }
+    sections.extend(evidence::evidence_section(subject, around.status_page, around.browse));
+    sections.extend(technical::technical_section(subject));
+    sections.push(Block::External(team::everything(subject)));
+    sections
+}
+
+/// Writes the comment that makes an existing ticket that of a gate: what a new ticket would say. `from` is the name under
+/// which the question sent its key.
+#[must_use]
+pub fn taken(subject: &Subject, from: &str, route: &Route, around: &Surroundings<'_>) -> Doc {
+    Doc(taken::opening(subject, from).into_iter().chain(sections(subject, route, around)).collect())
 }

@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod context;
+mod desk;
 mod failures;
 mod judge;
 mod late_moves;

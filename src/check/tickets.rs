@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    connection::Connected, discovery::ticket_projects, finding::Finding, limits::limits, planned::planned,
-    project::TicketProject, screen::screen, statuses::statuses, steps::steps, transitions::transitions,
+    connection::Connected, discovery::ticket_projects, existing::existing, finding::Finding, limits::limits,
+    planned::planned, project::TicketProject, screen::screen, service_desk::service_desks,
+    statuses::statuses, steps::steps, transitions::transitions,
 };
 use crate::{
     jira::{Error, Kind, MAX_PER_REQUEST, Sample},
@@ -15,6 +16,7 @@ use crate::{
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let (places, mut findings) = ticket_projects(connected, policy).await;
     findings.extend(readability(connected, &places).await);
+    findings.extend(service_desks(&connected.jira, policy, &places).await);
     let mut checked = BTreeSet::new();
     for route in policy.all() {
         let Some(place) = places.iter().find(|place| place.is_for(route)) else { continue };
@@ -26,6 +28,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
             (planned, format!("{:?}", route.approval.planned)),
             (limits, format!("{:?} {:?} {:?}", route.approval.limits, settings.assignee, route.fingerprint)),
             (steps, format!("{:?} {:?} {:?}", route.fingerprint, route.approval.steps, settings.transitions)),
+            (existing, format!("{:?} {:?}", settings.use_metadata, settings.transitions.opened)),
         ] {
             if checked.insert((&place.project, &place.issue_type, about)) {
                 findings.extend(topic(place, route));

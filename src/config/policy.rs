@@ -10,8 +10,8 @@ use super::{limits::LimitsPart, read::Section, steps::report_steps, template, wa
 use crate::{
     gate::Stage,
     policy::{
-        Approval, ApprovalMode, Match, OnBypass, PersonEntry, PlannedFields, Policy, Route, Schedule, Target,
-        TicketSettings, TimeLimits, Traffic, Transitions, is_template,
+        Approval, ApprovalMode, ApprovalSource, Match, OnBypass, PersonEntry, PlannedFields, Policy, Route,
+        Schedule, Target, TicketSettings, TimeLimits, Traffic, Transitions, is_template,
     },
 };
 
@@ -30,6 +30,8 @@ struct TicketPart {
     transitions: Transitions,
     on_bypass: Option<OnBypass>,
     traffic: Option<Traffic>,
+    /// Empty: each gate gets a new ticket.
+    use_metadata: Option<String>,
 }
 
 /// The given keys of `[approval]`.
@@ -42,6 +44,7 @@ struct ApprovalPart {
     mode: Option<ApprovalMode>,
     steps: Option<Vec<String>>,
     limits: LimitsPart,
+    source: Option<ApprovalSource>,
 }
 
 /// Reads the three sections from the whole tree.
@@ -100,10 +103,12 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             transitions: ticket.transitions,
             on_bypass: ticket.on_bypass?,
             traffic: ticket.traffic?,
+            use_metadata: ticket.use_metadata.filter(|name| !name.is_empty()),
         },
         Approval {
             valid_for: approval.valid_for?,
             approvers: approval.approvers?,
+            source: approval.source?,
             deny: approval.deny?,
             planned: approval.planned,
             mode: approval.mode?,
@@ -144,6 +149,7 @@ impl TicketPart {
             },
             on_bypass: self.on_bypass.or(base.on_bypass),
             traffic: self.traffic.or(base.traffic),
+            use_metadata: self.use_metadata.or(base.use_metadata),
         }
     }
 }
@@ -158,6 +164,7 @@ impl ApprovalPart {
             mode: self.mode.or(base.mode),
             steps: self.steps.or_else(|| base.steps.clone()),
             limits: self.limits.or(&base.limits),
+            source: self.source.or(base.source),
         }
     }
 }
@@ -198,6 +205,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
     let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
     let on_bypass = s.optional("on_bypass", |s, name| one_of(s, name, OnBypass::ALL, OnBypass::as_str));
     let traffic = s.optional("traffic", |s, name| one_of(s, name, Traffic::ALL, Traffic::as_str));
+    let use_metadata = s.optional("use", use_metadata);
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart {
@@ -213,6 +221,24 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         transitions,
         on_bypass,
         traffic,
+        use_metadata,
+    }
+}
+
+/// The name after `metadata.`; empty if the value is.
+fn use_metadata(s: &Section<'_>, name: &str) -> Option<String> {
+    let value = s.string(name)?.trim();
+    let named = value.strip_prefix("metadata.").filter(|named| !named.is_empty());
+    match named {
+        _ if value.is_empty() => Some(String::new()),
+        Some(named) if !named.contains(char::is_whitespace) && named != "token" => Some(named.to_owned()),
+        Some(_) | None => {
+            s.problem(
+                name,
+                format!("must be \"metadata.\" and the name under which hooks send the key of a ticket, not {value:?}"),
+            );
+            None
+        }
     }
 }
 
@@ -239,6 +265,13 @@ fn report_misfits(s: &Section<'_>, ticket: &TicketPart, approval: &ApprovalPart)
     if let (Some(steps), Some(approved)) = (&approval.steps, &ticket.approved) {
         let rejected = ticket.rejected.as_deref().unwrap_or_default();
         report_steps(s, "approval.steps", steps, approved, rejected);
+        if steps.len() > 1 && approval.source == Some(ApprovalSource::Jsm) {
+            s.problem(
+                "approval.steps",
+                "cannot stand beside approval.source = \"jsm\": let the approval in Jira Service Management ask for several \
+                 people",
+            );
+        }
     }
     approval.limits.report(s, "approval");
 }
@@ -333,8 +366,9 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let mode = s.optional("mode", |s, name| one_of(s, name, ApprovalMode::ALL, ApprovalMode::as_str));
     let steps = s.optional("steps", Section::texts);
     let limits = LimitsPart::read(s);
+    let source = s.optional("source", |s, name| one_of(s, name, ApprovalSource::ALL, ApprovalSource::as_str));
     s.report_unknown_keys();
-    ApprovalPart { valid_for, approvers, deny, planned, mode, steps, limits }
+    ApprovalPart { valid_for, approvers, deny, source, planned, mode, steps, limits }
 }
 
 /// The two fields of a ticket that say when its gate may open.

@@ -73,6 +73,7 @@ impl Gate {
                 invalidations,
                 planned: _,
                 answered,
+                approval,
             } => {
                 let read = StepsReading {
                     status,
@@ -81,19 +82,21 @@ impl Gate {
                     statuses,
                     author,
                     authors,
+                    taken_at: ticket.taken_at,
                     pinned: self.statuses.as_ref(),
                 };
                 let is_home = *project == ticket.project && *issue_type == ticket.issue_type;
                 let shown = if is_home {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let on_our_clock = |entry: &Move| arrived - answered.since(entry.at);
-                    let shown = interpret(status, history, statuses, author, on_our_clock);
+                    let judged = (author, approval.as_ref());
+                    let shown = interpret(status, history, statuses, judged, on_our_clock);
                     let shown_steps = read.steps();
                     let shown = self.with_renames_checked(shown, statuses).with_steps_checked(&shown_steps);
                     if !are_same(&shown_steps, &steps) {
                         steps = shown_steps;
                     }
-                    shown
+                    given_before(shown, ticket)
                 } else {
                     TicketState::Invalid {
                         reason: InvalidReason::MovedElsewhere { project: project.clone() },
@@ -324,6 +327,26 @@ impl TicketState {
             Self::Waiting { .. } | Self::Invalid { .. } => {}
         }
         self
+    }
+}
+
+/// Corrects the state of a ticket that existed before its gate: an approval from before the bridge took it was given for
+/// something else.
+fn given_before(ticket_state: TicketState, ticket: &Ticket) -> TicketState {
+    match ticket_state {
+        TicketState::Approved { status, decision }
+        | TicketState::NotAllowed { status, decision, .. }
+        | TicketState::JudgmentPending { status, decision, .. }
+            if ticket.taken_at.is_some_and(|taken| decision.changelog_entry.at < taken) =>
+        {
+            TicketState::Invalid { reason: InvalidReason::ApprovedBefore { status } }
+        }
+        TicketState::Approved { .. }
+        | TicketState::Rejected { .. }
+        | TicketState::NotAllowed { .. }
+        | TicketState::JudgmentPending { .. }
+        | TicketState::Waiting { .. }
+        | TicketState::Invalid { .. } => ticket_state,
     }
 }
 

@@ -191,6 +191,6 @@ impl Move {
 }
 
 /// The id as a number; an id that is not a number sorts last.
-fn number(id: &str) -> u64 {
+pub(super) fn number(id: &str) -> u64 {
     id.parse().unwrap_or(u64::MAX)
 }

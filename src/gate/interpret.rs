@@ -1,6 +1,7 @@
 //! PURE: what a status means together with the history that must explain it.
 
 use super::{
+    approval::DeskRecord,
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     ticket::{Decision, InvalidReason, TicketState},
 };
@@ -23,7 +24,7 @@ pub(super) fn interpret(
     status: &Status,
     (moves, invalidations): (&[Move], &[Invalidation]),
     statuses: &Statuses,
-    author: &Author,
+    (author, approval): (&Author, Option<&DeskRecord>),
     on_our_clock: impl Fn(&Move) -> Millis,
 ) -> TicketState {
     let status = status.clone();
@@ -39,7 +40,12 @@ pub(super) fn interpret(
     };
     let why_not_counted = not_counted(changelog_entry, moves, invalidations, statuses);
     let since = on_our_clock(changelog_entry);
-    let decision = Decision { changelog_entry: changelog_entry.clone(), since, steps: Vec::new() };
+    let decision = Decision {
+        changelog_entry: changelog_entry.clone(),
+        since,
+        steps: Vec::new(),
+        approval: approval.cloned(),
+    };
     if meaning == Meaning::Rejected {
         let author = rejection_author(author, why_not_counted);
         return TicketState::Rejected { status, decision, author };

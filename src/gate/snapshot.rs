@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    approval::DeskRecord,
     history::{Invalidation, Move, orders},
     name::GateId,
 };
@@ -33,6 +34,8 @@ pub enum IssueSnapshot {
         planned: BTreeMap<String, String>,
         /// When Jira answered, by Jira's clock.
         answered: Millis,
+        /// The approval in Jira Service Management that explains the deciding move, where that decides.
+        approval: Option<DeskRecord>,
     },
     /// Asked for it by its id alone, Jira showed no such issue, and then accepted the bridge's credentials.
     Missing {

@@ -164,6 +164,9 @@ pub struct Gate {
     /// That nobody decided in time, so that it is rejected, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timed_out: Option<TimedOut>,
+    /// What the question sent as the key of its ticket: external text. None: it gets a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<String>,
 }
 
 impl Gate {
@@ -190,6 +193,15 @@ impl Gate {
             step: None,
             steps: Vec::new(),
             timed_out: None,
+            names: None,
+        }
+    }
+
+    /// Notes which ticket a repeated question names. A gate that has a ticket keeps it.
+    pub fn name_ticket(&mut self, names: Option<&str>) {
+        if self.ticket().is_none() && self.names.as_deref() != names {
+            self.names = names.map(str::to_owned);
+            self.state = GateState::Opening;
         }
     }
 
@@ -292,6 +304,7 @@ impl Gate {
                 | InvalidReason::Relocated { .. }
                 | InvalidReason::Mapped { .. }
                 | InvalidReason::Renamed { .. }
+                | InvalidReason::ApprovedBefore { .. }
                 | InvalidReason::Unmarked { .. }
                 | InvalidReason::Missing { .. } => false,
             },
@@ -310,6 +323,7 @@ impl Gate {
                 | InvalidReason::Relocated { .. }
                 | InvalidReason::Mapped { .. }
                 | InvalidReason::Renamed { .. }
+                | InvalidReason::ApprovedBefore { .. }
                 | InvalidReason::Unmarked { .. } => true,
             },
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => true,

@@ -16,6 +16,9 @@ use crate::{
 const RENAMED: &str =
     "the status did not have this name when the ticket was opened, or when it was moved there";
 
+/// Why a step does not count on a ticket that existed before its gate.
+const MADE_BEFORE: &str = "it was made before the bridge commented here what an approval does";
+
 /// A step of an approval, as its ticket shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalStep {
@@ -219,6 +222,8 @@ pub(super) struct StepsReading<'a> {
     pub(super) author: &'a Author,
     /// The judgments of those who made the other steps.
     pub(super) authors: &'a StepAuthors,
+    /// When the bridge made an existing issue the ticket of this gate, by Jira's clock; none if it opened the ticket.
+    pub(super) taken_at: Option<Millis>,
     /// The statuses that had the configured names when the ticket was opened.
     pub(super) pinned: Option<&'a Statuses>,
 }
@@ -247,6 +252,9 @@ impl StepsReading<'_> {
             Some(why @ NotCounted::WorkflowUnknown) => return pending(why.words()),
             Some(why @ (NotCounted::Invalidated(_) | NotCounted::Mapped)) => return not(why.words()),
             None => {}
+        }
+        if self.taken_at.is_some_and(|taken| entry.at < taken) {
+            return not(MADE_BEFORE);
         }
         // Those of the last one are checked for the approval itself.
         if !is_last && !self.had_its_name(entry) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{history::Move, name::GateId};
+use super::{approval::DeskRecord, history::Move, name::GateId};
 use crate::{
     millis::Millis,
     policy::{Author, Status},
@@ -19,6 +19,10 @@ pub struct Ticket {
     pub project: String,
     /// The id of the issue type it was opened as.
     pub issue_type: String,
+    /// When the bridge took it, by Jira's clock, if it existed before: an earlier approval does not count. None: the bridge
+    /// opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Millis>,
 }
 
 /// The project and issue type of a ticket.
@@ -41,6 +45,20 @@ pub struct Decision {
     /// The moves by which other people made the steps before it, in their order; none if an approval has only one step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Move>,
+    /// The approval in Jira Service Management that made it, where that decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<DeskRecord>,
+}
+
+impl Decision {
+    /// The names of who decided: of the approvers, where an approval in Jira Service Management decided.
+    #[must_use]
+    pub fn by(&self) -> String {
+        match &self.approval {
+            Some(approval) => approval.to_string(),
+            None => self.changelog_entry.by.name.clone(),
+        }
+    }
 }
 
 /// The state of a ticket when it was last read.
@@ -112,7 +130,8 @@ impl TicketState {
                     | InvalidReason::NoChangelogEntry { status }
                     | InvalidReason::Relocated { status, .. }
                     | InvalidReason::Mapped { status, .. }
-                    | InvalidReason::Renamed { status },
+                    | InvalidReason::Renamed { status }
+                    | InvalidReason::ApprovedBefore { status },
             } => Some(status),
             Self::Invalid {
                 reason:
@@ -193,6 +212,11 @@ pub enum InvalidReason {
     /// Its status means approved today and did not when the ticket was opened, or the other way round.
     Renamed {
         /// That status.
+        status: Status,
+    },
+    /// It existed before the gate, and was approved before the bridge took it.
+    ApprovedBefore {
+        /// Its status.
         status: Status,
     },
     /// The issue does not carry this gate's mark: in another Jira, or one restored from a backup, it is another issue;

@@ -194,7 +194,8 @@ impl Gate {
                         reason:
                             InvalidReason::Relocated { .. }
                             | InvalidReason::Mapped { .. }
-                            | InvalidReason::Renamed { .. },
+                            | InvalidReason::Renamed { .. }
+                            | InvalidReason::ApprovedBefore { .. },
                     },
                 ..
             } => match hours {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{audit, handle::Gatekeeper, logging};
 use crate::{
-    gate::{GateName, TicketState, Validity},
+    gate::{GateId, GateName, TicketState, Validity},
     metrics::DecisionLabel,
     millis::Millis,
     policy::Milestone,
@@ -22,6 +22,14 @@ pub struct Applied {
     pub audit_events: Vec<AuditEvent>,
     /// The decisions that were seen for the first time, each with how long it took from Flagger's first question on.
     decisions: Vec<(DecisionLabel, Duration)>,
+}
+
+/// The gates without a ticket for which a question names another one than before.
+fn gates_with_other_names<'a>(was: &'a Canary, is: &'a Canary) -> impl Iterator<Item = &'a GateId> {
+    let gates = is.rollout.iter().flat_map(|rollout| &rollout.gates);
+    gates
+        .filter(|gate| was.gate_by_id(&gate.id).is_some_and(|was| was.names != gate.names))
+        .map(|gate| &gate.id)
 }
 
 /// The decisions in events that were not seen before. A decision is read again and again, for instance after a change of
@@ -85,6 +93,9 @@ impl Gatekeeper {
                 }
                 commands.extend(self.notify(&audit_events, &was, &mut canary, now));
                 tx.save(&canary, &commands, now).await?;
+                for gate in gates_with_other_names(&was, &canary) {
+                    tx.retry_opening(gate, now).await?;
+                }
                 let entries: Vec<_> = audit_events
                     .iter()
                     .map(|audit_event| self.entry(audit_event, &was, &canary, event.observed(), now))

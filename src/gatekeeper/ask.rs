@@ -16,12 +16,16 @@ use super::{
 use crate::{
     gate::{GateId, GateName, Pace, Validity},
     millis::Millis,
-    policy::{Approval, WhenRead},
+    policy::{Approval, Route, WhenRead},
     rollout::{Canary, CanaryId, Change, Event, Message, StepReading, Subject, TicketLimit},
-    store, ticket,
+    store,
+    text::one_line,
+    ticket,
     view::Rfc3339,
 };
 
+/// At most so many characters of what a question sends as the key of its ticket are kept.
+const LONGEST_NAMED: usize = 100;
 /// How long a question waits for the database. Flagger gives up after 10 s, and there may be two such waits in a row.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
 
@@ -63,6 +67,7 @@ impl Gatekeeper {
         let stored = self.store.canary(id);
         let asked_before = stored.as_ref().and_then(|canary| known(canary, gate, step.as_ref()));
         let closed = self.closed(id, gate, asked_before, now).map(|closed| closed.words(WhenRead::Later));
+        let names = named_ticket(self.route(id, gate), metadata);
         let validity = |canary: &Canary| {
             let asked_before = known(canary, gate, step.as_ref());
             let target = observed.proof(gate.stage, asked_before);
@@ -72,6 +77,7 @@ impl Gatekeeper {
             gate,
             message,
             metadata,
+            names: names.as_deref(),
             deny: &deny,
             denials: &denials,
             new_id: fresh_id(),
@@ -236,6 +242,12 @@ impl Gatekeeper {
         }
         answer
     }
+}
+
+/// What a question sends as the key of its ticket, if `ticket.use` asks for it.
+fn named_ticket(route: &Route, metadata: &BTreeMap<String, String>) -> Option<String> {
+    let sent = metadata.get(route.ticket.use_metadata.as_deref()?)?;
+    Some(one_line(sent, LONGEST_NAMED).trim().to_owned()).filter(|named| !named.is_empty())
 }
 
 /// Limits the wait, so that Flagger gets an answer before it gives up, even if the database is busy.

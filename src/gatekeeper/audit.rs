@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
 use crate::{
-    gate::{Decision, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
+    gate::{Decision, DeskRecord, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
     millis::{self, Millis},
     policy::{ApprovalMode, Route},
     rollout::{AuditEvent, Canary},
@@ -184,8 +184,11 @@ fn on<'a>(gate: &GateName, ticket: impl Into<Option<&'a Ticket>>) -> Detail {
     with(at(gate), "ticket", ticket.into().map_or(Value::Null, ticket_json))
 }
 
-fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value {
-    json!({ "id": id, "key": key })
+fn ticket_json(Ticket { id, key, project: _, issue_type: _, taken_at }: &Ticket) -> Value {
+    match taken_at {
+        None => json!({ "id": id, "key": key }),
+        Some(at) => json!({ "id": id, "key": key, "taken_at": Rfc3339(*at) }),
+    }
 }
 
 fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: &[String]) -> Detail {
@@ -204,7 +207,8 @@ fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: 
             reason:
                 InvalidReason::LabelledEnded { status }
                 | InvalidReason::NoChangelogEntry { status }
-                | InvalidReason::Renamed { status },
+                | InvalidReason::Renamed { status }
+                | InvalidReason::ApprovedBefore { status },
         } => with(detail, "status", json!(status)),
         TicketState::Invalid {
             reason: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry },
@@ -233,6 +237,7 @@ const fn state_word(ticket_state: &TicketState) -> &'static str {
         TicketState::Invalid { reason: InvalidReason::Relocated { .. } } => "relocated",
         TicketState::Invalid { reason: InvalidReason::Mapped { .. } } => "mapped",
         TicketState::Invalid { reason: InvalidReason::Renamed { .. } } => "renamed",
+        TicketState::Invalid { reason: InvalidReason::ApprovedBefore { .. } } => "approved_before",
         TicketState::Invalid { reason: InvalidReason::Unmarked { .. } } => "unmarked",
         TicketState::Invalid { reason: InvalidReason::Missing { .. } } => "missing",
     }
@@ -241,7 +246,7 @@ const fn state_word(ticket_state: &TicketState) -> &'static str {
 /// A decision, and the policy that was in force.
 fn decision_json(
     detail: Detail,
-    Decision { changelog_entry: entry, since: _, steps }: &Decision,
+    Decision { changelog_entry: entry, since: _, steps, approval }: &Decision,
     route: &Route,
     deny: &[String],
 ) -> Detail {
@@ -252,6 +257,10 @@ fn decision_json(
         "from": entry.from,
         "status": { "id": entry.to.id, "name": entry.to.name },
     });
+    if let Some(DeskRecord { id, at, by, asked }) = approval {
+        let by: Vec<_> = by.iter().map(|one| json!({ "id": one.id, "name": one.name })).collect();
+        decision["approval"] = json!({ "id": id, "at": Rfc3339(*at), "by": by, "asked": asked });
+    }
     let mut policy = json!({
         "route": route.key,
         "approved": route.ticket.approved,

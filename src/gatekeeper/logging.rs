@@ -30,9 +30,12 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
         AuditEvent::GateAsked { gate } => {
             tracing::info!(canary = %id, %gate, "Flagger asks for the first time; a ticket is being opened");
         }
-        AuditEvent::TicketOpened { gate, ticket } => {
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket");
-        }
+        AuditEvent::TicketOpened { gate, ticket } => match ticket.taken_at {
+            None => tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket"),
+            Some(_) => {
+                tracing::info!(canary = %id, %gate, ticket = ticket.key, "took the existing ticket that the question names");
+            }
+        },
         AuditEvent::TicketStuck { gate, why } => {
             tracing::warn!(canary = %id, %gate, why, "could not open the ticket; the bridge retries");
         }
@@ -44,21 +47,19 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                     tracing::info!(canary = %id, %gate, ticket, status, "the ticket waits for a decision");
                 }
                 TicketState::Approved { decision, .. } => {
-                    let (by, entry) =
-                        (&decision.changelog_entry.by.name, &decision.changelog_entry.changelog_id);
+                    let (by, entry) = (decision.by(), &decision.changelog_entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was approved");
                 }
                 TicketState::Rejected { decision, .. } => {
-                    let (by, entry) =
-                        (&decision.changelog_entry.by.name, &decision.changelog_entry.changelog_id);
+                    let (by, entry) = (decision.by(), &decision.changelog_entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
                 }
                 TicketState::NotAllowed { decision, why, .. } => {
-                    let by = &decision.changelog_entry.by.name;
+                    let by = decision.by();
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count; a comment on the ticket says why, and the gate stays closed");
                 }
                 TicketState::JudgmentPending { decision, why, .. } => {
-                    let by = &decision.changelog_entry.by.name;
+                    let by = decision.by();
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "it is not known yet whether an approval counts; the gate stays closed, and it is tried again");
                 }
                 TicketState::Invalid { reason } => {
@@ -69,6 +70,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                         InvalidReason::Relocated { .. } => "moved between projects, types or workflows",
                         InvalidReason::Mapped { .. } => "out of a status that is not in its workflow",
                         InvalidReason::Renamed { .. } => "status renamed",
+                        InvalidReason::ApprovedBefore { .. } => "approved before it was the gate's",
                         InvalidReason::Unmarked { .. } => "not the gate's own issue",
                         InvalidReason::Missing { .. } => "missing",
                     };
@@ -77,7 +79,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             }
         }
         AuditEvent::Passed { gate, ticket, decision } => {
-            let by = &decision.changelog_entry.by.name;
+            let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
@@ -88,7 +90,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
         // Logged with the answer.
         AuditEvent::AnswerChanged { .. } | AuditEvent::Refused { .. } => {}
         AuditEvent::Expired { gate, ticket, decision } => {
-            let by = &decision.changelog_entry.by.name;
+            let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; a comment on the ticket says how to renew it");
         }
         AuditEvent::Frozen { gate, ticket, decision } => {
@@ -96,7 +98,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval waits for a window of its gate or for the end of a freeze; a comment on the ticket says until when");
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
-            let by = &decision.changelog_entry.by.name;
+            let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the rollback question is answered with 200");
         }
         AuditEvent::TimedOut { gate, ticket, within } => {

@@ -113,7 +113,7 @@ impl Jira {
         }
         let Home { project, issue_type } =
             fields.home().ok_or_else(|| answer.unreadable("an issue without its project or its type"))?;
-        Ok(Some(Ticket { id: issue.id, key: issue.key, project, issue_type }))
+        Ok(Some(Ticket { id: issue.id, key: issue.key, project, issue_type, taken_at: None }))
     }
 }
 

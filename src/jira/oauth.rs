@@ -46,11 +46,11 @@ enum Failure {
 impl Sender {
     /// The reason in the words of the credentials in use.
     pub(super) fn as_login(&self, denied: Denied) -> Denied {
-        let denial = match denied.denial {
-            Denial::Credentials | Denial::App if self.login.oauth().is_some() => Denial::AccessToken,
-            denial => denial,
-        };
-        Denied { denial, ..denied }
+        let is_of_login = matches!(denied.denial, Denial::Credentials | Denial::App);
+        if is_of_login && self.login.oauth().is_some() {
+            return Denied { denial: Denial::AccessToken, ..denied };
+        }
+        denied
     }
 
     /// Fetches what a request needs before it can be sent, so that it can then be sent at once.
@@ -165,10 +165,8 @@ impl Sender {
                 (self.unauthorized(denied, SideEffect::None), Wait::Refused)
             }
             Failure::Failed(error) => {
-                let retry_after = match &error {
-                    Error::NoAccessToken { retry_after, .. } => *retry_after,
-                    _ => None,
-                };
+                let retry_after =
+                    if let Error::NoAccessToken { retry_after, .. } = &error { *retry_after } else { None };
                 (error, Wait::Backoff { retry_after, unit: rand::random() })
             }
         };
@@ -297,17 +295,13 @@ impl Sender {
     fn no_answer(&self, oauth: &OAuth, error: reqwest::Error) -> Error {
         let (host, tls) = (host(oauth), oauth.token_url.starts_with("https:"));
         let proxy = self.access_tokens.proxy.as_deref();
-        match transport::failed(&host, proxy, tls, error) {
-            Error::NoAnswer { why, cause, .. } => {
-                Error::NoAccessToken { host, why, cause: Some(cause), retry_after: None }
-            }
-            other => Error::NoAccessToken {
-                host,
-                why: other.to_string(),
-                cause: Some(Cause::Other),
-                retry_after: None,
-            },
-        }
+        let error = transport::failed(&host, proxy, tls, error);
+        let (why, cause) = if let Error::NoAnswer { why, cause, .. } = error {
+            (why, cause)
+        } else {
+            (error.to_string(), Cause::Other)
+        };
+        Error::NoAccessToken { host, why, cause: Some(cause), retry_after: None }
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Operation {
 /// All operations.
 impl Operation {
     pub(super) const ACCESS_TOKEN: Self = Self::new("access_token", "fetching an access token");
+    pub(super) const APPROVALS: Self = Self::new("approvals", "reading a request's approvals");
     pub(super) const CHANGELOG: Self = Self::new("changelog", "reading a ticket's history");
     pub(super) const CLOUD_ID: Self = Self::new("cloud_id", "reading the site's cloud id");
     pub(super) const COMMENT: Self = Self::new("comment", "writing a comment");
@@ -43,6 +44,7 @@ impl Operation {
     pub(super) const ROLE: Self = Self::new("role", "reading a project role");
     pub(super) const SEARCH: Self = Self::new("search", "looking for a ticket");
     pub(super) const SERVER_INFO: Self = Self::new("server_info", "reading Jira's server info");
+    pub(super) const SERVICE_DESKS: Self = Self::new("service_desks", "looking for a service desk");
     pub(super) const STATUSES: Self = Self::new("statuses", "reading the project's statuses");
     pub(super) const TRANSITION: Self = Self::new("transition", "moving a ticket");
     pub(super) const TRANSITIONS: Self = Self::new("transitions", "reading where a ticket can be moved");
@@ -121,6 +123,13 @@ impl Request {
         let (query, body, repeat, proof) = (vec![], None, Idempotency::Idempotent, SignInProof::Required);
         let target = Target::Api;
         Self { operation, method, path: segments, query, body, idempotency: repeat, proof, target }
+    }
+
+    /// A request to Jira Service Management, which has one version for both kinds of Jira.
+    pub(super) fn desk(operation: Operation, method: Method, path: &[&str]) -> Self {
+        let mut request = Self::new(operation, method, Kind::Cloud, path);
+        request.path.splice(..3, ["rest".to_owned(), "servicedeskapi".to_owned()]);
+        request
     }
 
     /// With one more parameter.

@@ -111,7 +111,7 @@ impl Jira {
     }
 
     /// Whether a comment by the bridge carries the tag.
-    async fn has_comment(&self, kind: Kind, ticket_id: &str, tag: &str) -> Result<bool, Error> {
+    pub(super) async fn has_comment(&self, kind: Kind, ticket_id: &str, tag: &str) -> Result<bool, Error> {
         let ours = self.sender.account().await?;
         let mut start = 0;
         loop {

@@ -6,10 +6,12 @@
 mod basics;
 mod changelog_part;
 mod complaint;
+mod existing;
 mod history;
 mod issue;
 mod oauth;
 mod people;
+mod service_desk;
 mod setup;
 
 mod updates;
@@ -18,10 +20,12 @@ pub(super) use self::{
     basics::User,
     changelog_part::{ChangelogPart, span},
     complaint::{Complaint, complaint},
+    existing::ExistingIssue,
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, ReadScope},
     oauth::{AccessToken, OAuthError, TenantInfo},
     people::{Actor, Actors, Assigned, GroupPickerAnswer, Member, UserHit, WireGroup},
+    service_desk::{Approval, DeskPage, ServiceDesk},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,

@@ -87,6 +87,8 @@ pub enum NotCounted {
     NoTransition,
     /// Its status did not mean approved when it was opened, or does not any more.
     Renamed,
+    /// It was given before the existing ticket was that of this gate.
+    TooEarly,
 }
 
 impl CanaryEvent {

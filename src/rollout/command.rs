@@ -29,6 +29,9 @@ pub enum Command {
         /// The settings that the ticket shows, once it was sent: the replica that finds it may have others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shows: Option<ShownRules>,
+        /// The existing issue that the bridge is making the ticket of the gate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takes: Option<Taking>,
     },
     /// Look whether the ticket of a gate was opened twice: a request to open it got no answer, and was sent again. Jira
     /// may show the first ticket late.
@@ -96,6 +99,15 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "is_default")]
         again: bool,
     },
+}
+
+/// An existing issue that the bridge began to mark as the ticket of a gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taking {
+    /// Jira's id of the issue.
+    pub id: String,
+    /// What the question sent as its key.
+    pub named: String,
 }
 
 impl Command {

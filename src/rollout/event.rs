@@ -97,6 +97,8 @@ pub enum Event<'a> {
         new_id: GateId,
         /// The time since the last message about the canary.
         silent_for: Duration,
+        /// What the question sends as the key of its ticket, if the configuration asks for that: external text.
+        names: Option<&'a str>,
         /// Who may not approve: `approval.deny`, rendered.
         deny: &'a [String],
         /// Those of them that come from the question's metadata: they hold for all gates of the rollout.

@@ -34,7 +34,7 @@ impl Rollback {
 
     /// Because of this rejection.
     pub(super) fn of(at: Millis, gate: &GateName, ticket: &Ticket, decision: &Decision) -> Self {
-        let by = decision.changelog_entry.by.name.clone();
+        let by = decision.by();
         Self { at, by, ticket: ticket.key.clone(), gate: gate.clone(), timed_out: false }
     }
 }

@@ -176,6 +176,8 @@ pub enum Notice {
         /// The id of that status.
         status: String,
     },
+    /// It existed before its gate, and was approved before the bridge took it.
+    ApprovedBefore,
     /// Its approval is too old to be used.
     Expired {
         /// The changelog entry of the approval.
@@ -313,6 +315,7 @@ impl Notice {
             Self::Relocated { entry } => format!("relocated-{entry}"),
             Self::Mapped { entry } => format!("mapped-{entry}"),
             Self::Renamed { status } => format!("renamed-{status}"),
+            Self::ApprovedBefore => "approved-before".into(),
             Self::Expired { entry, .. } => format!("expired-{entry}"),
             Self::Frozen { entry, passed: false, .. } => format!("frozen-{entry}"),
             Self::Frozen { entry, passed: true, .. } => format!("frozen-again-{entry}"),

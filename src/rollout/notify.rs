@@ -102,7 +102,7 @@ fn turn(audit_event: &AuditEvent) -> Option<(&GateName, Turn)> {
 
 fn decided(ticket_state: &TicketState) -> Option<Turn> {
     let entry = |decision: &Decision| decision.changelog_entry.changelog_id.clone();
-    let by = |decision: &Decision| line(&decision.changelog_entry.by.name);
+    let by = |decision: &Decision| line(&decision.by());
     match ticket_state {
         TicketState::Approved { decision, .. } => {
             Some(Turn::Approved { entry: entry(decision), by: by(decision) })

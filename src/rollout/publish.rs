@@ -114,6 +114,7 @@ fn event_of_state(ticket: &Ticket, ticket_state: &TicketState) -> Option<CanaryE
                 not_counted(entry, NotCounted::NoTransition)
             }
             InvalidReason::Renamed { status } => not_counted(&status.id, NotCounted::Renamed),
+            InvalidReason::ApprovedBefore { status } => not_counted(&status.id, NotCounted::TooEarly),
             InvalidReason::LabelledEnded { .. }
             | InvalidReason::MovedElsewhere { .. }
             | InvalidReason::NoChangelogEntry { .. }
@@ -130,5 +131,5 @@ fn entry(decision: &Decision) -> String {
 }
 
 fn by(decision: &Decision) -> String {
-    decision.changelog_entry.by.name.clone()
+    decision.by()
 }

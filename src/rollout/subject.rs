@@ -86,8 +86,8 @@ impl EarlierApproval {
             return None;
         }
         let (ticket, decision) = gate.approval()?;
-        let Move { by, at, .. } = &decision.changelog_entry;
-        Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: by.name.clone(), at: *at })
+        let Move { at, .. } = &decision.changelog_entry;
+        Some(Self { gate: gate.name.clone(), ticket: ticket.key.clone(), by: decision.by(), at: *at })
     }
 }
 

@@ -73,7 +73,13 @@ fn status(name: &str) -> Status {
 }
 
 fn ticket(key: &str) -> Ticket {
-    Ticket { id: format!("1{key}"), key: key.into(), project: "OPS".into(), issue_type: "10004".into() }
+    Ticket {
+        id: format!("1{key}"),
+        key: key.into(),
+        project: "OPS".into(),
+        issue_type: "10004".into(),
+        taken_at: None,
+    }
 }
 
 /// A canary with its tickets, which the test moves.
@@ -143,6 +149,7 @@ impl World {
             gate: name,
             message,
             metadata: &BTreeMap::new(),
+            names: None,
             deny: &[],
             denials: &[],
             new_id: fresh,
@@ -203,6 +210,7 @@ impl World {
 
     fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) -> Vec<Command> {
         let snapshot = IssueSnapshot::Issue {
+            approval: None,
             key: gate.0.clone(),
             project: project.into(),
             issue_type: "10004".into(),

@@ -272,6 +272,19 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Makes the command due that opens the ticket of this gate.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn retry_opening(&mut self, gate: &GateId, now: Millis) -> Result<(), Error> {
+        query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE gate = $2 AND kind = 'open'")
+            .bind(now.0)
+            .bind(gate.0.as_str())
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+
     /// Delays Flagger's further reports for a gate, so that they wait for the next comment. Those that are already due
     /// stay due: the end of the rollout made them so, and its comment must come after them.
     ///

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     gate::Stage,
-    policy::{PersonEntry, Route},
+    policy::{ApprovalSource, PersonEntry, Route},
     rollout::{Obstacle, Subject},
     workload::Shown,
 };
@@ -97,6 +97,10 @@ const fn after_rejection(stage: Stage) -> &'static str {
     }
 }
 
+/// Where a decision is made that is an approval in Jira Service Management.
+const WHERE: &str = "in this request's approval in Jira Service Management. Each person who approves there must be one of those who may. \
+                     Moving this ticket by hand approves nothing.";
+
 /// That nobody may approve, and whom to ask.
 pub(super) fn nobody(why: Obstacle, route: &Route) -> Vec<Span> {
     let deny = route.approval_key("deny");
@@ -139,6 +143,10 @@ pub(super) fn who_may_approve(
         )));
         labelled("Who may approve", who)
     }];
+    match route.approval.source {
+        ApprovalSource::Status => {}
+        ApprovalSource::Jsm => lines.push(line("Where to approve", WHERE)),
+    }
     if !deny.is_empty() {
         let mut who = people.named(deny);
         who.push(text("."));
@@ -158,13 +166,19 @@ pub(super) fn who_may_reject(route: &Route, then: &str) -> Option<Vec<Span>> {
 
 /// Until when an approval can be used.
 pub(super) fn validity(route: &Route) -> Vec<Span> {
+    let approved = any_of(&route.ticket.approved);
+    let back = match route.approval.source {
+        ApprovalSource::Status => format!("out of {approved} and back"),
+        ApprovalSource::Jsm => {
+            "back to the status that asks for the approval, and answer it again".to_owned()
+        }
+    };
     line(
         "How long an approval is valid",
         &format!(
-            "if Flagger has not used it within {}, it expires, and the rollout waits. To renew it, move this ticket out of {} and \
-             back. Once used, it no longer expires.",
+            "if Flagger has not used it within {}, it expires, and the rollout waits. To renew it, move this ticket {back}. \
+            Once used, it no longer expires.",
             duration_in_words(route.approval.valid_for.as_millis()),
-            any_of(&route.ticket.approved),
         ),
     )
 }

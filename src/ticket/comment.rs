@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     gate::GateName,
-    policy::{ApprovalMode, Milestone, Route},
+    policy::{ApprovalMode, ApprovalSource, Milestone, Route},
     rollout::{Analysis, Notice, Rollback},
     text::one_line,
 };
@@ -22,10 +22,14 @@ use crate::{
 #[must_use]
 pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
     let approved = any_of(&route.ticket.approved);
-    let again = steps::again(route, &approved);
-    let out_and_back = match route.ticket.rejected.as_slice() {
-        [] => "to another status and back".to_owned(),
-        rejected => format!("out of {} and back", any_of(rejected)),
+    let again = match route.approval.source {
+        ApprovalSource::Status => steps::again(route, &approved),
+        ApprovalSource::Jsm => ASK_AGAIN.to_owned(),
+    };
+    let out_and_back = match (route.approval.source, route.ticket.rejected.as_slice()) {
+        (ApprovalSource::Jsm, _) => DECLINE_AGAIN.to_owned(),
+        (ApprovalSource::Status, []) => "to another status and back".to_owned(),
+        (ApprovalSource::Status, rejected) => format!("out of {} and back", any_of(rejected)),
     };
     let or_delete = "If it cannot be moved out, delete it: after a while the bridge opens another one.";
     let reason = |why: &str| one_line(why, LONGEST_REASON);
@@ -119,10 +123,19 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
              or delete it: after a while the bridge opens another one."
                 .to_owned()
         }
+        Notice::ApprovedBefore => format!(
+            "This approval does not count: it was given before the bridge commented here what an approval of this ticket does. \
+             The rollout stays on hold. {again}"
+        ),
         Notice::Expired { valid_for, .. } => format!(
-            "This approval has expired: it was more than {} old when Flagger asked. The rollout stays on hold. \
-             To renew the approval, move this ticket out of {approved} and back.",
-            duration_in_words(u128::from(*valid_for))
+            "This approval has expired: it was more than {} old when Flagger asked. The rollout stays on hold. {}",
+            duration_in_words(u128::from(*valid_for)),
+            match route.approval.source {
+                ApprovalSource::Status => {
+                    format!("To renew the approval, move this ticket out of {approved} and back.")
+                }
+                ApprovalSource::Jsm => ASK_AGAIN.to_owned(),
+            }
         ),
         Notice::Frozen { why, passed: false, .. } => format!(
             "This approval does not let Flagger go on yet: {}. There is nothing to do if the approval has not expired by then.",
@@ -184,6 +197,13 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
 }
+
+/// How to decline again in Jira Service Management, after "must move this ticket".
+const DECLINE_AGAIN: &str =
+    "back to the status in which Jira Service Management asks for the approval, and decline it there";
+/// What to do if an approval in Jira Service Management does not count.
+const ASK_AGAIN: &str = "To have it approved, move this ticket back to the status in which Jira Service Management asks for the \
+                         approval, and answer it there.";
 
 /// Does not say how the rollout ended: another comment does, once.
 fn not_moved(milestone: Milestone, why: &str) -> String {

@@ -38,6 +38,7 @@ pub fn event_note(event: &CanaryEvent, gate: Option<&GateName>, link: impl Fn(&s
                 NotCounted::Renamed => {
                     "its status did not mean approved when the ticket was opened, or no longer does".into()
                 }
+                NotCounted::TooEarly => "it was given before the ticket was one of this rollout".into(),
             };
             format!("The approval of {ticket} for {gate} does not count: {why}. {}", link(ticket))
         }

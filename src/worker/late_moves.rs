@@ -185,7 +185,7 @@ impl LateMoves {
             let (Some(seen), Some(ended_at)) = (seen.get(&record.ticket.id), record.ended_at) else {
                 continue;
             };
-            let is_moved = match is_late(record, &seen.snapshot, &own.id) {
+            let is_moved = match self.is_late(record, &seen.snapshot, &own.id) {
                 // After many edits, only earlier entries of the changelog may show the move.
                 false if !seen.covers_since(ended_at) => self.was_moved_late(record).await,
                 is_moved => Ok(is_moved),
@@ -274,18 +274,28 @@ impl LateMoves {
     async fn was_moved_late(&self, record: &TicketRecord) -> Result<bool, jira::Error> {
         let Some(ended_at) = record.ended_at else { return Ok(false) };
         let own = self.context.jira.account().await?;
-        Ok(is_late(record, &self.context.jira.read_since(&record.ticket.id, ended_at).await?, &own.id))
+        let seen = self.context.jira.read_since(&record.ticket.id, ended_at).await?;
+        Ok(self.is_late(record, &seen, &own.id))
     }
-}
 
-/// Whether an account other than the bridge's has moved the ticket since its end. Both times are Jira's.
-fn is_late(record: &TicketRecord, seen: &IssueSnapshot, own: &str) -> bool {
-    let IssueSnapshot::Issue { marks, moves, .. } = seen else { return false };
-    if !record.is_marked_by(marks) {
-        // The number belongs to another issue now.
-        return false;
+    /// Whether an account other than the bridge's has moved the ticket since its end. Both times are Jira's. People move a
+    /// ticket on that existed before its gate: only its approval may be meant for the bridge.
+    fn is_late(&self, record: &TicketRecord, seen: &IssueSnapshot, own: &str) -> bool {
+        let IssueSnapshot::Issue { marks, moves, .. } = seen else { return false };
+        if !record.is_marked_by(marks) {
+            // The number belongs to another issue now.
+            return false;
+        }
+        let settings = &self.context.gatekeeper.route(&record.canary, &record.name).ticket;
+        let matters = |entry: &Move| {
+            record.ticket.taken_at.is_none()
+                || settings.approved.iter().any(|approved| jira::is_status(&entry.to, approved))
+        };
+        let late = |entry: &Move| {
+            record.ended_at.is_some_and(|ended_at| entry.at > ended_at)
+                && entry.by.id != own
+                && matters(entry)
+        };
+        moves.iter().any(late)
     }
-    let late =
-        |entry: &Move| record.ended_at.is_some_and(|ended_at| entry.at > ended_at) && entry.by.id != own;
-    moves.iter().any(late)
 }

@@ -13,6 +13,7 @@ use crate::{
     jira::{self, Field, Group, People, Role, Workflow},
     lock::lock,
     millis::Millis,
+    policy::Person,
 };
 
 mod names;
@@ -70,6 +71,8 @@ struct CachedLookups {
     /// Whether a group with this name exists.
     has_group: TtlMap<String, bool>,
     roles: TtlMap<InProject, Role>,
+    /// The accounts of approvers with their types, by id.
+    approvers: TtlMap<String, Person>,
     /// The fields of create screens, by the id of the issue type; none if Jira did not show them.
     create_fields: TtlMap<InProject, Option<Arc<[Field]>>>,
 }
@@ -203,6 +206,12 @@ impl RoundLookups<'_> {
     pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
         let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
         self.ask(|known| &mut known.people, format!("people {key}"), key, people_max_age, asking).await
+    }
+
+    /// This approver with the type of the account.
+    pub(super) async fn approver(&mut self, person: &Person) -> Result<Person, jira::Error> {
+        let (key, asking) = (person.id.clone(), self.lookups.context.jira.approver(person));
+        self.ask(|known| &mut known.approvers, format!("approver {key}"), key, |_| PERSON_TTL, asking).await
     }
 
     /// The groups of this person.

@@ -46,6 +46,7 @@ mod refused_fields;
 mod reminder;
 mod result;
 mod settle;
+mod take;
 mod time_out;
 mod update;
 
@@ -54,6 +55,7 @@ use in_flight::{InFlight, Work};
 use parked::ParkedLog;
 use result::{CommandResult, Failure};
 use settle::Settle;
+use take::InHand;
 
 /// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
 /// opened.
@@ -77,6 +79,8 @@ pub(super) struct Outbox {
     /// When messages to channels were last looked for.
     looked_for_messages: AtomicI64,
     parked: ParkedLog,
+    /// Existing issues that are being given to a gate.
+    in_hand: InHand,
 }
 
 /// A finished step.
@@ -93,7 +97,8 @@ impl Outbox {
     pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
         let (writing, queueing, parked) = (Mutex::default(), Arc::default(), ParkedLog::default());
         let looked_for_messages = AtomicI64::new(0);
-        Self { context, lookups, queue, writing, queueing, looked_for_messages, parked }
+        let in_hand = InHand::default();
+        Self { context, lookups, queue, writing, queueing, looked_for_messages, parked, in_hand }
     }
 
     /// Performs the command that has been due longest.
@@ -265,7 +270,8 @@ impl Outbox {
     async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
         let (context, lookups) = (&*self.context, &*self.lookups);
         if let Command::Open { .. } = row.command {
-            return Create { context, lookups, writing: &self.writing }.perform(row).await;
+            let (writing, in_hand) = (&self.writing, &self.in_hand);
+            return Create { context, lookups, writing, in_hand }.perform(row).await;
         }
         *row = match row.command {
             Command::Notify { .. } => self.claim_message(row.id).await?,

@@ -26,6 +26,7 @@ mod stories {
     mod change_windows;
     mod cluster_isolation;
     mod command_concurrency;
+    mod existing_tickets;
     mod flagger_edge_cases;
     mod four_eyes;
     mod history;
@@ -37,6 +38,7 @@ mod stories {
     mod recorded;
     mod rejection;
     mod rollout_endings;
+    mod service_desk_approvals;
     mod team_isolation;
     mod ticket_links;
     mod time_limits;

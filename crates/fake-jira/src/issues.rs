@@ -54,6 +54,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> HandlerResult {
         updated: now,
         histories: Vec::new(),
         hidden: false,
+        approvals: Vec::new(),
         broken: false,
     };
     let key = issue.key.clone();

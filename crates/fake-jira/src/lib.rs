@@ -9,6 +9,7 @@ mod accounts;
 mod adf;
 mod administer;
 mod answer;
+mod approval;
 mod auth;
 mod body;
 mod call;
@@ -40,6 +41,7 @@ mod render;
 mod route;
 mod search;
 mod serve;
+mod service_desk;
 mod state;
 #[cfg(test)]
 mod tests;

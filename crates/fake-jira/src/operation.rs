@@ -67,4 +67,8 @@ pub enum Operation {
     TenantInfo,
     /// Atlassian's token endpoint: `POST /oauth/token`
     AccessToken,
+    /// `GET servicedeskapi/request/{id}/approval`
+    Approvals,
+    /// `GET servicedeskapi/servicedesk`
+    ServiceDesks,
 }

@@ -49,6 +49,7 @@ impl FakeJira {
             updated: now,
             histories: Vec::new(),
             hidden: false,
+            approvals: Vec::new(),
             broken: false,
         });
         Ok(key)
@@ -159,6 +160,7 @@ impl FakeJira {
                 updated: now,
                 histories: Vec::new(),
                 hidden: false,
+                approvals: Vec::new(),
                 broken: false,
                 ..issue.clone()
             };

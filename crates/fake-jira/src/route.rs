@@ -7,7 +7,7 @@ use super::{
     model::Flavour,
     oauth,
     operation::Operation,
-    search,
+    search, service_desk,
     state::State,
     transitions,
 };
@@ -23,6 +23,11 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
         ("GET", ["_edge", "tenant_info"]) => return (Operation::TenantInfo, Vec::new()),
         ("POST", ["oauth", "token"]) => return (Operation::AccessToken, Vec::new()),
         _ => {}
+    }
+    if let ["rest", "servicedeskapi", rest @ ..] = segments.as_slice() {
+        let (operation, path_params) =
+            desk_operation(method, rest).unwrap_or((Operation::Unknown, Vec::new()));
+        return (operation, path_params.into_iter().map(decode).collect());
     }
     let ["rest", "api", requested, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
@@ -54,6 +59,15 @@ fn cloud_operation<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Matc
         _ => return None,
     };
     Some((operation, Vec::new()))
+}
+
+/// Jira Service Management has the same paths on Cloud and Data Center.
+fn desk_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
+    Some(match (method, rest) {
+        ("GET", ["request", id, "approval"]) => (Operation::Approvals, vec![id]),
+        ("GET", ["servicedesk"]) => (Operation::ServiceDesks, vec![]),
+        _ => return None,
+    })
 }
 
 fn issue_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
@@ -139,6 +153,8 @@ pub(super) fn run(
         O::ProjectRole => directory::role(state, call, first, second),
         O::TenantInfo => Ok(oauth::tenant_info()),
         O::AccessToken => oauth::access_token(state, call),
+        O::Approvals => service_desk::approvals(state, call, first),
+        O::ServiceDesks => service_desk::desks(state, call),
     }
 }
 

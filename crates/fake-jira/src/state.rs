@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{
+    approval::{Approval, Desk},
     delivery::{Delivery, PendingDelivery, Webhook},
     fault::PlannedFault,
     model::{
@@ -60,6 +61,8 @@ pub(super) struct Project {
     pub(super) team_managed: bool,
     /// Whether the project is archived. Lists of projects omit it.
     pub(super) archived: bool,
+    /// Its service desk, if it has one.
+    pub(super) desk: Option<Desk>,
 }
 
 #[derive(Clone)]
@@ -83,6 +86,8 @@ pub(super) struct Issue {
     pub(super) histories: Vec<History>,
     /// Hidden from the bridge's account, as issue security does.
     pub(super) hidden: bool,
+    /// Oldest first.
+    pub(super) approvals: Vec<Approval>,
     /// Jira answers 500 to every request whose answer would contain this issue.
     pub(super) broken: bool,
 }
@@ -393,5 +398,6 @@ fn project(id: &str, key: &str, name: &str) -> Project {
         revoked: HashSet::new(),
         team_managed: false,
         archived: false,
+        desk: None,
     }
 }

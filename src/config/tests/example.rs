@@ -1,6 +1,7 @@
 //! The example configuration: its defaults, and each of its lines.
 
 use super::*;
+use crate::policy::ApprovalSource;
 
 #[test]
 fn the_example_has_the_documented_defaults() {
@@ -62,6 +63,7 @@ fn the_example_has_the_documented_defaults() {
     assert_eq!((approval.valid_for, approval.approvers.len(), approval.deny.len()), (s(72 * 3600), 0, 0));
     assert!(approval.steps.is_empty());
     assert_eq!(approval.limits, crate::policy::TimeLimits::default());
+    assert_eq!(approval.source, ApprovalSource::Status);
 }
 
 /// The example's keys that are commented out, each with its section; those of a commented-out table together.
@@ -96,7 +98,7 @@ fn every_line_of_the_example_may_be_uncommented() {
     let file = dir.path().join("a file");
     std::fs::write(&file, "https://example.com/from-a-file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 29, "{found:#?}");
+    assert_eq!(found.len(), 30, "{found:#?}");
     for text in found {
         // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());

@@ -139,6 +139,7 @@ fn each_value_with_where_it_comes_from() {
     [approval]
     mode = "required" # default
     valid_for = "72h" # default
+    source = "status" # default
     approvers = [] # default
     deny = ["bob", "group:interns"] # BRIDGE__APPROVAL__DENY
     on_timeout = "wait" # default

@@ -48,6 +48,7 @@ fn every_problem_is_reported_at_once() {
         description = "{% if canary %}"
         labels = ["two words", "", "flagger-ended"]
         assignee = "group:cab"
+        use = "change"
         [ticket.fields]
         customfield_1 = [{ value = "{{ canary|shout }}" }]
         summary = "x"
@@ -59,6 +60,7 @@ fn every_problem_is_reported_at_once() {
         failed = { too = "Failed" }
         suceeded = "Done"
         [approval]
+        source = "jira"
         valid_for = "3 days"
         approvers = ["group:", "{{ metadata.boss }}"]
         deny = ["{{ metdata.author }}"]
@@ -115,12 +117,14 @@ fn every_problem_is_reported_at_once() {
     ticket.transitions.failed.to: is missing
     ticket.transitions.failed.too: unknown key
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
+    ticket.use: must be "metadata." and the name under which hooks send the key of a ticket, not "change"
     ticket.project: is missing; give the key of the project in which tickets are opened
     ticket.statuses: "done" is both approved and rejected; remove it from one of the two
     approval.valid_for: "3 days" is not a duration; write a whole number with ms, s, m, h or d, for example "20s"
     approval.approvers[0]: "group:" needs a name after it
     approval.approvers[1]: cannot be a template; only entries of deny can
     approval.deny[0]: the template knows no "metdata"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
+    approval.source: must be "status" or "jsm", not "jira"
     routes[0].match.stage: "confirm-promotio" matches no stage; there are confirm-rollout, confirm-traffic-increase, confirm-promotion, gate
     routes[0].match.namespce: unknown key; did you mean routes[0].match.namespace?
     routes[0].ticket.project: is empty

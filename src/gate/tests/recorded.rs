@@ -37,12 +37,17 @@ fn status() -> Status {
 fn decision() -> Decision {
     let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
     let entry = Move { changelog_id: "7".into(), by, at: NOW, from: "1".into(), to: status() };
-    Decision { changelog_entry: entry, since: NOW, steps: Vec::new() }
+    Decision { changelog_entry: entry, since: NOW, steps: Vec::new(), approval: None }
 }
 
 fn watched(ticket_state: TicketState) -> GateState {
-    let ticket =
-        Ticket { id: "1".into(), key: "OPS-1".into(), project: "OPS".into(), issue_type: "1".into() };
+    let ticket = Ticket {
+        id: "1".into(),
+        key: "OPS-1".into(),
+        project: "OPS".into(),
+        issue_type: "1".into(),
+        taken_at: None,
+    };
     // Long ago: how old a reading is does not matter where nobody is asked.
     GateState::Watched { ticket, seen: Millis(0), ticket_state }
 }

@@ -26,7 +26,7 @@ const VALIDITY: Validity = Validity {
 fn after(answers: &str) -> Gate {
     let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
     let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
-    let ticket = Ticket { id, key, project, issue_type };
+    let ticket = Ticket { id, key, project, issue_type, taken_at: None };
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
     let ticket_state = TicketState::Waiting { status: None };
@@ -47,16 +47,25 @@ fn after(answers: &str) -> Gate {
 
 /// The gate of a ticket that was moved, with this judgment of the author.
 fn judged(to: &str, author: &Author) -> Gate {
+    judged_of(to, author, None)
+}
+
+/// The same for a ticket that existed before, and was taken at this time.
+fn judged_of(to: &str, author: &Author, taken_at: Option<Millis>) -> Gate {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
     let names = ["yes", "no"].map(|name| (name.to_owned(), name.to_owned())).into();
     let (approved, rejected, workflow) = (ids(&["yes"]), ids(&["no"]), ids(&["new", "yes", "no"]));
     let statuses = Statuses { approved, rejected, workflow: Some(workflow), names, ..Statuses::default() };
     let mut gate = after("0 404");
     gate.statuses = Some(statuses.pinned());
+    if let GateState::Watched { ticket, .. } = &mut gate.state {
+        ticket.taken_at = taken_at;
+    }
     let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
     let (status, at) = (Status { id: to.into(), name: to.into() }, Millis(1_790_000_000_000));
     let entry = Move { changelog_id: "1".into(), by, at, from: "new".into(), to: status.clone() };
     let snapshot = IssueSnapshot::Issue {
+        approval: None,
         key: "OPS-1".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),
@@ -88,6 +97,26 @@ fn a_move_that_was_not_judged_decides_nothing() {
         assert_eq!(gate.rollback().is_some(), opens, "{author:?}");
         // An earlier version can read what is stored.
         assert!(!serde_json::to_string(&gate).unwrap().contains("not_judged"), "{author:?}");
+    }
+}
+
+/// An approval from before the bridge took an existing ticket opens nothing; a rejection closes the gate, whenever it was.
+#[test]
+fn an_approval_from_before_the_ticket_was_taken_does_not_count() {
+    let moved = Millis(1_790_000_000_000);
+    for (taken_at, opens) in [
+        (None, true),
+        (Some(Millis(moved.0 - 1)), true),
+        (Some(moved), true),
+        (Some(Millis(moved.0 + 1)), false),
+    ] {
+        for author in [Author::Accepted, Author::NotAccepted { why: "?".into() }] {
+            let gate = judged_of("yes", &author, taken_at);
+            let verdict = gate.verdict(moved, VALIDITY);
+            assert_eq!(verdict.is_open(), opens && author == Author::Accepted, "{taken_at:?}: {verdict:?}");
+            assert_eq!(verdict == crate::gate::Verdict::Gone, !opens, "{taken_at:?}: {verdict:?}");
+        }
+        assert!(judged_of("no", &Author::Accepted, taken_at).rejection().is_some());
     }
 }
 

@@ -117,6 +117,7 @@ impl History {
             moves: self.moves.clone(),
             invalidations: self.invalidations.clone(),
             planned: BTreeMap::new(),
+            approval: None,
             answered: NOW,
         }
     }
@@ -136,8 +137,13 @@ impl History {
 
 fn waiting(pinned: Option<Statuses>) -> Gate {
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
-    let ticket =
-        Ticket { id: "1".into(), key: "OPS-1".into(), project: "OPS".into(), issue_type: "10".into() };
+    let ticket = Ticket {
+        id: "1".into(),
+        key: "OPS-1".into(),
+        project: "OPS".into(),
+        issue_type: "10".into(),
+        taken_at: None,
+    };
     let ticket_state = TicketState::Waiting { status: None };
     Gate {
         state: GateState::Watched { ticket, seen: Millis(0), ticket_state },
@@ -172,7 +178,9 @@ fn told(history: &str, steps: &[&str]) -> String {
             let before: Vec<_> = decision.steps.iter().map(|entry| entry.by.id.as_str()).collect();
             format!(" by {} after {}", decision.changelog_entry.by.id, before.join(", "))
         }
-        _ => String::new(),
+        TicketState::Waiting { .. } | TicketState::Rejected { .. } | TicketState::Invalid { .. } => {
+            String::new()
+        }
     };
     format!("{history} = {} [{}]{why}", gate.verdict(NOW, VALIDITY).as_str(), made.join(", "))
 }

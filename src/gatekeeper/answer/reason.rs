@@ -62,7 +62,15 @@ fn reason_of_ticket(
         | Verdict::Gone => {}
     }
     let (seen, ticket_state) = match &gate.state {
+        GateState::Opening if let Some(named) = &gate.names => {
+            return format!("the bridge looks at {named}, which the question names as its ticket");
+        }
         GateState::Opening => return "no ticket yet; the bridge is opening it".into(),
+        GateState::Stuck { why } if gate.names.is_some() => {
+            return format!(
+                "the ticket that the question names cannot be used, and the bridge looks again: {why}"
+            );
+        }
         GateState::Stuck { why } => {
             return format!("the ticket could not be opened, and the bridge retries: {why}");
         }
@@ -219,6 +227,12 @@ fn invalid_words(reason: &InvalidReason) -> String {
                 status.name
             )
         }
+        InvalidReason::ApprovedBefore { status } => {
+            format!(
+                "the ticket came to \"{}\" before it was the ticket of this gate, so that is no approval of this rollout; move it out and back",
+                status.name
+            )
+        }
         InvalidReason::Unmarked { gate } => {
             format!(
                 "the issue with the ticket's number is not the one that was opened for this gate, because it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens its own ticket",
@@ -262,7 +276,7 @@ pub(super) fn rejection_words(decision: &Decision, author: &Author) -> String {
 }
 
 fn decision_words(what: &str, decision: &Decision) -> String {
-    let (by, at) = (&decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at));
+    let (by, at) = (decision.by(), clock_time(decision.changelog_entry.at));
     format!("{what} by {by} at {at}{}", steps::before(decision))
 }
 
@@ -296,9 +310,9 @@ mod tests {
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
         let ticket_state = TicketState::Approved {
             status,
-            decision: Decision { changelog_entry: entry, since: Millis(0), steps: vec![] },
+            decision: Decision { changelog_entry: entry, since: Millis(0), steps: vec![], approval: None },
         };
-        let ticket = Ticket { id, key, project, issue_type };
+        let ticket = Ticket { id, key, project, issue_type, taken_at: None };
         Gate {
             state: GateState::Watched { ticket, seen: Millis(0), ticket_state },
             statuses: Some(Statuses::default()),

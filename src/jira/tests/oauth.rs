@@ -194,7 +194,7 @@ async fn what_a_token_endpoint_answers_is_an_error_of_nothing_sent() {
         assert_eq!(asked(&fake), [Asked::TenantInfo, Asked::AccessToken], "{name}");
         let retry = match error.retry() {
             Retry::NotBefore(wait) => format!("not before {} s", wait.as_secs()),
-            other => format!("{other:?}"),
+            retry @ (Retry::Now | Retry::Backoff | Retry::Never) => format!("{retry:?}"),
         };
         let error = error.to_string().replace(&fake.base_url()[7..], "HOST");
         assert!(!error.contains(SECRET), "{error}");

@@ -87,8 +87,13 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None, step: None };
     let mut gate = Gate::new(GateId("4f1c".into()), name, vec![], NOW);
     gate.statuses = Some(statuses());
-    let ticket =
-        Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
+    let ticket = Ticket {
+        id: "10042".into(),
+        key: "OPS-7".into(),
+        project: "OPS".into(),
+        issue_type: "10004".into(),
+        taken_at: None,
+    };
     gate.state =
         GateState::Watched { ticket, seen: NOW, ticket_state: TicketState::Waiting { status: None } };
     let day = Duration::from_secs(86_400);

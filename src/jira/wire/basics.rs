@@ -66,7 +66,7 @@ impl User {
 
     /// The author of a change. On Cloud, which has account types, only `atlassian` is a person; Data Center has neither
     /// types nor account ids.
-    pub(super) fn person(self, kind: Kind) -> Person {
+    pub(in crate::jira) fn person(self, kind: Kind) -> Person {
         let app = match (kind, self.account_type.as_deref()) {
             (Kind::Cloud, account_type) => account_type != Some("atlassian") || self.account_id.is_none(),
             (Kind::DataCenter, None) => self.account_id.is_some(),

@@ -33,10 +33,15 @@ pub(in crate::jira) fn complaint(body: &[u8]) -> Option<Complaint> {
     let listed = messages.map(|messages| messages.iter().all(Value::is_string));
     // Jira may leave it empty if it has the list.
     let by_field = errors.map(|errors| errors.values().all(Value::is_string));
+    // Jira Service Management has another form.
+    let desk = body.get("errorMessage").and_then(Value::as_str);
+    let desk = desk.filter(|_| body.get("i18nErrorMessage").is_some_and(Value::is_object));
+    said.extend(desk.map(str::to_owned));
     let by = match (listed, by_field, body.get("errorMessages"), body.get("errors")) {
         (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => {
             Origin::Jira
         }
+        (None, None, None, None) if desk.is_some() => Origin::Jira,
         _ => Origin::Intermediary,
     };
     if said.is_empty() {
@@ -68,6 +73,12 @@ mod tests {
         assert_eq!(complaint(long.as_bytes()).unwrap().words.chars().count(), 300);
         let off = complaint(br#"{"message":"off"}"#).unwrap();
         assert_eq!((off.words.as_str(), off.by), ("off", Origin::Intermediary));
+        let desk =
+            json!({"errorMessage": "No request.", "i18nErrorMessage": {"i18nKey": "sd.no"}}).to_string();
+        let desk = complaint(desk.as_bytes()).unwrap();
+        assert_eq!((desk.words.as_str(), desk.by), ("No request.", Origin::Jira));
+        let other = json!({"errorMessage": "No."}).to_string();
+        assert_eq!(complaint(other.as_bytes()).unwrap().by, Origin::Intermediary);
         assert_eq!(complaint(b"<html>"), None);
     }
 

@@ -159,6 +159,7 @@ impl Issue {
             invalidations,
             planned,
             answered,
+            approval: None,
         })
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
     pub(super) metadata: &'a BTreeMap<String, String>,
+    pub(super) names: Option<&'a str>,
     pub(super) deny: &'a [String],
     pub(super) denials: &'a [String],
     pub(super) new_id: &'a GateId,
@@ -161,7 +162,10 @@ impl Step {
         let number = self.canary.rollout.as_ref().and_then(|rollout| rollout.number);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
-        if known.is_some_and(|at| !rollout.gates[at].needs_new_ticket()) {
+        if let Some(at) = known
+            && !rollout.gates[at].needs_new_ticket()
+        {
+            rollout.gates[at].name_ticket(asked.names);
             return true;
         }
         if let Some(refusal) = refusal {
@@ -178,6 +182,7 @@ impl Step {
         gate.shows = shown_by(asked.observed);
         gate.rules = Some(rules.validity.into());
         gate.step = asked.share.map(|share| TrafficStep { share, over: false });
+        gate.names = asked.names.map(str::to_owned);
         // Nothing is analysed before the rollout starts: what is seen then is the previous one's.
         let analysis = asked.analysis.filter(|_| asked.name.stage != Stage::ConfirmRollout);
         let analysis = analysis.map(|analysis| analysis.at(asked.share));
@@ -201,6 +206,7 @@ impl Step {
             subject,
             sent_to: Vec::new(),
             shows: None,
+            takes: None,
         });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
@@ -287,8 +293,7 @@ impl Step {
         }
         if passes_first_by(gate, decision) {
             let (ticket, decision) = (ticket.clone(), decision.clone());
-            let (entry, by) = (&decision.changelog_entry.changelog_id, &decision.changelog_entry.by.name);
-            let (entry, by, at) = (entry.clone(), by.clone(), self.now);
+            let (entry, by, at) = (decision.changelog_entry.changelog_id.clone(), decision.by(), self.now);
             let notice = Notice::Passed { entry, by, at, name: gate.name.clone() };
             notify_once(&mut self.commands, gate, notice);
             if !gate.is_approval_used() {

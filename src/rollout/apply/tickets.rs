@@ -52,8 +52,11 @@ impl Step {
         gate.rules = shows.or(gate.rules);
         gate.steps = statuses.map(ApprovalStep::missing).unwrap_or_default();
         let name = gate.name.clone();
-        let (gate, milestone) = (id.clone(), Milestone::Opened);
-        self.commands.push(Command::Move { gate, name: name.clone(), milestone });
+        // Where a ticket begins that existed before is for its owner to say.
+        if ticket.taken_at.is_none() {
+            let (gate, milestone) = (id.clone(), Milestone::Opened);
+            self.commands.push(Command::Move { gate, name: name.clone(), milestone });
+        }
         for gate in std::mem::take(&mut self.canary.superseded) {
             self.commands.push(Command::Link { gate, successor: id.clone() });
         }
@@ -249,6 +252,7 @@ fn notice_for(rollout: &Rollout, gate: &Gate, ticket_state: &TicketState) -> Opt
             InvalidReason::Relocated { entry, .. } => Some(Notice::Relocated { entry: entry.clone() }),
             InvalidReason::Mapped { entry, .. } => Some(Notice::Mapped { entry: entry.clone() }),
             InvalidReason::Renamed { status } => Some(Notice::Renamed { status: status.id.clone() }),
+            InvalidReason::ApprovedBefore { .. } => Some(Notice::ApprovedBefore),
             InvalidReason::LabelledEnded { .. }
             | InvalidReason::MovedElsewhere { .. }
             // Said once it has lasted for a while.

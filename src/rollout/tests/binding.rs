@@ -66,6 +66,7 @@ impl One {
             gate: &STAGE,
             message: &message(Phase::Progressing, "r"),
             metadata: &BTreeMap::new(),
+            names: None,
             deny: &denials,
             denials: &denials,
             new_id: GateId("g".into()),
@@ -90,6 +91,7 @@ impl One {
     /// A reading that was judged by these denials. `today` are the statuses with the configured names.
     fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
         let mut snapshot = IssueSnapshot::Issue {
+            approval: None,
             key: "OPS-7".into(),
             project: "OPS".into(),
             issue_type: "10004".into(),
@@ -207,6 +209,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             gate: &STAGE,
             message: &message(Phase::Progressing, "r"),
             metadata: &BTreeMap::new(),
+            names: None,
             deny: &[String::new()],
             denials: &[],
             new_id: GateId("g".into()),

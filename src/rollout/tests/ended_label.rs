@@ -109,6 +109,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         gate: &name,
         message: &question,
         metadata: &BTreeMap::new(),
+        names: None,
         deny: &[],
         denials: &[],
         new_id: fresh,

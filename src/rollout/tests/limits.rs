@@ -58,11 +58,11 @@ impl Limited {
         let limits = self.limits.clone();
         commands.extend(self.world.apply(&Event::Waited { gate: &gate, limits: &limits, read }));
         for command in commands {
-            self.written.extend(match command {
-                Command::Comment { notice, .. } => Some(notice.tag()),
-                Command::Move { milestone: Milestone::TimedOut, .. } => Some("moved".to_owned()),
-                _ => None,
-            });
+            if let Command::Comment { notice, .. } = &command {
+                self.written.push(notice.tag());
+            } else if matches!(command, Command::Move { milestone: Milestone::TimedOut, .. }) {
+                self.written.push("moved".to_owned());
+            }
         }
     }
 

@@ -27,7 +27,8 @@ fn seen(entry: &str, approved: bool) -> AuditEvent {
     let by = Person { id: "mia".into(), name: "Mia\nChange <!channel>".into(), app: false };
     let changelog_entry =
         Move { changelog_id: entry.into(), by, at: Millis(5), from: "1".into(), to: status(name) };
-    let decision = crate::gate::Decision { changelog_entry, since: Millis(5), steps: Vec::new() };
+    let decision =
+        crate::gate::Decision { changelog_entry, since: Millis(5), steps: Vec::new(), approval: None };
     let ticket_state = if approved {
         TicketState::Approved { status: status(name), decision }
     } else {

@@ -43,6 +43,7 @@ fn the_first_question_opens_it_and_records_it() {
         gate: &name,
         message: &message(Phase::Succeeded, "base"),
         metadata: &BTreeMap::new(),
+        names: None,
         deny: &[],
         denials: &[],
         new_id: GateId("g".into()),

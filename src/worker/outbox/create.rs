@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::{
     duplicates, refused_fields,
     result::{CommandResult, Failure},
+    take::{InHand, Take},
 };
 use crate::{
     gate::{GateId, Home, ShownRules, Ticket},
@@ -39,18 +40,25 @@ pub(super) struct Create<'a> {
     pub(super) lookups: &'a Lookups,
     /// Lets one command of the outbox at a time write to the database.
     pub(super) writing: &'a Mutex<()>,
+    pub(super) in_hand: &'a InHand,
 }
 
 impl Create<'_> {
     /// Opens a ticket, or finds the one that was opened before. Replaces `row` with its claimed version, which the
     /// caller settles.
     pub(super) async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
-        let Command::Open { gate, subject, sent_to, shows: _ } = row.command.clone() else {
+        let Command::Open { gate, subject, sent_to, shows: _, takes } = row.command.clone() else {
             return Ok(CommandResult::Done);
         };
         let waits = subject.bypass.is_some() || self.waits_for_ticket(row, &gate).await?;
         if let Some(why) = self.context.store().unreadable_reason(&row.canary) {
             return Ok(self.retry(row, why));
+        }
+        let named = if waits { self.named(row, &gate) } else { None };
+        let (context, lookups, writing, in_hand) = (self.context, self.lookups, self.writing, self.in_hand);
+        let take = Take { context, lookups, writing, in_hand, gate: &gate, subject: &subject };
+        if let Some(takes) = takes.filter(|takes| named.as_ref() != Some(&takes.named)) {
+            take.give_back(row, &takes).await?;
         }
         if !waits && row.unknown_since.is_none() {
             // The rollout ended before its ticket was opened: now it is not needed.
@@ -62,6 +70,9 @@ impl Create<'_> {
                 None if !waits => return Ok(CommandResult::Done),
                 None => {}
             }
+        }
+        if let Some(named) = named {
+            return take.perform(row, &named).await;
         }
         let draft = self.prepare(row.id, gate, &subject).await?;
         match self.create(row, &draft, &subject).await {
@@ -85,6 +96,11 @@ impl Create<'_> {
             store.catch_up().await?;
         }
         Ok(waits())
+    }
+
+    /// What the last question named as the ticket of this gate, if anything.
+    fn named(&self, row: &OutboxRow, gate: &GateId) -> Option<String> {
+        self.context.store().canary(&row.canary)?.gate_by_id(gate)?.names.clone()
     }
 
     async fn prepare(&self, row: i64, gate: GateId, subject: &Subject) -> Result<jira::Draft, Failure> {
@@ -166,7 +182,7 @@ impl Create<'_> {
         let asked = self.context.clock.now();
         let mut others = duplicates::newly_found(self.context, gate).await?;
         if !others.is_empty() {
-            let Ticket { id, key, project, issue_type } = others.remove(0);
+            let Ticket { id, key, project, issue_type, .. } = others.remove(0);
             let found = Home { project, issue_type };
             // If the ticket is not where it was sent to, a person has already moved it.
             let home = sent_to.iter().find(|home| **home == found).or(sent_to.last());
@@ -282,7 +298,7 @@ async fn record_home(
     rules: ShownRules,
     now: Millis,
 ) -> Result<(), store::Error> {
-    let Command::Open { gate, subject, sent_to, shows } = &mut row.command else { return Ok(()) };
+    let Command::Open { gate, subject, sent_to, shows, .. } = &mut row.command else { return Ok(()) };
     let later = duplicates::search_later(gate, subject, now);
     if !sent_to.contains(&home) {
         sent_to.push(home);
@@ -311,5 +327,5 @@ fn waits(canary: &Canary, gate: &GateId) -> bool {
 }
 
 fn ticket(home: Home, id: String, key: String) -> Ticket {
-    Ticket { id, key, project: home.project, issue_type: home.issue_type }
+    Ticket { id, key, project: home.project, issue_type: home.issue_type, taken_at: None }
 }

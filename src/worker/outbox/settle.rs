@@ -177,8 +177,11 @@ impl Settle<'_> {
         let gate = row.command.gate();
         match (&row.command, how) {
             (Command::Open { gate, subject, .. }, AttemptOutcome::Done)
-                if matches!(result, CommandResult::Done)
-                    && let Some(since) = row.unknown_since =>
+                if matches!(
+                    result,
+                    CommandResult::Done
+                        | CommandResult::Opened { ticket: Ticket { taken_at: Some(_), .. }, .. }
+                ) && let Some(since) = row.unknown_since =>
             {
                 // Jira may still show a ticket later that is not needed any more.
                 tx.enqueue(&row.canary, &duplicates::search_later(gate, subject, since), now).await?;

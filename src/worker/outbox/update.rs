@@ -357,6 +357,7 @@ impl CommentRepeat {
             | Notice::Relocated { .. }
             | Notice::Mapped { .. }
             | Notice::Renamed { .. }
+            | Notice::ApprovedBefore
             | Notice::Expired { .. }
             | Notice::Frozen { .. }
             | Notice::Late { .. }

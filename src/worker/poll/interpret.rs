@@ -7,15 +7,16 @@ use super::{
     seen::{RecheckReason, SeenTicket},
 };
 use crate::{
-    gate::{self, Gate, GateId, IssueSnapshot, Move, StepAuthors},
+    gate::{self, DeskApproval, Gate, GateId, IssueSnapshot, Move, StepAuthors},
     gatekeeper::TicketReading,
     jira,
     millis::Millis,
-    policy::{Author, Meaning, Route, Statuses, too_many_denials},
+    policy::{ApprovalSource, Author, Meaning, Route, Statuses, too_many_denials},
     rollout::{Denials, MOST_DENIALS},
     worker::{
+        desk::{Decided, judge_approval},
         judge::judge,
-        poll_queue::DueTicket,
+        poll_queue::{DueTicket, MAX_ALONE},
         read_health::ReadTrigger,
         statuses::{self, UnclearStatuses},
     },
@@ -24,6 +25,9 @@ use crate::{
 /// The reason that is shown if an answer is older than an earlier one.
 const SHOWN_BEFORE: &str = "Jira showed more of this ticket's history before, so this answer is an old one, or Jira was restored; \
                             only a move that is newer than what was seen counts";
+
+/// The approvals of a request, or why they cannot be read.
+type Approvals = Result<Vec<DeskApproval>, jira::Error>;
 
 /// A ticket to be interpreted, with its gate and the gate's settings.
 #[derive(Clone, Copy)]
@@ -173,7 +177,10 @@ impl<'a> Round<'a> {
         if !self.read_back(due, &mut reading, &statuses).await? {
             return Ok(Ok(None));
         }
-        let snapshot = reading.snapshot;
+        let Some(approvals) = self.approvals(watched, &mut reading, &statuses).await? else {
+            return Ok(Ok(None));
+        };
+        let mut snapshot = reading.snapshot;
         if self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &snapshot) {
             self.findings.unread.insert(due.ticket.id.clone(), SHOWN_BEFORE.into());
             if self.findings.directly.contains(&due.ticket.id) {
@@ -183,7 +190,12 @@ impl<'a> Round<'a> {
         }
         self.health.is_up_to_date(&due.gate);
         let denials = due.canary.denials(gate);
-        let author = self.author(watched, &denials, &snapshot, &statuses).await;
+        let author = match &approvals {
+            None => self.author(watched, &denials, &snapshot, &statuses).await,
+            Some(approvals) => {
+                self.desk_author(watched, &denials, (&mut snapshot, approvals), &statuses).await
+            }
+        };
         let authors = self.step_authors(watched, &denials, &snapshot, &statuses).await;
         let unknown = match &author {
             Author::Unknown { why } => Some(why.as_str()),
@@ -250,6 +262,61 @@ impl<'a> Round<'a> {
                 "{why}; the bridge cannot interpret its tickets, so its gates close"
             );
         }
+    }
+
+    /// The approvals of a decided ticket where an approval in Jira Service Management decides, with as much of its history as they
+    /// need. The inner `None`: they do not matter. The outer `None`: the ticket is read in another round.
+    async fn approvals(
+        &mut self,
+        WatchedGate { due, route, .. }: WatchedGate<'_>,
+        reading: &mut jira::Reading,
+        statuses: &Statuses,
+    ) -> Result<Option<Option<Approvals>>, jira::Error> {
+        let IssueSnapshot::Issue { status, moves, .. } = &reading.snapshot else { return Ok(Some(None)) };
+        let is_decided = gate::decisive(status, moves, statuses).is_some();
+        match route.approval.source {
+            ApprovalSource::Jsm if is_decided => {}
+            ApprovalSource::Status | ApprovalSource::Jsm => return Ok(Some(None)),
+        }
+        if self.findings.approvals == MAX_ALONE {
+            self.findings.deferred.push(due.gate.clone());
+            return Ok(None);
+        }
+        self.findings.approvals += 1;
+        let approvals = match self.context.jira.approvals(&due.ticket.id).await {
+            Err(error) if !error.is_about_object() => return Err(error),
+            approvals => approvals,
+        };
+        let since = approvals.as_deref().ok().and_then(gate::moves_needed_since);
+        if let Some(since) = since
+            && !self.read_back_to(due, reading, since).await?
+        {
+            return Ok(None);
+        }
+        Ok(Some(Some(approvals)))
+    }
+
+    /// Whether the approval counts that decided about the ticket, which is then added to the snapshot.
+    async fn desk_author(
+        &mut self,
+        WatchedGate { due, route, .. }: WatchedGate<'_>,
+        denials: &Denials,
+        (snapshot, approvals): (&mut IssueSnapshot, &Approvals),
+        statuses: &Statuses,
+    ) -> Author {
+        let IssueSnapshot::Issue { status, moves, approval, .. } = snapshot else {
+            return Author::NoDecision;
+        };
+        let Some(entry) = gate::decisive(status, moves, statuses) else { return Author::NoDecision };
+        if denials.too_many {
+            return too_many_denials(MOST_DENIALS);
+        }
+        let (ticket, meaning, approvals) = (&due.ticket, statuses.meaning(&status.id), approvals.as_deref());
+        let decided = Decided { ticket, entry, moves, meaning, approvals };
+        let judging = judge_approval(self.context, &mut self.lookups, route, &denials.entries, decided);
+        let (author, found) = judging.await;
+        *approval = found;
+        author
     }
 
     /// Whether the move counts that decided about the ticket, if one did.
@@ -323,6 +390,7 @@ fn closing_statuses(gate: &Gate, snapshot: &IssueSnapshot, why: &UnclearStatuses
         invalidations: _,
         planned: _,
         answered: _,
+        approval: _,
     } = snapshot
     else {
         return None;

@@ -79,6 +79,8 @@ pub(super) struct RoundFindings {
     alone: usize,
     /// How many further pages were read.
     pages: usize,
+    /// How many tickets had their approvals read.
+    pub(super) approvals: usize,
 }
 
 impl Round<'_> {
@@ -277,9 +279,28 @@ impl Round<'_> {
         reading: &mut Reading,
         statuses: &Statuses,
     ) -> Result<bool, jira::Error> {
-        self.health.join_trail(&due.gate, reading);
         let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
-        while !suffices(reading, statuses, &due.gate, known) {
+        self.read_back_until(due, reading, |reading| suffices(reading, statuses, &due.gate, known)).await
+    }
+
+    /// The same as far back as this time.
+    pub(super) async fn read_back_to(
+        &mut self,
+        due: &DueTicket,
+        reading: &mut Reading,
+        since: Millis,
+    ) -> Result<bool, jira::Error> {
+        self.read_back_until(due, reading, |reading| reading.covers_since(since)).await
+    }
+
+    async fn read_back_until(
+        &mut self,
+        due: &DueTicket,
+        reading: &mut Reading,
+        suffices: impl Fn(&Reading) -> bool,
+    ) -> Result<bool, jira::Error> {
+        self.health.join_trail(&due.gate, reading);
+        while !suffices(reading) {
             if self.findings.pages == MAX_PAGES {
                 self.findings.deferred.push(due.gate.clone());
                 return Ok(false);

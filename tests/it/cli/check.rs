@@ -10,7 +10,8 @@ use std::{
 };
 
 use fake_jira::{
-    Category, FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Status, Times, Transition, Workflow,
+    Category, FakeJira, Fault, Field, Flavour, MIA, Operation, Setup, Shape, Status, Times, Transition,
+    Workflow,
 };
 use flagger_jira_bridge::{
     clock::Clock,

@@ -9,13 +9,15 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 69] = [
+const SOURCES: [&str; 74] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
     "cli/gates/unguarded.rs",
     "flagger.rs",
     "gate/after_snapshot.rs",
+    "gate/approval.rs",
+    "gate/existing.rs",
     "gate/interpret.rs",
     "gate/steps.rs",
     "gatekeeper/answer.rs",
@@ -71,6 +73,8 @@ const SOURCES: [&str; 69] = [
     "ticket/words.rs",
     "ticket/event_note.rs",
     "ticket/reminder.rs",
+    "ticket/taken.rs",
+    "worker/desk.rs",
     "worker/judge.rs",
     "worker/outbox.rs",
     "worker/outbox/settle.rs",
@@ -78,6 +82,7 @@ const SOURCES: [&str; 69] = [
     "worker/outbox/create.rs",
     "worker/outbox/duplicates.rs",
     "worker/outbox/time_out.rs",
+    "worker/outbox/take.rs",
     "worker/outbox/update.rs",
 ];
 /// Literals of these files that are no messages, or only a part of a listed one.

@@ -177,6 +177,7 @@ impl Witness {
             gate: name,
             message,
             metadata: &metadata,
+            names: None,
             deny: &[],
             denials: &[],
             new_id: fresh.clone(),
@@ -336,6 +337,7 @@ impl Witness {
             let marks = vec![issue.gate.clone()];
             let invalidations = Vec::new();
             IssueSnapshot::Issue {
+                approval: None,
                 key,
                 project,
                 issue_type,

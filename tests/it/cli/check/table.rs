@@ -147,15 +147,12 @@ fn reaching() -> Vec<Case> {
 
 /// A service account with an OAuth client.
 fn oauth(name: &'static str, reach: Reach, change: fn(&FakeJira)) -> Case {
-    let config = match reach {
-        Reach::Plain => {
-            "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
-             token_url = \"URL/oauth/token\", api_url = \"URL\" }"
-        }
-        _ => {
-            "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
-             token_url = \"http://127.0.0.1:1/oauth/token\", api_url = \"URL\" }"
-        }
+    let config = if matches!(reach, Reach::Plain) {
+        "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
+         token_url = \"URL/oauth/token\", api_url = \"URL\" }"
+    } else {
+        "-jira.user\n-jira.token\njira.oauth = { client_id = \"k3Ff0aT5x9\", client_secret = \"the-swordfish-of-the-client\", \
+         token_url = \"http://127.0.0.1:1/oauth/token\", api_url = \"URL\" }"
     };
     case("The credentials", name, config).with_client(change)
 }
@@ -356,6 +353,22 @@ fn fields() -> Vec<Case> {
             jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
         }),
         case("The screen has no Assignee", "ticket.assignee = \"5b10ac8d82e05b22cc7d4e01\""),
+        case(
+            "A first status for tickets that exist already",
+            "ticket.use = \"metadata.change\"\nticket.transitions.opened = \"In Review\"",
+        ),
+        case("The project of approvals is no service desk", "approval.source = \"jsm\""),
+        case("Approvals that the account may not read", "approval.source = \"jsm\"").with(|jira| {
+            jira.add_service_desk("OPS");
+            jira.add_issue("OPS", "Change", "To Do", MIA).unwrap();
+            let body = r#"{"errorMessage":"You are not an agent.","i18nErrorMessage":{"i18nKey":"sd.no"}}"#
+                .to_owned();
+            jira.fault(
+                Operation::Approvals,
+                Fault::Status { code: 403, retry_after: None, body },
+                Times::Always,
+            );
+        }),
         case("The screen has no Labels", "").with(|jira| jira.remove_create_field("OPS", "Change", "labels")),
         case("A template is broken", "ticket.summary = \"Approve {{ canary\""),
         case("A template uses an unknown name", "ticket.summary = \"Approve {{ canry }}\""),
@@ -431,6 +444,10 @@ fn statuses() -> Vec<Case> {
         case("A step is misspelled", "approval.steps = [\"In Revew\", \"Approved\"]"),
         case("The last step is not an approved status", "approval.steps = [\"Approved\", \"In Review\"]"),
         case("A step is there twice", "approval.steps = [\"Approved\", \"approved\"]"),
+        case(
+            "Steps where Jira Service Management decides",
+            "approval.steps = [\"In Review\", \"Approved\"]\napproval.source = \"jsm\"",
+        ),
         case("No transition leads to the next step", "approval.steps = [\"In Review\", \"Approved\"]").with(
             |jira| {
                 let mut workflow = Workflow::change();

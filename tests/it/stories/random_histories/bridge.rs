@@ -181,6 +181,7 @@ impl Bridge {
             gate: name,
             message,
             metadata: &BTreeMap::new(),
+            names: None,
             new_id: GateId(self.tickets.len().to_string()),
             silent_for,
             deny: &[],
@@ -212,6 +213,7 @@ impl Bridge {
                 key: format!("OPS-{gate}"),
                 project: "OPS".into(),
                 issue_type: "10004".into(),
+                taken_at: None,
             };
             self.tickets.push(ModelTicket {
                 name: name.clone(),
@@ -287,6 +289,7 @@ impl Bridge {
         }
         let entry = &self.tickets[ticket];
         let snapshot = IssueSnapshot::Issue {
+            approval: None,
             key: format!("OPS-{gate}"),
             project: "OPS".into(),
             issue_type: "10004".into(),
