@@ -96,6 +96,7 @@ impl Question {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            lifted: None,
             step: None,
         }
     }
@@ -135,6 +136,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         moves: vec![entry],
         invalidations: Vec::new(),
         planned: BTreeMap::new(),
+        exceptions: Vec::new(),
         answered: NOW,
     };
     let statuses = Statuses {

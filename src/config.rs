@@ -101,6 +101,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     root.report_unknown_keys();
     let policy = Policy { schedule, ..policy? };
     let mut jira = jira?;
+    jira.client.exceptions = policy.schedule.exceptions().cloned().collect();
     jira.client.planned_fields = policy.planned_fields().into_iter().map(str::to_owned).collect();
     Some(Config {
         server: server?,

@@ -5,6 +5,7 @@
 
 mod after_snapshot;
 mod approval;
+mod exception;
 mod existing;
 mod history;
 mod interpret;
@@ -22,6 +23,7 @@ mod verdict;
 
 pub use self::{
     approval::{DeskApproval, DeskDecision, DeskRecord, NoApproval, explaining, moves_needed_since},
+    exception::{ExceptionChange, ExceptionEntry, Lifted, ShownException, TicketException, newest_entry},
     existing::{AlreadyDecided, NamedIssue, Unusable, Wanted, issue_key},
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     name::{GateId, GateName, Stage},

@@ -28,8 +28,8 @@ pub use self::{
     matching::{GateAddress, Match},
     mode::ApprovalMode,
     schedule::{
-        Calendar, CalendarEvent, Calendars, Closed, ClosedBecause, Freeze, FreezeTime, GateSchedule,
-        OpenHours, Period, Planned, SEARCHED, Schedule, WhenRead, Window,
+        Calendar, CalendarEvent, Calendars, Closed, ClosedBecause, Except, Exception, Freeze, FreezeTime,
+        GateSchedule, OpenHours, Period, Planned, SEARCHED, Schedule, WhenRead, Window,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
     steps::StepProblem,

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use jiff::Timestamp;
 
 use super::*;
+use crate::policy::Except;
 
 /// A calendar with these lines in it.
 fn file(lines: &str) -> String {
@@ -224,7 +225,7 @@ fn files(file: &Path) -> CalendarFiles {
     let gates =
         crate::policy::Match { cluster: all(), namespace: all(), canary: all(), stage: all(), gate: all() };
     let when = FreezeTime::Calendar { file: file.to_owned(), zone: None };
-    let freeze = Freeze { key: "freezes[0]".into(), gates, when, reason: None };
+    let freeze = Freeze { key: "freezes[0]".into(), gates, when, reason: None, except: Except::default() };
     CalendarFiles::new(&Schedule { windows: vec![], freezes: vec![freeze] })
 }
 

@@ -7,7 +7,7 @@ use jiff::{Timestamp, fmt::temporal::DateTimeParser, tz::TimeZone};
 use super::{policy::gates, read::Section};
 use crate::{
     millis::Millis,
-    policy::{Freeze, FreezeTime, OpenHours, Period, Schedule, Window},
+    policy::{Except, Exception, Freeze, FreezeTime, OpenHours, Period, Schedule, Window},
     text::one_line,
 };
 
@@ -37,9 +37,10 @@ fn window(s: &Section<'_>) -> Option<Window> {
             None
         }
     };
+    let except = except(s);
     s.report_unknown_keys();
     let open = open?.iter().filter_map(|hours| OpenHours::parse(hours).ok()).collect();
-    Some(Window { gates: gates?, open, time_zone: time_zone? })
+    Some(Window { gates: gates?, open, time_zone: time_zone?, except })
 }
 
 fn freeze(s: &Section<'_>) -> Option<Freeze> {
@@ -68,8 +69,37 @@ fn freeze(s: &Section<'_>) -> Option<Freeze> {
             dates(s, from?, until?)
         }
     };
+    let except = except(s);
     s.report_unknown_keys();
-    Some(Freeze { key: s.at().to_owned(), gates: gates?, when: when?, reason })
+    Some(Freeze { key: s.at().to_owned(), gates: gates?, when: when?, reason, except })
+}
+
+/// What of a ticket lifts it.
+fn except(s: &Section<'_>) -> Except {
+    let Some(s) = s.value("except").and_then(|_| s.section("except")) else { return Except::default() };
+    let has = |name| s.value(name).is_some();
+    if has("types") {
+        let why = "cannot lift it, because a ticket opens nothing once its type was changed; use labels or priorities";
+        s.problem("types", why);
+    }
+    let is_label = |label: &str| match label.contains(char::is_whitespace) {
+        true => Err(format!("{label:?} is no label, because it has a space")),
+        false => Ok(()),
+    };
+    let read = |name, check: &dyn Fn(&str) -> Result<(), String>| {
+        if has(name) { s.checked_texts(name, check).unwrap_or_default() } else { Vec::new() }
+    };
+    let labels = read("labels", &is_label).into_iter().map(Exception::Label);
+    let priorities = read("priorities", &|_| Ok(())).into_iter().map(Exception::Priority);
+    let all: Vec<Exception> = labels.chain(priorities).collect();
+    if !has("labels") && !has("priorities") && !has("types") {
+        s.problem(
+            "labels",
+            "is missing; write for example labels = [\"emergency\"], or priorities = [\"Highest\"]",
+        );
+    }
+    s.report_unknown_keys();
+    Except(all)
 }
 
 fn quoted(text: &str, what: &str) -> String {

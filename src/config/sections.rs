@@ -286,6 +286,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
             requests_per_second: requests_per_second?,
             burst: burst?,
             planned_fields: Vec::new(),
+            exceptions: Vec::new(),
             timeout: timeout?,
         },
         webhook_secret,

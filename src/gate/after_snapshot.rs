@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    exception::are_same_exceptions,
     history::{Move, decisive, is_newest, was_moved_since},
     interpret::interpret,
     snapshot::{Browse, IssueSnapshot},
@@ -72,6 +73,7 @@ impl Gate {
                 moves,
                 invalidations,
                 planned: _,
+                exceptions: _,
                 answered,
                 approval,
             } => {
@@ -139,14 +141,20 @@ impl Gate {
             before,
             TicketState::Approved { .. }
                 | TicketState::Invalid { reason: InvalidReason::Missing { confirmed: false, .. } }
-        ) || !mode.is_required() && !self.planned.is_empty();
-        let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
+        ) || !(mode.is_required() || self.planned.is_empty() && self.exceptions.is_empty());
+        let is_judged = matches!(new, TicketState::Approved { .. }) || !self.exceptions.is_empty();
+        let is_judged_anew = self.judged_by != Some(judged_by) && is_judged;
         let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
-        let planned = match snapshot {
-            IssueSnapshot::Issue { marks, planned, .. } if marks.contains(&self.id) => planned,
-            IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => &self.planned,
+        let (planned, exceptions) = match snapshot {
+            IssueSnapshot::Issue { marks, planned, exceptions, .. } if marks.contains(&self.id) => {
+                (planned, authors.judged(exceptions))
+            }
+            IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => {
+                (&self.planned, self.exceptions.clone())
+            }
         };
-        let is_moved = newest_move != self.newest_move || *planned != self.planned;
+        let are_news = !are_same_exceptions(&exceptions, &self.exceptions);
+        let is_moved = newest_move != self.newest_move || *planned != self.planned || are_news;
         let is_same = new == *before && *key == ticket.key && pinned == self.statuses && steps == self.steps;
         if is_same && !is_renewed && !is_moved {
             return None;
@@ -160,6 +168,7 @@ impl Gate {
             judged_by: Some(judged_by),
             newest_move,
             planned,
+            exceptions,
             steps,
             ..self.clone()
         })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     approval::DeskRecord,
+    exception::ShownException,
     history::{Invalidation, Move, orders},
     name::GateId,
 };
@@ -32,6 +33,8 @@ pub enum IssueSnapshot {
         invalidations: Vec<Invalidation>,
         /// The fields that say when the gate may open, by id, as far as the configuration names some: external text.
         planned: BTreeMap<String, String>,
+        /// What it has that may lift a freeze or a window, as far as the configuration names some.
+        exceptions: Vec<ShownException>,
         /// When Jira answered, by Jira's clock.
         answered: Millis,
         /// The approval in Jira Service Management that explains the deciding move, where that decides.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    exception::TicketException,
     name::{GateId, GateName},
     pace::Pace,
     step::Step,
@@ -155,6 +156,9 @@ pub struct Gate {
     /// The fields of its ticket that say when it may open, by id, as it was last seen: external text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub planned: BTreeMap<String, String>,
+    /// What its ticket has that may lift a freeze or a window, as it was last seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<TicketException>,
     /// The step of traffic that it is for, if each step has a gate of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
@@ -190,6 +194,7 @@ impl Gate {
             weight: None,
             rules: None,
             planned: BTreeMap::new(),
+            exceptions: Vec::new(),
             step: None,
             steps: Vec::new(),
             timed_out: None,
@@ -224,6 +229,9 @@ impl Gate {
 
     /// Marks the decision to be judged again. Returns whether that changed anything.
     pub fn reopen_judgment(&mut self, why: &str) -> bool {
+        for exception in self.exceptions.iter_mut().filter(|exception| exception.accepted().is_some()) {
+            exception.author = Author::Unknown { why: why.to_owned() };
+        }
         let GateState::Watched { ticket_state, .. } = &mut self.state else { return false };
         match ticket_state {
             TicketState::Approved { status, decision } => {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    exception::{ExceptionEntry, ShownException, TicketException},
     history::{Invalidation, Move, orders},
     interpret::{NOT_JUDGED, NotCounted, not_counted},
     ticket::{Decision, TicketState},
@@ -98,31 +99,50 @@ impl ApprovalStep {
     }
 }
 
-/// Whether the moves count by which the steps before the last one were made.
+/// Whether people count who did something else than the deciding move: made the steps before the last one, or set what may
+/// lift a freeze.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StepAuthors(Vec<(Move, Author)>);
+pub struct StepAuthors {
+    steps: Vec<(Move, Author)>,
+    exceptions: Vec<(ExceptionEntry, Author)>,
+}
 
 impl StepAuthors {
     /// Adds the judgment of the person who made this move.
     pub fn add(&mut self, entry: Move, author: Author) {
-        self.0.push((entry, author));
+        self.steps.push((entry, author));
+    }
+
+    /// Adds the judgment of the person who made this entry.
+    pub fn add_exception(&mut self, entry: ExceptionEntry, author: Author) {
+        self.exceptions.push((entry, author));
+    }
+
+    /// What a ticket shows, judged.
+    pub(super) fn judged(&self, shown: &[ShownException]) -> Vec<TicketException> {
+        let judged = |ShownException { exception, entry }: &ShownException| {
+            let known = self.exceptions.iter().find(|(judged, _)| Some(judged) == entry.as_ref());
+            let author = known.map_or(Author::NoDecision, |(_, author)| author.clone());
+            TicketException { exception: exception.clone(), entry: entry.clone(), author }
+        };
+        shown.iter().map(judged).collect()
     }
 
     /// The judgment of the person who made this move.
     fn of(&self, entry: &Move) -> Option<&Author> {
-        self.0.iter().find(|(judged, _)| judged == entry).map(|(_, author)| author)
+        self.steps.iter().find(|(judged, _)| judged == entry).map(|(_, author)| author)
     }
 
     /// Whether it is known for each of them if their move counts.
     #[must_use]
     pub fn are_judged(&self) -> bool {
-        !self.0.iter().any(|(_, author)| matches!(author, Author::Unknown { .. }))
+        !self.steps.iter().any(|(_, author)| matches!(author, Author::Unknown { .. }))
     }
 
     /// Why a judgment is unknown, if one is.
     #[must_use]
     pub fn unknown_reason(&self) -> Option<&str> {
-        self.0.iter().find_map(|(_, author)| match author {
+        self.steps.iter().find_map(|(_, author)| match author {
             Author::Unknown { why } => Some(why.as_str()),
             Author::Accepted | Author::NotAccepted { .. } | Author::NoDecision => None,
         })
@@ -135,7 +155,11 @@ impl StepAuthors {
             Author::Accepted => Author::Unknown { why: why.to_owned() },
             Author::NotAccepted { .. } | Author::NoDecision | Author::Unknown { .. } => author.clone(),
         };
-        Self(self.0.iter().map(|(entry, author)| (entry.clone(), outdated(author))).collect())
+        let Self { steps, exceptions } = self;
+        Self {
+            steps: steps.iter().map(|(entry, author)| (entry.clone(), outdated(author))).collect(),
+            exceptions: exceptions.iter().map(|(entry, author)| (entry.clone(), outdated(author))).collect(),
+        }
     }
 }
 

@@ -9,11 +9,9 @@ use std::sync::Arc;
 use self::reason::{reason, rejection_words, unread_suffix};
 use super::unread_tickets::UnreadSince;
 use crate::{
-    gate::{Gate, GateName, GateState, Stage, TicketState, Validity, Verdict},
+    gate::{Gate, GateName, GateState, Lifted, Stage, TicketState, Validity, Verdict},
     millis::Millis,
-    policy::ApprovalMode,
-    policy::Closed,
-    policy::TimeLimits,
+    policy::{ApprovalMode, Closed, TimeLimits},
     rollout::{Canary, CanaryId, Observed, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, ModeView, Rfc3339, RolloutView, TicketView},
@@ -50,6 +48,8 @@ pub(super) struct Doubts<'a> {
     pub(super) target: &'a Observed,
     /// Why its windows and freezes do not let the gate open, if they do not.
     pub(super) closed: Option<&'a Closed>,
+    /// What lifts the windows and freezes that would keep the gate closed, if something does.
+    pub(super) lifted: Option<&'a Lifted>,
     /// How long a decision may take.
     pub(super) limits: &'a TimeLimits,
 }
@@ -84,6 +84,9 @@ impl AnswerLinks {
         let decide_by = gate.and_then(|gate| time_limit::due(gate, verdict, doubts.limits));
         if let Some(due) = decide_by {
             reason.push_str(&time_limit::words(due, now));
+        }
+        if let Some(lifted) = doubts.lifted.filter(|_| verdict.is_open()) {
+            reason.push_str(&format!("; {lifted}"));
         }
         if name.stage == Stage::ConfirmRollout
             && canary.rollout.as_ref().is_some_and(|rollout| rollout.looks_untyped)

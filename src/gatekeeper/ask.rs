@@ -67,6 +67,7 @@ impl Gatekeeper {
         let stored = self.store.canary(id);
         let asked_before = stored.as_ref().and_then(|canary| known(canary, gate, step.as_ref()));
         let closed = self.closed(id, gate, asked_before, now).map(|closed| closed.words(WhenRead::Later));
+        let lifted = self.lifted(id, gate, asked_before, now);
         let names = named_ticket(self.route(id, gate), metadata);
         let validity = |canary: &Canary| {
             let asked_before = known(canary, gate, step.as_ref());
@@ -87,6 +88,7 @@ impl Gatekeeper {
             observed: observed.clone(),
             analysis,
             closed: closed.as_deref(),
+            lifted: lifted.as_ref(),
             step: step.clone(),
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {

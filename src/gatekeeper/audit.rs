@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
 use crate::{
-    gate::{Decision, DeskRecord, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
+    gate::{Decision, DeskRecord, Gate, GateName, GateState, InvalidReason, Lifted, Ticket, TicketState},
     millis::{self, Millis},
     policy::{ApprovalMode, Route},
     rollout::{AuditEvent, Canary},
@@ -23,6 +23,8 @@ pub(super) const SEEN: &str = "ticket_seen";
 /// The `kind` of a row for the end of a rollout.
 pub(super) const ENDED: &str = "rollout_ended";
 /// The `kind` of a row for an approval that was too old when Flagger asked.
+/// The kind of a row about a gate that opened outside of its windows or in a freeze.
+pub(super) const EXCEPTED: &str = "excepted";
 pub(super) const EXPIRED: &str = "expired";
 /// The `kind` of a row for a rejection by which Flagger was told to roll back.
 pub(super) const ROLLED_BACK: &str = "rolled_back";
@@ -81,6 +83,20 @@ pub(super) fn entry<'a>(
             let frozen = with(on(gate, ticket), "reason", reason);
             ("frozen", decision_json(frozen, decision, route(gate), &deny(gate)))
         }
+        AuditEvent::Excepted { gate, ticket, lifted } => {
+            let Lifted { exception, entry, .. } = lifted;
+            let set_by = json!({
+                "exception": exception,
+                "changelog_id": entry.changelog_id,
+                "at": Rfc3339(entry.at),
+                "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
+            });
+            let detail = match ticket {
+                Some(ticket) => on(gate, ticket),
+                None => at(gate),
+            };
+            (EXCEPTED, with(with(detail, "reason", json!(lifted.to_string())), "decision", set_by))
+        }
         AuditEvent::RolledBack { gate, ticket, decision } => {
             (ROLLED_BACK, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
@@ -131,6 +147,7 @@ pub(super) fn entry<'a>(
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Expired { .. }
         | AuditEvent::Frozen { .. }
+        | AuditEvent::Excepted { .. }
         | AuditEvent::RolledBack { .. }
         | AuditEvent::TimedOut { .. }
         | AuditEvent::TimeoutRolledBack { .. }

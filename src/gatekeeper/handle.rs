@@ -211,7 +211,14 @@ impl Gatekeeper {
         let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
         let closed = self.closed(&canary.id, gate, canary.gate(gate), now);
         let limits = &self.route(&canary.id, gate).approval.limits;
-        let doubts = Doubts { ticket: unread.as_ref(), target: observed, closed: closed.as_ref(), limits };
+        let lifted = self.lifted(&canary.id, gate, canary.gate(gate), now);
+        let doubts = Doubts {
+            ticket: unread.as_ref(),
+            target: observed,
+            closed: closed.as_ref(),
+            lifted: lifted.as_ref(),
+            limits,
+        };
         let mut answer = self.links.answer(canary, gate, validity, doubts, now);
         answer.gate.weight = canary.gate(gate).and_then(|gate| self.weight(&canary.id, gate, now));
         answer

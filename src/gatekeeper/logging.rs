@@ -97,6 +97,11 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval waits for a window of its gate or for the end of a freeze; a comment on the ticket says until when");
         }
+        AuditEvent::Excepted { gate, ticket, lifted } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
+            let (by, exception, why) = (&lifted.entry.by.name, lifted.exception.to_string(), &lifted.why);
+            tracing::warn!(canary = %id, %gate, ticket, by, exception, why, "a gate opened outside of its windows or in a freeze, because somebody who may approve set what lifts that; a comment on the ticket says so");
+        }
         AuditEvent::RolledBack { gate, ticket, decision } => {
             let by = decision.by();
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the rollback question is answered with 200");

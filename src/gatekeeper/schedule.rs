@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::handle::Gatekeeper;
 use crate::{
-    gate::{Gate, GateName, GateState, Hours},
+    gate::{Gate, GateName, GateState, Hours, Lifted},
     millis::{Millis, clock_time},
-    policy::{Closed, GateAddress, GateSchedule, Planned, PlannedFields, WhenRead},
+    policy::{Closed, Except, GateAddress, GateSchedule, Planned, PlannedFields, WhenRead},
     rollout::CanaryId,
     ticket::TicketHours,
 };
@@ -38,6 +38,27 @@ impl Gatekeeper {
         self.scheduled((canary, gate, known), now, |schedule| schedule.closed(now)).flatten()
     }
 
+    /// What of the ticket of a gate lifts the freezes and windows that would keep it closed at `now`, if something does.
+    pub(super) fn lifted(
+        &self,
+        canary: &CanaryId,
+        gate: &GateName,
+        known: Option<&Gate>,
+        now: Millis,
+    ) -> Option<Lifted> {
+        let known = known.filter(|known| !known.exceptions.is_empty());
+        if self.hours(canary, gate, Some(known?), now) == Hours::Closed {
+            return None;
+        }
+        let closed = |schedule: &GateSchedule<'_>| schedule.closed(now);
+        let place = (canary, gate, known);
+        let closed = self.scheduled_unless(place, now, |_| false, closed).flatten()?;
+        let accepted = known?.exceptions.iter().filter(|it| closed.except.is_for(&it.exception));
+        let (exception, entry) =
+            accepted.filter_map(|it| Some((it.exception.clone(), it.accepted()?.clone()))).next()?;
+        Some(Lifted { why: closed.why(), exception, entry })
+    }
+
     /// What a new ticket of a gate says of its windows and freezes, if it has some.
     #[must_use]
     pub fn ticket_hours(&self, canary: &CanaryId, gate: &GateName, now: Millis) -> Option<TicketHours> {
@@ -45,6 +66,7 @@ impl Gatekeeper {
         self.scheduled((canary, gate, None), now, |schedule| TicketHours {
             windows: schedule.window_words(),
             has_freezes: schedule.has_freezes(),
+            except: schedule.exceptions(),
             planned: planned.as_ref().map(|PlannedFields { start, end }| (start.clone(), end.clone())),
             closed: schedule
                 .without_plan()
@@ -60,7 +82,7 @@ impl Gatekeeper {
     }
 
     /// When the ticket of a gate was last seen, if that is too long ago to prove anything. At a gate that asks nobody its
-    /// planned time is all that its ticket has to prove; at others this makes the verdict stale.
+    /// planned time, and what lifts a freeze, is all that its ticket has to prove; at others this makes the verdict stale.
     fn old_reading(&self, gate: &Gate, now: Millis) -> Option<Millis> {
         let GateState::Watched { seen, .. } = &gate.state else { return None };
         Some(*seen).filter(|seen| now.abs_diff(*seen) > self.config.jira.trust_for)
@@ -70,6 +92,26 @@ impl Gatekeeper {
         &self,
         (canary, gate, known): (&CanaryId, &GateName, Option<&Gate>),
         now: Millis,
+        read: impl FnOnce(&GateSchedule<'_>) -> T,
+    ) -> Option<T> {
+        let is_lifted = |except: &Except| known.is_some_and(|known| self.lifts(canary, known, except, now));
+        self.scheduled_unless((canary, gate, known), now, is_lifted, read)
+    }
+
+    /// Whether the ticket of a gate has one of these, set by somebody who may approve by today's settings, as Jira showed
+    /// lately.
+    fn lifts(&self, canary: &CanaryId, gate: &Gate, except: &Except, now: Millis) -> bool {
+        let is_set = gate.exceptions.iter().any(|it| it.accepted().is_some() && except.is_for(&it.exception));
+        is_set
+            && gate.judged_by == Some(self.route(canary, &gate.name).fingerprint)
+            && self.old_reading(gate, now).is_none()
+    }
+
+    fn scheduled_unless<T>(
+        &self,
+        (canary, gate, known): (&CanaryId, &GateName, Option<&Gate>),
+        now: Millis,
+        is_lifted: impl Fn(&Except) -> bool,
         read: impl FnOnce(&GateSchedule<'_>) -> T,
     ) -> Option<T> {
         let schedule = &self.config.policy.schedule;
@@ -90,7 +132,7 @@ impl Gatekeeper {
             }
         });
         let calendars = self.calendars.current(now);
-        schedule.of(address(canary, gate), &calendars, planned).map(|schedule| read(&schedule))
+        schedule.of(address(canary, gate), &calendars, planned, is_lifted).map(|schedule| read(&schedule))
     }
 }
 

@@ -17,9 +17,9 @@ use super::{
     send::Sender,
     settings::{Kind, Settings, UnusableSettings},
     web::web_address,
-    wire::{self, FIELDS},
+    wire::{self, FIELDS, PRIORITY},
 };
-use crate::{clock::Clock, millis::Millis, text, ticket::Doc};
+use crate::{clock::Clock, millis::Millis, policy::Exception, text, ticket::Doc};
 
 /// A permit under the rate limit. The bridge waits for it before it stores the time of sending, so that the create is
 /// then sent at once: the search for a ticket without an answer counts from the stored time.
@@ -69,6 +69,8 @@ pub struct Jira {
     site: OnceLock<Url>,
     /// The fields that are read of tickets.
     pub(super) fields: Vec<String>,
+    /// What of tickets may lift a freeze or a window.
+    pub(super) exceptions: Vec<Exception>,
 }
 
 impl Jira {
@@ -78,8 +80,12 @@ impl Jira {
     /// If the address or the certificates cannot be used.
     pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, UnusableSettings> {
         let always = FIELDS.iter().map(|field| (*field).to_owned());
-        let fields = always.chain(settings.planned_fields.iter().cloned()).collect();
-        Ok(Self { sender: Sender::new(settings, observer, clock)?, site: OnceLock::new(), fields })
+        let is_priority = |exception: &Exception| matches!(exception, Exception::Priority(_));
+        let priority = settings.exceptions.iter().any(is_priority).then(|| PRIORITY.to_owned());
+        let fields = always.chain(settings.planned_fields.iter().cloned()).chain(priority).collect();
+        let exceptions = settings.exceptions.clone();
+        let sender = Sender::new(settings, observer, clock)?;
+        Ok(Self { sender, site: OnceLock::new(), fields, exceptions })
     }
 
     /// The proxy from the environment that requests go through, if any, without its password.

@@ -193,7 +193,11 @@ impl Jira {
     /// The snapshot without fields that were not requested.
     fn with_requested_fields(&self, mut snapshot: IssueSnapshot) -> IssueSnapshot {
         match &mut snapshot {
-            IssueSnapshot::Issue { planned, .. } => planned.retain(|id, _| self.fields.contains(id)),
+            IssueSnapshot::Issue { planned, exceptions, .. } => {
+                planned.retain(|id, _| self.fields.contains(id));
+                exceptions
+                    .retain(|shown| self.exceptions.iter().any(|wanted| wanted.is_same(&shown.exception)));
+            }
             IssueSnapshot::Missing { .. } => {}
         }
         snapshot
@@ -250,7 +254,7 @@ impl Jira {
                 continue;
             }
             let span = wire::span(entries.iter());
-            let wire::History { moves, invalidations } = wire::History::read(&entries, Kind::Cloud);
+            let wire::History { moves, invalidations, .. } = wire::History::read(&entries, Kind::Cloud);
             return Ok(ChangelogPage { moves, invalidations, span, start, end });
         }
     }

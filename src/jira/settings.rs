@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
-use crate::secret::Secret;
+use crate::{policy::Exception, secret::Secret};
 
 /// Jira's URL, the credentials, and the limits of the client.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub burst: NonZeroU32,
     /// Further fields to read of tickets, by id.
     pub planned_fields: Vec<String>,
+    /// What of tickets may lift a freeze or a window.
+    pub exceptions: Vec<Exception>,
     /// The timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
 }

@@ -113,6 +113,7 @@ fn settings(url: &str, kind: Option<Kind>) -> Settings {
         requests_per_second: hundred,
         burst: hundred,
         planned_fields: vec![],
+        exceptions: vec![],
         timeout: Duration::from_secs(5),
     }
 }

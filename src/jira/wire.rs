@@ -22,7 +22,7 @@ pub(super) use self::{
     complaint::{Complaint, complaint},
     existing::ExistingIssue,
     history::{Changelog, History},
-    issue::{Created, FIELDS, Issue, Issues, ReadScope},
+    issue::{Created, FIELDS, Issue, Issues, PRIORITY, ReadScope},
     oauth::{AccessToken, OAuthError, TenantInfo},
     people::{Actor, Actors, Assigned, GroupPickerAnswer, Member, UserHit, WireGroup},
     service_desk::{Approval, DeskPage, ServiceDesk},

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod closed;
+mod except;
 mod hours;
 mod period;
 mod planned;
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 pub use self::{
     calendar::{Calendar, CalendarEvent, Calendars},
     closed::{Closed, ClosedBecause, SEARCHED, WhenRead},
+    except::{Except, Exception},
     hours::OpenHours,
     period::Period,
     planned::Planned,
@@ -43,6 +45,8 @@ pub struct Window {
     pub open: Vec<OpenHours>,
     /// Where that is the time.
     pub time_zone: TimeZone,
+    /// What of a ticket lifts it; empty if nothing does.
+    pub except: Except,
 }
 
 /// `[[freezes]]`: gates of these stay closed.
@@ -56,6 +60,8 @@ pub struct Freeze {
     pub when: FreezeTime,
     /// Why, for people.
     pub reason: Option<String>,
+    /// What of a ticket lifts it; empty if nothing does.
+    pub except: Except,
 }
 
 /// When a freeze holds.
@@ -108,19 +114,31 @@ impl Schedule {
         windows.chain(self.freezes.iter().map(|freeze| (freeze.key.clone(), &freeze.gates)))
     }
 
+    /// All that may lift a freeze or a window.
+    pub fn exceptions(&self) -> impl Iterator<Item = &Exception> {
+        let of_freezes = self.freezes.iter().map(|freeze| &freeze.except);
+        let of_windows = self.windows.iter().map(|window| &window.except);
+        of_freezes.chain(of_windows).flat_map(|except| &except.0)
+    }
+
     /// What of it is for this gate, and the time that its ticket plans, if that counts; none if nothing is, so that the
-    /// gate may open at any time.
+    /// gate may open at any time. `is_lifted` says whether the gate's ticket has one of these exceptions, and it counts: such
+    /// a freeze does not hold, and such a window is open.
     #[must_use]
     pub fn of<'a>(
         &'a self,
         gate: GateAddress<'_>,
         calendars: &'a Calendars,
         planned: Option<Planned>,
+        is_lifted: impl Fn(&Except) -> bool,
     ) -> Option<GateSchedule<'a>> {
-        let windows: Vec<&Window> =
+        let mut windows: Vec<&Window> =
             self.windows.iter().filter(|window| window.gates.is_match(gate)).collect();
-        let freezes: Vec<&Freeze> =
-            self.freezes.iter().filter(|freeze| freeze.gates.is_match(gate)).collect();
+        if windows.iter().any(|window| is_lifted(&window.except)) {
+            windows.clear();
+        }
+        let freezes = self.freezes.iter().filter(|freeze| freeze.gates.is_match(gate));
+        let freezes: Vec<&Freeze> = freezes.filter(|freeze| !is_lifted(&freeze.except)).collect();
         let is_free = windows.is_empty() && freezes.is_empty() && planned.is_none();
         (!is_free).then_some(GateSchedule { windows, freezes, calendars, planned })
     }
@@ -162,8 +180,22 @@ impl<'a> GateSchedule<'a> {
         };
         let of_window = self.windows.first().map(|window| &window.time_zone);
         let zone = of_window.or(of_ticket).or_else(|| freeze.and_then(of_freeze));
+        let except = match (&because, freeze) {
+            (ClosedBecause::Freeze { .. } | ClosedBecause::Unread { .. }, Some(freeze)) => {
+                freeze.except.clone()
+            }
+            (ClosedBecause::Window, _) => self.window_exceptions(),
+            (
+                ClosedBecause::Freeze { .. }
+                | ClosedBecause::Unread { .. }
+                | ClosedBecause::Planned { .. }
+                | ClosedBecause::Unplanned { .. },
+                _,
+            ) => Except::default(),
+        };
         Some(Closed {
             because,
+            except,
             opens_at: self.next_opening(now),
             windows: self.window_words(),
             zone: zone.cloned().unwrap_or(TimeZone::UTC),
@@ -179,6 +211,22 @@ impl<'a> GateSchedule<'a> {
         });
         let words: Vec<String> = words.collect();
         (!words.is_empty()).then(|| words.join(", "))
+    }
+
+    /// All that may lift its freezes and windows.
+    #[must_use]
+    pub fn exceptions(&self) -> Except {
+        let mut all = self.window_exceptions();
+        for exception in self.freezes.iter().flat_map(|freeze| &freeze.except.0) {
+            if !all.is_for(exception) {
+                all.0.push(exception.clone());
+            }
+        }
+        all
+    }
+
+    fn window_exceptions(&self) -> Except {
+        Except(self.windows.iter().flat_map(|window| window.except.0.iter().cloned()).collect())
     }
 
     /// Whether a freeze may keep the gate closed.

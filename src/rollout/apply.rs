@@ -46,6 +46,7 @@ impl Canary {
                 observed,
                 analysis,
                 closed,
+                lifted,
                 step: reading,
             } => {
                 let asked = GateQuestion {
@@ -60,6 +61,7 @@ impl Canary {
                     observed,
                     analysis: *analysis,
                     closed: *closed,
+                    lifted: *lifted,
                     step: reading.as_ref(),
                     share: None,
                 };

@@ -6,7 +6,7 @@ use super::{
     canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End,
     promotion::Bypass,
 };
-use crate::gate::{Decision, Gate, GateId, GateName, GateState, Ticket, TicketState};
+use crate::gate::{Decision, Gate, GateId, GateName, GateState, Lifted, Ticket, TicketState};
 
 /// An event for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,15 @@ pub enum AuditEvent {
         ticket: Ticket,
         /// The approval.
         decision: Decision,
+    },
+    /// A gate opened although it is outside of its windows or in a freeze, because of its ticket's label or priority.
+    Excepted {
+        /// Which gate.
+        gate: GateName,
+        /// The ticket.
+        ticket: Option<Ticket>,
+        /// What, and who set it.
+        lifted: Lifted,
     },
     /// The answer to a rollback question was yes, for the first time after this rejection.
     RolledBack {

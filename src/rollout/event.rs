@@ -13,7 +13,7 @@ use super::{
     step_reading::StepReading,
 };
 use crate::{
-    gate::{Gate, GateId, GateName, IssueSnapshot, Pace, ShownRules, StepAuthors, Ticket, Validity},
+    gate::{Gate, GateId, GateName, IssueSnapshot, Lifted, Pace, ShownRules, StepAuthors, Ticket, Validity},
     millis::Millis,
     policy::{Author, OnBypass, Statuses, TimeLimits},
 };
@@ -111,6 +111,8 @@ pub enum Event<'a> {
         analysis: Option<Analysis>,
         /// Why its windows and freezes do not let the gate open now, and when they do next, in words; none if they do.
         closed: Option<&'a str>,
+        /// What lifts the freezes and windows that would keep the gate closed now, if something does.
+        lifted: Option<&'a Lifted>,
         /// What is known of the step of traffic that it is about, if each has a gate of its own.
         step: Option<StepReading>,
     },

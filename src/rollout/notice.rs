@@ -281,6 +281,17 @@ pub enum Notice {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
+    /// Its label or priority lets Flagger go on outside of its windows or in a freeze.
+    Excepted {
+        /// The changelog entry by which somebody set it.
+        entry: String,
+        /// Why the gate would be closed.
+        why: String,
+        /// What was set, such as `the label "emergency"`.
+        exception: String,
+        /// Who set it, by name: external text.
+        by: String,
+    },
     /// The bridge could not move it.
     NotMoved {
         /// When it was to be moved.
@@ -331,6 +342,7 @@ impl Notice {
             Self::TooLate { entry, .. } => format!("too-late-{entry}"),
             Self::Step { entry, why: None, .. } => format!("step-{entry}"),
             Self::Step { entry, why: Some(_), .. } => format!("step-not-counted-{entry}"),
+            Self::Excepted { entry, .. } => format!("excepted-{entry}"),
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }
     }

@@ -86,6 +86,7 @@ fn turn(audit_event: &AuditEvent) -> Option<(&GateName, Turn)> {
         | AuditEvent::Passed { .. }
         | AuditEvent::Recorded { .. }
         | AuditEvent::Frozen { .. }
+        | AuditEvent::Excepted { .. }
         | AuditEvent::TimeoutRolledBack { .. }
         | AuditEvent::Ended { .. }
         | AuditEvent::AnswerChanged { .. }

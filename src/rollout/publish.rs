@@ -66,6 +66,7 @@ fn event(audit_event: &AuditEvent) -> Option<(&GateName, CanaryEvent)> {
         | AuditEvent::Ended { .. }
         | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Frozen { .. }
+        | AuditEvent::Excepted { .. }
         | AuditEvent::RolledBack { .. }
         | AuditEvent::TimeoutRolledBack { .. }
         | AuditEvent::Refused { .. }

@@ -158,6 +158,7 @@ impl World {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            lifted: None,
             step: self.step.clone(),
         });
         for command in commands {
@@ -220,6 +221,7 @@ impl World {
             moves: self.moves.get(gate).cloned().unwrap_or_default(),
             invalidations: Vec::new(),
             planned: BTreeMap::new(),
+            exceptions: Vec::new(),
             answered: self.now,
         };
         let arrived = self.now;

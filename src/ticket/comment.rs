@@ -145,6 +145,12 @@ pub fn comment(notice: &Notice, route: &Route, people: &People) -> Doc {
             "This approval does not let Flagger go on at the moment: {}. What Flagger was told to do before goes on.",
             reason(why)
         ),
+        Notice::Excepted { why, exception, by, .. } => format!(
+            "Flagger was told to go on although it is {}, because {} gave this ticket {}.",
+            reason(why),
+            person(by),
+            reason(exception)
+        ),
         Notice::LabelledEnded => format!(
             "{OVER} It has the label flagger-ended, which marks tickets of rollouts that are over. Flagger is still asking, \
              so the bridge opens another ticket and links this one to it. Decide there."

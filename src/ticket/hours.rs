@@ -1,6 +1,7 @@
 //! PURE: the lines of a ticket that say when its gate may open.
 
 use super::{doc::Span, sections::line};
+use crate::policy::Except;
 
 /// What a ticket says of the windows and freezes of its gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct TicketHours {
     pub windows: Option<String>,
     /// Whether a freeze may keep it closed.
     pub has_freezes: bool,
+    /// What of the ticket lifts its windows and freezes; empty if nothing does.
+    pub except: Except,
     /// The fields of the ticket that say when it may open: start and end.
     pub planned: Option<(String, String)>,
     /// Why it is closed when the ticket is opened, and when it opens next; none if it is open then.
@@ -33,12 +36,17 @@ fn hours_line_with(hours: &TicketHours, approval: &str) -> Vec<Span> {
     let freezes = hours.has_freezes.then(|| "not during a freeze".to_owned());
     let within: Vec<String> = windows.into_iter().chain(planned).chain(freezes).collect();
     let within = format!("{}.", within.join(", and "));
+    let except = if hours.except.is_empty() {
+        String::new()
+    } else {
+        format!(" If somebody who may approve gives this ticket {}, Flagger can go on earlier.", hours.except)
+    };
     let now = match &hours.closed {
         Some((why, opens)) => format!(" At first, it is closed: {why}; {opens}."),
         None => String::new(),
     };
     line(
         "When Flagger can go on",
-        &format!("{within} {approval}What Flagger has been told to do before goes on.{now}"),
+        &format!("{within} {approval}What Flagger has been told to do before goes on.{except}{now}"),
     )
 }

@@ -26,6 +26,7 @@ mod stories {
     mod change_windows;
     mod cluster_isolation;
     mod command_concurrency;
+    mod emergencies;
     mod existing_tickets;
     mod flagger_edge_cases;
     mod four_eyes;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     fake::FakeJira,
@@ -184,6 +184,45 @@ impl FakeJira {
                 to: Some(to.0.into()),
                 to_string: Some(to.1.into()),
             };
+            state.record_changes(issue.id, account, vec![change]);
+            Ok(())
+        })
+    }
+
+    /// Sets all labels, except those of the bridge, which stay.
+    ///
+    /// # Errors
+    /// If the issue or account does not exist.
+    pub fn set_labels(&self, id_or_key: &str, labels: &[&str], account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
+            let is_the_bridges = |label: &String| label.starts_with("fjb-") || label.starts_with("flagger");
+            let mut all: Vec<String> =
+                issue.labels.iter().filter(|label| is_the_bridges(label)).cloned().collect();
+            all.extend(labels.iter().map(|label| (*label).to_owned()));
+            let changes = state.set_labels(issue.id, all).into_iter().collect();
+            state.record_changes(issue.id, account, changes);
+            Ok(())
+        })
+    }
+
+    /// Sets the priority.
+    ///
+    /// # Errors
+    /// If the issue or account does not exist.
+    pub fn set_priority(&self, id_or_key: &str, name: &str, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
+            let before = issue.fields.get("priority").and_then(|priority| priority["name"].as_str());
+            let change = Change {
+                field: "priority".into(),
+                custom: None,
+                from: before.map(|_| "3".into()),
+                from_string: before.map(str::to_owned),
+                to: Some("1".into()),
+                to_string: Some(name.into()),
+            };
+            if let Some(issue) = state.issues.get_mut(&issue.id) {
+                issue.fields.insert("priority".into(), json!({ "id": "1", "name": name }));
+            }
             state.record_changes(issue.id, account, vec![change]);
             Ok(())
         })

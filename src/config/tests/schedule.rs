@@ -46,6 +46,11 @@ fn variables_set_both_lists() {
     ]);
     let schedule = config.unwrap().policy.schedule;
     assert_eq!((schedule.windows.len(), schedule.freezes.len()), (1, 1));
+    let text = "[[freezes]]\nmatch = {}\ncalendar_file = \"x.ics\"\nexcept = { labels = [\" emergency\"], priorities = [\"Highest\"] }";
+    let config = load_text(text).unwrap();
+    let except = &config.policy.schedule.freezes[0].except;
+    assert_eq!(except.to_string(), "the label \"emergency\" or the priority \"Highest\"");
+    assert_eq!(config.jira.client.exceptions, except.0);
     let none = load_text("").unwrap().policy.schedule;
     assert!(none.is_empty());
 }
@@ -74,7 +79,22 @@ fn each_mistake_is_reported_by_its_key() {
         match = {}
         from = "2026-12-18T00:00:00Z"
         until = "2026-12-18T00:00:00Z"
-        except = { labels = ["emergency"] }
+        except = { labels = ["emergency", "two words", ""], priority = ["Highest"] }
+        [[freezes]]
+        match = {}
+        from = "2026-12-18T00:00:00Z"
+        until = "2026-12-19T00:00:00Z"
+        except = {}
+        [[freezes]]
+        match = {}
+        from = "2026-12-18T00:00:00Z"
+        until = "2026-12-19T00:00:00Z"
+        except = { types = ["Emergency change"] }
+        [[freezes]]
+        match = {}
+        from = "2026-12-18T00:00:00Z"
+        until = "2026-12-19T00:00:00Z"
+        except = ["emergency"]
         [[freezes]]
         match = {}
         from = "2026-12-18T00:00:00Z"
@@ -104,9 +124,14 @@ fn each_mistake_is_reported_by_its_key() {
     freezes[1].from: "2026-12-18T00:00:00" is no time with an offset; write for example "2026-12-18T00:00:00+01:00"
     freezes[1].until: "2027-01-04" is no time with an offset; write for example "2026-12-18T00:00:00+01:00"
     freezes[2].until: must be later than from
-    freezes[2].except: unknown key
-    freezes[3].until: is missing
-    freezes[4].time_zone: is for calendar_file; the dates of from and until name their own offset
-    freezes[5].calendar_file: cannot stand beside from and until; write a freeze of its own for each
+    freezes[2].except.labels[1]: "two words" is no label, because it has a space
+    freezes[2].except.labels[2]: is empty; leave it out
+    freezes[2].except.priority: unknown key
+    freezes[3].except.labels: is missing; write for example labels = ["emergency"], or priorities = ["Highest"]
+    freezes[4].except.types: cannot lift it, because a ticket opens nothing once its type was changed; use labels or priorities
+    freezes[5].except: expected a table, such as { … = "…" }, got a list
+    freezes[6].until: is missing
+    freezes[7].time_zone: is for calendar_file; the dates of from and until name their own offset
+    freezes[8].calendar_file: cannot stand beside from and until; write a freeze of its own for each
     "#);
 }

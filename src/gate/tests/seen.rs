@@ -75,6 +75,7 @@ fn judged_of(to: &str, author: &Author, taken_at: Option<Millis>) -> Gate {
         moves: vec![entry],
         invalidations: vec![],
         planned: BTreeMap::new(),
+        exceptions: Vec::new(),
         answered: at,
     };
     gate.after_snapshot(&snapshot, &statuses, (author, &StepAuthors::default()), at, at, VALIDITY).unwrap()

@@ -117,6 +117,7 @@ impl History {
             moves: self.moves.clone(),
             invalidations: self.invalidations.clone(),
             planned: BTreeMap::new(),
+            exceptions: Vec::new(),
             approval: None,
             answered: NOW,
         }

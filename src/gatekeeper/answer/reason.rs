@@ -32,7 +32,18 @@ pub(super) fn reason(
         reason.push_str("; also ");
         reason.push_str(&closed.words(WhenRead::At(now)));
     }
+    if let Some(closed) = closed.filter(|_| verdict == Verdict::Frozen || waits_for_more(verdict)) {
+        reason.push_str(&not_lifted(gate, closed));
+    }
     reason
+}
+
+/// Why what its ticket has does not lift the freeze or the window, if it has something that could.
+fn not_lifted(gate: &Gate, closed: &Closed) -> String {
+    let set = gate.exceptions.iter().filter(|it| closed.except.is_for(&it.exception));
+    let why =
+        set.filter_map(|it| Some(format!("; {} does not count, because {}", it.exception, it.why_not()?)));
+    why.collect()
 }
 
 fn reason_of_ticket(

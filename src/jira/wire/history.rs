@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::basics::{User, id_of, plain, unknown_author};
 use crate::{
-    gate::{Invalidation, InvalidationCause, Move},
+    gate::{ExceptionChange, ExceptionEntry, Invalidation, InvalidationCause, Move},
     jira::{settings::Kind, time},
     millis::Millis,
-    policy::Status,
+    policy::{Exception, Status},
     text,
 };
 
@@ -56,11 +56,12 @@ enum Field {
     Unreadable,
 }
 
-/// What a changelog says about the status: its changes, and what voids earlier changes.
+/// What a changelog says about the status: its changes, and what voids earlier changes; and about labels and priorities.
 #[derive(Debug, Default)]
 pub(in crate::jira) struct History {
     pub(in crate::jira) moves: Vec<Move>,
     pub(in crate::jira) invalidations: Vec<Invalidation>,
+    pub(in crate::jira) exceptions: Vec<ExceptionChange>,
 }
 
 impl History {
@@ -81,7 +82,19 @@ impl History {
             items.is_none().then_some(InvalidationCause::Unreadable).into_iter().collect();
         for item in items.into_iter().flatten() {
             match field(item, kind) {
-                Field::Other => {}
+                Field::Other => {
+                    if let (Some(at), Some(changelog_id)) = (at, &changelog_id) {
+                        let entry =
+                            || ExceptionEntry { changelog_id: changelog_id.clone(), by: by.clone(), at };
+                        let changes = exceptions(item).into_iter();
+                        let changes = changes.map(|(exception, set)| ExceptionChange {
+                            exception,
+                            set,
+                            entry: entry(),
+                        });
+                        self.exceptions.extend(changes);
+                    }
+                }
                 Field::Place => causes.push(InvalidationCause::Relocated),
                 Field::Unreadable => causes.push(InvalidationCause::Unreadable),
                 Field::Status => match (change(item), at, &changelog_id) {
@@ -145,6 +158,32 @@ fn change(item: &Value) -> Option<(String, Status)> {
     Some((from, Status { id: to, name }))
 }
 
+/// The labels or the priority that an item sets (true) or takes away (false): those of Jira itself, not of a field of the same
+/// name. Labels stand in one text, with spaces between them.
+fn exceptions(item: &Value) -> Vec<(Exception, bool)> {
+    let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
+    let is_jiras = |name: &str| {
+        let id = text("fieldId");
+        text("field") == name && text("fieldtype") != "custom" && (id.is_empty() || id == name)
+    };
+    let (before, after) = (text("fromString"), text("toString"));
+    if is_jiras("labels") {
+        let only_in = |one: &str, other: &str, set: bool| -> Vec<(Exception, bool)> {
+            let others: Vec<&str> = other.split_whitespace().collect();
+            let alone = one.split_whitespace().filter(|label| !others.contains(label));
+            alone.map(|label| (Exception::Label(label.to_owned()), set)).collect()
+        };
+        let mut changes = only_in(before, after, false);
+        changes.extend(only_in(after, before, true));
+        return changes;
+    }
+    if is_jiras("priority") && before != after {
+        let named = [(before, false), (after, true)].into_iter().filter(|(name, _)| !name.is_empty());
+        return named.map(|(name, set)| (Exception::Priority(text::single_line(name)), set)).collect();
+    }
+    Vec::new()
+}
+
 /// When an entry was made, and its id, if it has both and the id is a number.
 pub(super) fn position(entry: &Value) -> Option<(Millis, u64)> {
     let id = entry.get("id").and_then(id_of)?.parse().ok()?;
@@ -180,7 +219,7 @@ mod tests {
 
     /// How an item is classified.
     fn taken(item: Value, kind: Kind) -> &'static str {
-        let History { moves, invalidations } = read(entry(json!([item])), kind);
+        let History { moves, invalidations, .. } = read(entry(json!([item])), kind);
         match (moves.as_slice(), invalidations.as_slice()) {
             ([], []) => "other",
             ([_], []) => "status",
@@ -257,7 +296,7 @@ mod tests {
             assert_eq!(taken(item.clone(), Kind::DataCenter), expected, "{item}");
         }
         let good = status(json!("1"), json!("2"));
-        let History { moves, invalidations } = read(entry(json!([good, null])), Kind::DataCenter);
+        let History { moves, invalidations, .. } = read(entry(json!([good, null])), Kind::DataCenter);
         assert_eq!((moves.len(), invalidations.len()), (1, 1), "the item beside it is still read");
         for odd in [
             json!(null),
@@ -266,13 +305,13 @@ mod tests {
             json!({"id": "7", "items": null}),
             json!({"id": "7", "items": {}}),
         ] {
-            let History { moves, invalidations } = History::read(std::slice::from_ref(&odd), Kind::Cloud);
+            let History { moves, invalidations, .. } = History::read(std::slice::from_ref(&odd), Kind::Cloud);
             assert_eq!((moves.len(), invalidations.len()), (0, 1), "{odd}");
         }
         for (name, odd) in [("id", json!("a\nb")), ("id", json!(null)), ("created", json!("soon"))] {
             let mut entry = entry(json!([good]));
             entry[name] = odd;
-            let History { moves, invalidations } = read(entry, Kind::DataCenter);
+            let History { moves, invalidations, .. } = read(entry, Kind::DataCenter);
             assert_eq!((moves.len(), invalidations.len()), (0, 1), "{name}");
         }
         let mut unnamed = entry(json!([good]));

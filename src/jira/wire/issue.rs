@@ -9,17 +9,20 @@ use super::{
     history::{Changelog, History},
 };
 use crate::{
-    gate::{GateId, Home, IssueSnapshot},
+    gate::{GateId, Home, IssueSnapshot, ShownException, newest_entry},
     jira::{
         marks::{self, ENDED, PROPERTY},
         settings::Kind,
     },
     millis::Millis,
-    text::one_line,
+    policy::Exception,
+    text::{one_line, single_line},
 };
 
 /// The longest value of another field that is kept, in characters.
 const LONGEST_VALUE: usize = 64;
+/// The field with the priority, which is requested if it may lift a freeze.
+pub(in crate::jira) const PRIORITY: &str = "priority";
 /// The fields of an issue that the bridge requests.
 pub(in crate::jira) const FIELDS: [&str; 4] = ["status", "project", "issuetype", "labels"];
 
@@ -137,16 +140,25 @@ impl Issue {
         read: ReadScope,
     ) -> Result<IssueSnapshot, &'static str> {
         let marks = self.marks(kind, read);
-        let fields = self.fields.ok_or("an issue without fields")?;
+        let mut fields = self.fields.ok_or("an issue without fields")?;
         let status = fields.status.ok_or("an issue without its status")?.status();
         let project = fields.project.ok_or("an issue without its project")?.key;
         let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
         let labels = fields.labels.ok_or("an issue without its labels")?;
         let ended = labels.iter().any(|label| label == ENDED);
+        let priority = fields.others.remove(PRIORITY);
         let planned =
             fields.others.into_iter().filter_map(|(id, value)| Some((id, text_of(value)?))).collect();
         let marks = marks?;
-        let History { moves, invalidations } = History::read(histories, kind);
+        let History { moves, invalidations, exceptions: changes } = History::read(histories, kind);
+        let priority = priority.as_ref().and_then(|priority| priority.get("name")?.as_str()).map(single_line);
+        let has = labels.into_iter().map(Exception::Label).chain(priority.map(Exception::Priority));
+        let exceptions = has
+            .map(|exception| {
+                let entry = newest_entry(&changes, &exception);
+                ShownException { exception, entry }
+            })
+            .collect();
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
         Ok(IssueSnapshot::Issue {
             key: self.key,
@@ -158,6 +170,7 @@ impl Issue {
             moves,
             invalidations,
             planned,
+            exceptions,
             answered,
             approval: None,
         })

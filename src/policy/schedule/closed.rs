@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
+use super::except::Except;
 use crate::millis::Millis;
 
 /// How far the next opening is searched for.
@@ -20,6 +21,8 @@ pub struct Closed {
     pub windows: Option<String>,
     /// Where times are shown.
     pub zone: TimeZone,
+    /// What of the ticket would lift that; empty if nothing would.
+    pub except: Except,
 }
 
 /// Why a gate may not open.
@@ -114,10 +117,19 @@ impl Closed {
         }
     }
 
-    /// Both.
+    /// Both, and what else would open it.
     #[must_use]
     pub fn words(&self, read: WhenRead) -> String {
-        format!("{}; {}", self.why(), self.opens(read))
+        format!("{}; {}{}", self.why(), self.opens(read), self.or_except())
+    }
+
+    /// What else opens it, as the rest of a sentence; empty if nothing does.
+    #[must_use]
+    pub fn or_except(&self) -> String {
+        if self.except.is_empty() {
+            return String::new();
+        }
+        format!(", or once somebody who may approve gives the ticket {}", self.except)
     }
 
     /// `today at 14:00`, `tomorrow at 09:00`, `on Mon 2027-01-04 at 06:00`.

@@ -36,14 +36,20 @@ fn utc(at: Millis) -> String {
 
 fn window(open: &[&str], zone: &str) -> Window {
     let open = open.iter().map(|hours| OpenHours::parse(hours).unwrap()).collect();
-    Window { gates: every(), open, time_zone: TimeZone::get(zone).unwrap() }
+    Window { gates: every(), open, time_zone: TimeZone::get(zone).unwrap(), except: Except::default() }
 }
 
 fn freeze(from: &str, until: &str, reason: Option<&str>) -> Freeze {
     let period = Period { from: millis(from), until: millis(until) };
     let zone = TimeZone::fixed(jiff::tz::offset(1));
     let when = FreezeTime::Dates { period, zone };
-    Freeze { key: "freezes[0]".into(), gates: every(), when, reason: reason.map(Into::into) }
+    Freeze {
+        key: "freezes[0]".into(),
+        gates: every(),
+        when,
+        reason: reason.map(Into::into),
+        except: Except::default(),
+    }
 }
 
 fn schedule(windows: Vec<Window>, freezes: Vec<Freeze>) -> Schedule {
@@ -52,7 +58,7 @@ fn schedule(windows: Vec<Window>, freezes: Vec<Freeze>) -> Schedule {
 
 fn closed(schedule: &Schedule, now: &str) -> Option<Closed> {
     let calendars = Calendars::default();
-    schedule.of(GATE, &calendars, None).and_then(|schedule| schedule.closed(millis(now)))
+    schedule.of(GATE, &calendars, None, |_| false).and_then(|schedule| schedule.closed(millis(now)))
 }
 
 fn words(schedule: &Schedule, now: &str) -> String {
@@ -268,7 +274,7 @@ fn calendars_and_dates_are_freezes_alike() {
     };
     let schedule = schedule(vec![], vec![freeze]);
     let words = |now: &str| {
-        let closed = schedule.of(GATE, &calendars, None).unwrap().closed(millis(now));
+        let closed = schedule.of(GATE, &calendars, None, |_| false).unwrap().closed(millis(now));
         closed.map_or_else(|| "open".to_owned(), |closed| closed.words(WhenRead::Later))
     };
     let told = [
@@ -299,7 +305,9 @@ fn only_what_matches_a_gate_is_for_it() {
     let calendars = Calendars::default();
     let closed = |namespace| {
         let gate = GateAddress { namespace, ..GATE };
-        schedule.of(gate, &calendars, None).map(|schedule| schedule.is_closed(millis("2026-12-01T12:00:00Z")))
+        schedule
+            .of(gate, &calendars, None, |_| false)
+            .map(|schedule| schedule.is_closed(millis("2026-12-01T12:00:00Z")))
     };
     assert_eq!((closed("shop"), closed("payments-eu"), closed("bank")), (None, Some(true), Some(true)));
 }

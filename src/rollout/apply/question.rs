@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     gate::{
-        Decision, Gate, GateId, GateName, LastAnswer, Pace, Passage, Share, Stage, Step as TrafficStep, Used,
-        Verdict,
+        Decision, Gate, GateId, GateName, LastAnswer, Lifted, Pace, Passage, Share, Stage,
+        Step as TrafficStep, Used, Verdict,
     },
     policy::DENY_LIST_GREW,
     rollout::{
@@ -44,6 +44,7 @@ pub(super) struct GateQuestion<'a> {
     pub(super) observed: &'a Observed,
     pub(super) analysis: Option<Analysis>,
     pub(super) closed: Option<&'a str>,
+    pub(super) lifted: Option<&'a Lifted>,
     pub(super) step: Option<&'a StepReading>,
     /// What a new ticket for this step of traffic shows.
     pub(super) share: Option<Share>,
@@ -99,6 +100,7 @@ impl Step {
         self.add_denials(asked);
         if self.ensure_gate(asked, rules) {
             self.record_first_use(asked, rules);
+            self.record_exception(asked, rules);
         }
         self.record_answer(asked, rules);
     }
@@ -304,6 +306,32 @@ impl Step {
         }
         let start = if asked.observed.is_bound() { Start::Unverified } else { Start::Settled };
         self.admit(asked.name.stage, start);
+    }
+
+    /// Records that a gate opens only because its ticket's label or priority lifts a freeze or a window, once for each time
+    /// that somebody set it.
+    fn record_exception(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
+        let (Some(rollout), Some(lifted)) = (&mut self.canary.rollout, asked.lifted) else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
+        let rules = rules.proven_by(asked.observed, gate);
+        if !gate.verdict(self.now, rules.validity).is_open() {
+            return;
+        }
+        let Lifted { why, exception, entry } = lifted.clone();
+        let notice = Notice::Excepted {
+            entry: entry.changelog_id.clone(),
+            why,
+            exception: exception.to_string(),
+            by: entry.by.name.clone(),
+        };
+        if notify_once(&mut self.commands, gate, notice) {
+            let ticket = gate.ticket().cloned();
+            self.audit_events.push(AuditEvent::Excepted {
+                gate: gate.name.clone(),
+                ticket,
+                lifted: lifted.clone(),
+            });
+        }
     }
 
     /// An open answer at confirm-rollout starts the rollout.

@@ -75,6 +75,7 @@ impl One {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            lifted: None,
             step: None,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
@@ -101,6 +102,7 @@ impl One {
             moves: self.moves.clone(),
             invalidations: vec![],
             planned: BTreeMap::new(),
+            exceptions: Vec::new(),
             answered: self.now,
         };
         (self.odd)(&mut snapshot);
@@ -218,6 +220,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            lifted: None,
             step: None,
         });
     };

@@ -360,6 +360,7 @@ impl CommentRepeat {
             | Notice::ApprovedBefore
             | Notice::Expired { .. }
             | Notice::Frozen { .. }
+            | Notice::Excepted { .. }
             | Notice::Late { .. }
             | Notice::NotLinked { .. }
             | Notice::OtherRevision { .. }

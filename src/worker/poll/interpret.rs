@@ -196,7 +196,8 @@ impl<'a> Round<'a> {
                 self.desk_author(watched, &denials, (&mut snapshot, approvals), &statuses).await
             }
         };
-        let authors = self.step_authors(watched, &denials, &snapshot, &statuses).await;
+        let mut authors = self.step_authors(watched, &denials, &snapshot, &statuses).await;
+        self.judge_exceptions(watched, &denials, &snapshot, &mut authors).await;
         let unknown = match &author {
             Author::Unknown { why } => Some(why.as_str()),
             Author::Accepted => authors.unknown_reason(),
@@ -363,6 +364,27 @@ impl<'a> Round<'a> {
         }
         authors
     }
+
+    /// Adds whether those may approve who set what lifts a freeze or a window.
+    async fn judge_exceptions(
+        &mut self,
+        WatchedGate { due, route, .. }: WatchedGate<'_>,
+        denials: &Denials,
+        snapshot: &IssueSnapshot,
+        authors: &mut StepAuthors,
+    ) {
+        let IssueSnapshot::Issue { exceptions, .. } = snapshot else { return };
+        for entry in exceptions.iter().filter_map(|shown| shown.entry.as_ref()) {
+            let (context, lookups) = (self.context, &mut self.lookups);
+            let author = match denials.too_many {
+                true => too_many_denials(MOST_DENIALS),
+                false => {
+                    judge(context, lookups, route, &denials.entries, &due.ticket.project, &entry.by).await
+                }
+            };
+            authors.add_exception(entry.clone(), author);
+        }
+    }
 }
 
 /// The newest move, if a person may have decided about the ticket: it was moved, and not only to a status that meant nothing
@@ -389,6 +411,7 @@ fn closing_statuses(gate: &Gate, snapshot: &IssueSnapshot, why: &UnclearStatuses
         moves: _,
         invalidations: _,
         planned: _,
+        exceptions: _,
         answered: _,
         approval: _,
     } = snapshot

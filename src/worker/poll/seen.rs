@@ -99,11 +99,12 @@ impl SeenTicket {
         }
         let validity = context.gatekeeper.validity(&self.canary, &gate.name, Some(gate), *now);
         let after = gate.after_snapshot(snapshot, statuses, (author, authors), *now, *arrived, validity);
-        let Some(Gate { state: GateState::Watched { ticket_state, .. }, planned, .. }) = &after else {
+        let Some(Gate { state: GateState::Watched { ticket_state, .. }, planned, exceptions, .. }) = &after
+        else {
             return RecheckReason::None;
         };
         let GateState::Watched { ticket_state: before, .. } = &gate.state else { return RecheckReason::None };
-        let is_news = before != ticket_state || *planned != gate.planned;
+        let is_news = before != ticket_state || *planned != gate.planned || *exceptions != gate.exceptions;
         let reads_an_index = context.jira.reads_an_index();
         // Only a rejection counts on a ticket that was labelled `flagger-ended` and replaced.
         if gate.is_labelled()

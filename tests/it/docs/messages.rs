@@ -9,7 +9,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// The sources with texts for people, besides the log.
-const SOURCES: [&str; 74] = [
+const SOURCES: [&str; 75] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "cli/gates/table.rs",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 74] = [
     "gate/approval.rs",
     "gate/existing.rs",
     "gate/interpret.rs",
+    "gate/exception.rs",
     "gate/steps.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/answer/reason.rs",

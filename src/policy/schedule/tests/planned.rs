@@ -12,7 +12,7 @@ fn planned(start: Option<&str>, end: Option<&str>) -> Planned {
 
 fn at(schedule: &Schedule, planned: &Planned, now: &str) -> String {
     let calendars = Calendars::default();
-    let gate = schedule.of(GATE, &calendars, Some(planned.clone())).unwrap();
+    let gate = schedule.of(GATE, &calendars, Some(planned.clone()), |_| false).unwrap();
     let closed = gate.closed(millis(now));
     assert_eq!(closed.is_some(), gate.is_closed(millis(now)));
     closed.map_or_else(|| "open".to_owned(), |closed| closed.words(WhenRead::At(millis(now))))

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::{GATE, every};
 use crate::{
     millis::Millis,
-    policy::{Calendars, Freeze, FreezeTime, OpenHours, Period, Schedule, Window},
+    policy::{Calendars, Except, Exception, Freeze, FreezeTime, OpenHours, Period, Schedule, Window},
 };
 
 const MINUTE: i64 = 60_000;
@@ -93,13 +93,20 @@ proptest! {
         written in vec(hours(), 0..3),
         frozen in freezes(),
         first in 0_i64..2_500,
+        (freezes_lifted, windows_lifted) in any::<(bool, bool)>(),
     ) {
         let zone = TimeZone::get(zone).unwrap();
         let start = start.parse::<Timestamp>().unwrap().as_millisecond();
-        let window = |hours: &Plain| Window {
+        // A label lifts every second freeze, another one every second window.
+        let labels = |nth: usize, label: &str| match nth % 2 {
+            0 => Except::default(),
+            _ => Except(vec![Exception::Label(label.into())]),
+        };
+        let window = |(nth, hours): (usize, &Plain)| Window {
             gates: every(),
             open: vec![OpenHours::parse(&hours.text()).unwrap()],
             time_zone: zone.clone(),
+            except: labels(nth, "late"),
         };
         let period = |(from, length): &(i64, i64)| Period {
             from: Millis(start + from * MINUTE),
@@ -110,21 +117,30 @@ proptest! {
             gates: every(),
             when: FreezeTime::Dates { period: period(dates), zone: TimeZone::UTC },
             reason: None,
+            except: labels(nth, "emergency"),
         };
         let schedule = Schedule {
-            windows: written.iter().map(window).collect(),
+            windows: written.iter().enumerate().map(window).collect(),
             freezes: frozen.iter().enumerate().map(freeze).collect(),
         };
         let calendars = Calendars::default();
-        let Some(schedule) = schedule.of(GATE, &calendars, None) else { return Ok(()) };
+        let is_set = |except: &Except| {
+            (freezes_lifted && except.is_for(&Exception::Label("emergency".into())))
+                || (windows_lifted && except.is_for(&Exception::Label("late".into())))
+        };
+        let any_window_is_open = windows_lifted && written.len() > 1;
+        let Some(schedule) = schedule.of(GATE, &calendars, None, is_set) else { return Ok(()) };
         let (mut too_long, mut opens): (i64, Option<Millis>) = (0, None);
         for minute in (first..first + 300).rev() {
             let at = Millis(start + minute * MINUTE);
             let shown = zone.to_datetime(Timestamp::from_millisecond(at.0).unwrap());
             let of_day = u32::from(shown.hour().unsigned_abs()) * 60 + u32::from(shown.minute().unsigned_abs());
             let is_written = written.is_empty()
+                || any_window_is_open
                 || written.iter().any(|hours| hours.is_written(shown.weekday(), of_day));
-            let is_frozen = frozen.iter().any(|(from, length)| (*from..from + length).contains(&minute));
+            let is_frozen = frozen.iter().enumerate().any(|(nth, (from, length))| {
+                (*from..from + length).contains(&minute) && !(freezes_lifted && nth % 2 == 1)
+            });
             let is_open = !schedule.is_closed(at);
             prop_assert!(!is_open || (is_written && !is_frozen), "open at {} ({shown})", at.0);
             if !is_open && is_written && !is_frozen {

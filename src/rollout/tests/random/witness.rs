@@ -186,6 +186,7 @@ impl Witness {
             observed: Observed::Unread,
             analysis: None,
             closed: None,
+            lifted: None,
             step: None,
         });
         for command in commands {
@@ -347,6 +348,7 @@ impl Witness {
                 moves,
                 invalidations,
                 planned: BTreeMap::new(),
+                exceptions: Vec::new(),
                 answered,
             }
         };

@@ -602,6 +602,10 @@ fn schedule() -> Vec<Case> {
             "A time without an offset",
             "[[freezes]]\nmatch = {}\nfrom = \"2998-12-18\"\nuntil = \"2999-01-04T06:00:00\"",
         ),
+        case(
+            "An exception by issue type",
+            "[[freezes]]\nmatch = {}\nfrom = \"2998-12-18T00:00:00Z\"\nuntil = \"2999-01-04T06:00:00Z\"\nexcept = { types = [\"Emergency\"] }",
+        ),
         case("A freeze without dates", "[[freezes]]\nmatch = {}\nreason = \"Christmas\""),
         case(
             "Dates and a calendar",

@@ -190,6 +190,7 @@ impl Bridge {
             observed: observed.clone(),
             analysis: None,
             closed: None,
+            lifted: None,
             step: None,
         };
         let opens = |command: Command| match command {
@@ -299,6 +300,7 @@ impl Bridge {
             moves: entry.moves.clone(),
             invalidations: Vec::new(),
             planned: BTreeMap::new(),
+            exceptions: Vec::new(),
             answered: now,
         };
         let statuses = std::mem::take(&mut self.statuses);
