@@ -13,7 +13,8 @@ use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
     gate::{
-        GateId, GateName, Hours, IssueSnapshot, Move, Pace, Stage, StepAuthors, TargetProof, Ticket, Validity,
+        GateId, GateName, Hours, IssueSnapshot, Move, OtherAuthors, Pace, Stage, TargetProof, Ticket,
+        Validity,
     },
     http::credentials::is_signed,
     millis::Millis,
@@ -152,7 +153,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         snapshot: &snapshot,
         statuses: &statuses,
         author: &author,
-        authors: &StepAuthors::default(),
+        authors: &OtherAuthors::default(),
         denials: &denials,
         arrived: NOW,
     };

@@ -4,7 +4,8 @@
 //! [`Verdict`], computed when Flagger asks and never stored.
 
 mod after_snapshot;
-mod approval;
+mod approval_steps;
+mod desk_approval;
 mod exception;
 mod existing;
 mod history;
@@ -13,16 +14,16 @@ mod name;
 mod pace;
 mod snapshot;
 mod state;
-mod step;
-mod steps;
 #[cfg(test)]
 mod tests;
 mod ticket;
 mod time_limit;
+mod traffic_step;
 mod verdict;
 
 pub use self::{
-    approval::{DeskApproval, DeskDecision, DeskRecord, NoApproval, explaining, moves_needed_since},
+    approval_steps::{ApprovalStep, OtherAuthors, StepState, steps_made, steps_need_history_since},
+    desk_approval::{DeskApproval, DeskDecision, DeskRecord, NoApproval, explaining, moves_needed_since},
     exception::{ExceptionChange, ExceptionEntry, Lifted, ShownException, TicketException, newest_entry},
     existing::{AlreadyDecided, NamedIssue, Unusable, Wanted, issue_key},
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
@@ -30,8 +31,7 @@ pub use self::{
     pace::Pace,
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState, LastAnswer, Passage, ShownRules, TimedOut, Used},
-    step::{Share, Step},
-    steps::{ApprovalStep, StepAuthors, StepState, steps_made, steps_need_history_since},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
+    traffic_step::{Share, TrafficStep},
     verdict::{Hours, TargetProof, Validity, Verdict},
 };

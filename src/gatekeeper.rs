@@ -27,7 +27,7 @@ mod report;
 mod retries;
 mod schedule;
 mod selection;
-mod steps;
+mod traffic_steps;
 mod unguarded;
 mod unread_tickets;
 mod unsaved_readings;

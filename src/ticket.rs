@@ -3,6 +3,7 @@
 //! External text (names, checksums, metadata) is only ever a *value*: never template source, never markup. In templates
 //! a value is one line of limited length, so that it cannot look like a paragraph of the ticket.
 
+mod approval_steps;
 mod approvers;
 mod bypass;
 mod change;
@@ -20,13 +21,12 @@ mod recorded;
 mod reminder;
 mod sections;
 mod spans;
-mod step;
-mod steps;
 mod summary;
 mod taken;
 mod team;
 mod technical;
 mod time_limit;
+mod traffic_step;
 mod versions;
 mod words;
 mod writer;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
+    approval_steps::{OtherAuthors, StepsReading, are_same},
     exception::are_same_exceptions,
     history::{Move, decisive, is_newest, was_moved_since},
     interpret::interpret,
     snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState},
-    steps::{StepAuthors, StepsReading, are_same},
     ticket::{Decision, InvalidReason, Ticket, TicketState},
     verdict::Validity,
 };
@@ -36,7 +36,7 @@ impl Gate {
         &self,
         snapshot: &IssueSnapshot,
         statuses: &Statuses,
-        (author, authors): (&Author, &StepAuthors),
+        (author, authors): (&Author, &OtherAuthors),
         now: Millis,
         arrived: Millis,
         Validity { trust_for, judged_by, mode, .. }: Validity,
@@ -147,7 +147,7 @@ impl Gate {
         let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
         let (planned, exceptions) = match snapshot {
             IssueSnapshot::Issue { marks, planned, exceptions, .. } if marks.contains(&self.id) => {
-                (planned, authors.judged(exceptions))
+                (planned, authors.judged(exceptions, ticket.taken_at))
             }
             IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => {
                 (&self.planned, self.exceptions.clone())

@@ -1,7 +1,7 @@
 //! PURE: what a status means together with the history that must explain it.
 
 use super::{
-    approval::DeskRecord,
+    desk_approval::DeskRecord,
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     ticket::{Decision, InvalidReason, TicketState},
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    approval::DeskRecord,
+    desk_approval::DeskRecord,
     exception::ShownException,
     history::{Invalidation, Move, orders},
     name::GateId,

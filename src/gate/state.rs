@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    approval_steps::ApprovalStep,
     exception::TicketException,
     name::{GateId, GateName},
     pace::Pace,
-    step::Step,
-    steps::ApprovalStep,
     ticket::{Decision, InvalidReason, Ticket, TicketState},
+    traffic_step::TrafficStep,
 };
 use crate::{
     millis::Millis,
@@ -161,7 +161,7 @@ pub struct Gate {
     pub exceptions: Vec<TicketException>,
     /// The step of traffic that it is for, if each step has a gate of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
+    pub step: Option<TrafficStep>,
     /// The steps of its approval, as its ticket last showed them; none if an approval has only one step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<ApprovalStep>,
@@ -270,7 +270,7 @@ impl Gate {
     /// Whether it is for a step of traffic that Flagger may have taken.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        matches!(self.step, Some(Step { over: true, .. }))
+        matches!(self.step, Some(TrafficStep { over: true, .. }))
     }
 
     /// Whether Flagger could pass because the gate asked nobody.

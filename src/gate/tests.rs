@@ -1,4 +1,4 @@
+mod approval_steps;
 mod history;
 mod recorded;
 mod seen;
-mod steps;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{approval::DeskRecord, history::Move, name::GateId};
+use super::{desk_approval::DeskRecord, history::Move, name::GateId};
 use crate::{
     millis::Millis,
     policy::{Author, Status},

@@ -11,7 +11,7 @@ use super::{
     handle::Gatekeeper,
     logging,
     refused_gates::Novelty,
-    steps::{asked_about, known},
+    traffic_steps::{asked_about, known},
 };
 use crate::{
     gate::{GateId, GateName, Pace, Validity},

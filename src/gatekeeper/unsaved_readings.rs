@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    gate::{GateId, GateState, IssueSnapshot, StepAuthors},
+    gate::{GateId, GateState, IssueSnapshot, OtherAuthors},
     lock::lock,
     millis::Millis,
     policy::{Author, Statuses},
@@ -26,7 +26,7 @@ pub struct TicketReading {
     /// Whether the move counts that decided; without meaning if none did.
     pub author: Author,
     /// Whether the moves count that made the steps before it.
-    pub authors: StepAuthors,
+    pub authors: OtherAuthors,
     /// Who was ruled out when that was judged.
     pub denials: Denials,
     /// When Jira was asked, by the bridge's clock.

@@ -8,9 +8,9 @@ mod recorded;
 mod replaced;
 mod report;
 mod step;
-mod step_gate;
 mod target;
 mod tickets;
+mod traffic_step;
 mod unasked;
 mod waited;
 

@@ -13,7 +13,7 @@ use super::{
     step_reading::StepReading,
 };
 use crate::{
-    gate::{Gate, GateId, GateName, IssueSnapshot, Lifted, Pace, ShownRules, StepAuthors, Ticket, Validity},
+    gate::{Gate, GateId, GateName, IssueSnapshot, Lifted, OtherAuthors, Pace, ShownRules, Ticket, Validity},
     millis::Millis,
     policy::{Author, OnBypass, Statuses, TimeLimits},
 };
@@ -167,7 +167,7 @@ pub enum Event<'a> {
         /// Whether the deciding move counts; ignored if no move decided.
         author: &'a Author,
         /// Whether the moves count that made the steps before it; empty if an approval has only one step.
-        authors: &'a StepAuthors,
+        authors: &'a OtherAuthors,
         /// The denials that this was judged by.
         denials: &'a Denials,
         /// When Jira answered, by the bridge's clock; the event's own time is when Jira was asked.

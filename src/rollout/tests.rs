@@ -8,8 +8,8 @@ use std::{
 use super::*;
 use crate::{
     gate::{
-        Gate, GateId, GateName, GateState, Hours, InvalidReason, IssueSnapshot, Move, Pace, Stage,
-        StepAuthors, TargetProof, Ticket, TicketState, Validity, Verdict,
+        Gate, GateId, GateName, GateState, Hours, InvalidReason, IssueSnapshot, Move, OtherAuthors, Pace,
+        Stage, TargetProof, Ticket, TicketState, Validity, Verdict,
     },
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
@@ -25,8 +25,8 @@ mod obstacles;
 mod random;
 mod readings;
 mod recorded;
-mod steps;
 mod traces;
+mod traffic_steps;
 
 const RULES: Rules = Rules {
     validity: Validity {
@@ -230,7 +230,7 @@ impl World {
             snapshot: &snapshot,
             statuses: &statuses(),
             author: &Author::Accepted,
-            authors: &StepAuthors::default(),
+            authors: &OtherAuthors::default(),
             denials: &Denials::default(),
             arrived,
         })

@@ -1,12 +1,12 @@
 //! PURE: the section of a ticket that says who decides, and until when. The comment on changed rules has lines of it.
 
 use super::{
+    approval_steps::steps_line,
     doc::{Block, Span},
     hours::{TicketHours, hours_line},
     people::People,
     sections::{labelled, line, section, text},
     spans::{any_of, duration_in_words},
-    steps::steps_line,
     time_limit::until_when,
 };
 use crate::{

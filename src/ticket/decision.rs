@@ -6,7 +6,7 @@ use super::{
     doc::{Block, Span},
     sections::{line, paragraph, section, text},
     spans::{all_of, any_of, duration_in_words},
-    step,
+    traffic_step,
     versions::{new_version, old_version},
 };
 use crate::{
@@ -70,9 +70,9 @@ fn decision(subject: &Subject, settings: &TicketSettings) -> Vec<Block> {
             start_limits(subject),
         ),
         Stage::ConfirmTrafficIncrease if let Some(share) = subject.share => (
-            step::taken(subject, share, &soon(timing.map(Timing::next_look))),
+            traffic_step::taken(subject, share, &soon(timing.map(Timing::next_look))),
             format!("{} gets no more traffic. {}", new_version(subject), rolled_back(subject, timing)),
-            step::LIMITS,
+            traffic_step::LIMITS,
         ),
         Stage::ConfirmTrafficIncrease => (
             increased(subject, timing),

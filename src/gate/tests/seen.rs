@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     gate::{
-        Browse, Gate, GateId, GateName, GateState, Hours, IssueSnapshot, Move, Stage, StepAuthors,
+        Browse, Gate, GateId, GateName, GateState, Hours, IssueSnapshot, Move, OtherAuthors, Stage,
         TargetProof, Ticket, TicketState, Validity,
     },
     millis::Millis,
@@ -37,7 +37,7 @@ fn after(answers: &str) -> Gate {
         let (at, snapshot) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
         if let Some(next) =
-            gate.after_snapshot(&snapshot, &statuses, (&author, &StepAuthors::default()), at, at, VALIDITY)
+            gate.after_snapshot(&snapshot, &statuses, (&author, &OtherAuthors::default()), at, at, VALIDITY)
         {
             gate = next;
         }
@@ -78,7 +78,7 @@ fn judged_of(to: &str, author: &Author, taken_at: Option<Millis>) -> Gate {
         exceptions: Vec::new(),
         answered: at,
     };
-    gate.after_snapshot(&snapshot, &statuses, (author, &StepAuthors::default()), at, at, VALIDITY).unwrap()
+    gate.after_snapshot(&snapshot, &statuses, (author, &OtherAuthors::default()), at, at, VALIDITY).unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     gate::{
-        Gate, GateName, GateState, Hours, Stage, StepAuthors, TargetProof, Ticket, TicketState, Validity,
+        Gate, GateName, GateState, Hours, OtherAuthors, Stage, TargetProof, Ticket, TicketState, Validity,
         decisive,
     },
     jira::{time, wire},
@@ -107,7 +107,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         mode: ApprovalMode::Required,
     };
     let Some(gate) =
-        gate.after_snapshot(&snapshot, &statuses(), (&author, &StepAuthors::default()), NOW, NOW, trust)
+        gate.after_snapshot(&snapshot, &statuses(), (&author, &OtherAuthors::default()), NOW, NOW, trust)
     else {
         return false;
     };

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     gate::{
-        Decision, Gate, GateId, GateName, LastAnswer, Lifted, Pace, Passage, Share, Stage,
-        Step as TrafficStep, Used, Verdict,
+        Decision, Gate, GateId, GateName, LastAnswer, Lifted, Pace, Passage, Share, Stage, TrafficStep, Used,
+        Verdict,
     },
     policy::DENY_LIST_GREW,
     rollout::{

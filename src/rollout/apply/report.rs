@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     step::{Step, notify_once},
-    step_gate::MOST_REPORTS,
+    traffic_step::MOST_REPORTS,
 };
 use crate::rollout::{
     canary::{Rollout, Start},

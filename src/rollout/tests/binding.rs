@@ -112,7 +112,7 @@ impl One {
             snapshot: &snapshot,
             statuses: &statuses,
             author: &Author::Accepted,
-            authors: &StepAuthors::default(),
+            authors: &OtherAuthors::default(),
             denials,
             arrived: self.now,
         });

@@ -4,13 +4,13 @@ use crate::{
     policy::{Route, Traffic, is_template},
     rollout::Obstacle,
     ticket::{
+        approval_steps::steps_line,
         approvers::{has_empty_entry, nobody, validity, who_may_approve, who_may_reject},
         decision::other_status,
         doc::Block,
         people::People,
         sections::{line, paragraph},
         spans::any_of,
-        steps::steps_line,
         time_limit::today,
     },
 };

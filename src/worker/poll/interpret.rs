@@ -7,7 +7,7 @@ use super::{
     seen::{RecheckReason, SeenTicket},
 };
 use crate::{
-    gate::{self, DeskApproval, Gate, GateId, IssueSnapshot, Move, StepAuthors},
+    gate::{self, DeskApproval, Gate, GateId, IssueSnapshot, Move, OtherAuthors},
     gatekeeper::TicketReading,
     jira,
     millis::Millis,
@@ -346,8 +346,8 @@ impl<'a> Round<'a> {
         denials: &Denials,
         snapshot: &IssueSnapshot,
         statuses: &Statuses,
-    ) -> StepAuthors {
-        let mut authors = StepAuthors::default();
+    ) -> OtherAuthors {
+        let mut authors = OtherAuthors::default();
         let IssueSnapshot::Issue { status, moves, .. } = snapshot else { return authors };
         let mut made = gate::steps_made(status, moves, statuses);
         // The deciding move is judged for itself.
@@ -371,7 +371,7 @@ impl<'a> Round<'a> {
         WatchedGate { due, route, .. }: WatchedGate<'_>,
         denials: &Denials,
         snapshot: &IssueSnapshot,
-        authors: &mut StepAuthors,
+        authors: &mut OtherAuthors,
     ) {
         let IssueSnapshot::Issue { exceptions, .. } = snapshot else { return };
         for entry in exceptions.iter().filter_map(|shown| shown.entry.as_ref()) {

@@ -12,6 +12,7 @@ crate::world::crash::crash_tests!(
     a_named_ticket_decides,
     a_question_that_names_no_ticket_gets_a_new_one,
     an_approval_from_before_does_not_count,
+    what_was_done_before_counts_for_nothing,
     the_right_key_after_a_wrong_one,
     two_gates_that_name_the_same_ticket,
     a_ticket_is_given_back,
@@ -438,6 +439,47 @@ async fn transitions_of_an_existing_ticket() {
             "{:?}",
             world.said_on(&key)
         );
+        world.finish().await;
+    }
+}
+
+/// A step of an approval and a label that lifts a freeze were not meant for a rollout that had not asked yet.
+#[tokio::test]
+async fn what_was_done_before_counts_for_nothing() {
+    let settings = format!(
+        "{USE}\napproval.steps = [\"In Review\", \"Approved\"]\nfreezes = [{{ match = {{}}, from = \"2026-09-01T00:00:00Z\", \
+         until = \"2026-10-01T00:00:00Z\", except = {{ labels = [\"emergency\"] }} }}]"
+    );
+    for world in World::both(&settings).await {
+        let key = world.existing_change();
+        world.jira.set_labels(&key, &["emergency"], MIA).unwrap();
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        world.advance(SECONDS_30);
+        let moves = async |status: &str, who: &str| {
+            world.jira.move_issue(&key, status, who).unwrap();
+            world.advance(SECONDS_30);
+            world.run_worker().await;
+        };
+        let waiting = world.named(&key).await;
+        let why = "does not count: it was made before the bridge commented here what an approval does";
+        assert!(waiting.status == 403 && waiting.body.contains(why), "{waiting:?}");
+        moves("Approved", BOB).await;
+        let closed = world.names(&key).await;
+        assert!(closed.status == 403 && closed.body.contains(why), "{closed:?}");
+        moves("To Do", BOB).await;
+        moves("In Review", MIA).await;
+        moves("Approved", BOB).await;
+        let frozen = world.names(&key).await;
+        let why =
+            "does not count, because Mia Change set it, and it was made before the bridge commented here";
+        assert!(frozen.status == 403 && frozen.body.contains(why), "{frozen:?}");
+        world.jira.set_labels(&key, &[], MIA).unwrap();
+        world.advance(SECONDS_30);
+        world.jira.set_labels(&key, &["emergency"], MIA).unwrap();
+        world.advance(SECONDS_30);
+        world.run_worker().await;
+        let open = world.names(&key).await;
+        assert_eq!(open.status, 200, "{open:?}");
         world.finish().await;
     }
 }

@@ -361,7 +361,7 @@ impl Witness {
             snapshot: &snapshot,
             statuses: &statuses,
             author: &author,
-            authors: &StepAuthors::default(),
+            authors: &OtherAuthors::default(),
             denials: &Denials::default(),
             arrived: now,
         };

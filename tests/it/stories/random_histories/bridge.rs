@@ -7,7 +7,7 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, Hours, IssueSnapshot, Move, Pace, StepAuthors, TargetProof, Ticket, Validity},
+    gate::{GateId, GateName, Hours, IssueSnapshot, Move, OtherAuthors, Pace, TargetProof, Ticket, Validity},
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
     rollout::{
@@ -310,7 +310,7 @@ impl Bridge {
                 snapshot: &snapshot,
                 statuses: &statuses,
                 author: &Author::Accepted,
-                authors: &StepAuthors::default(),
+                authors: &OtherAuthors::default(),
                 denials: &Denials::default(),
                 arrived: now,
             },

@@ -6,7 +6,7 @@
 
 use super::step::Step;
 use crate::{
-    gate::{Gate, GateName, Share, Stage, Step as TrafficStep},
+    gate::{Gate, GateName, Share, Stage, TrafficStep},
     rollout::{
         canary::{Canary, Rollout},
         step_reading::StepReading,

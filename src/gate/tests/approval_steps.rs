@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::{
     gate::{
         Gate, GateId, GateName, GateState, Hours, Invalidation, InvalidationCause, IssueSnapshot, Move,
-        Stage, StepAuthors, StepState, TargetProof, Ticket, TicketState, Validity, steps_made,
+        OtherAuthors, Stage, StepState, TargetProof, Ticket, TicketState, Validity, steps_made,
         steps_need_history_since,
     },
     millis::Millis,
@@ -124,11 +124,11 @@ impl History {
     }
 
     /// The judgments of those who made the steps, and of the one who decided.
-    fn judgments(&self, statuses: &Statuses) -> (Author, StepAuthors) {
+    fn judgments(&self, statuses: &Statuses) -> (Author, OtherAuthors) {
         let at = status(self.at());
         let decided = crate::gate::decisive(&at, &self.moves, statuses);
         let author = decided.map_or(Author::NoDecision, |entry| judgment(&entry.by.id));
-        let mut authors = StepAuthors::default();
+        let mut authors = OtherAuthors::default();
         for entry in steps_made(&at, &self.moves, statuses).into_iter().flatten() {
             authors.add(entry.clone(), judgment(&entry.by.id));
         }

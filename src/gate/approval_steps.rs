@@ -17,7 +17,7 @@ use crate::{
 const RENAMED: &str =
     "the status did not have this name when the ticket was opened, or when it was moved there";
 
-/// Why a step does not count on a ticket that existed before its gate.
+/// Why a step, or what lifts a freeze, does not count on a ticket that existed before its gate.
 const MADE_BEFORE: &str = "it was made before the bridge commented here what an approval does";
 
 /// A step of an approval, as its ticket shows it.
@@ -102,12 +102,12 @@ impl ApprovalStep {
 /// Whether people count who did something else than the deciding move: made the steps before the last one, or set what may
 /// lift a freeze.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StepAuthors {
+pub struct OtherAuthors {
     steps: Vec<(Move, Author)>,
     exceptions: Vec<(ExceptionEntry, Author)>,
 }
 
-impl StepAuthors {
+impl OtherAuthors {
     /// Adds the judgment of the person who made this move.
     pub fn add(&mut self, entry: Move, author: Author) {
         self.steps.push((entry, author));
@@ -118,11 +118,17 @@ impl StepAuthors {
         self.exceptions.push((entry, author));
     }
 
-    /// What a ticket shows, judged.
-    pub(super) fn judged(&self, shown: &[ShownException]) -> Vec<TicketException> {
+    /// What a ticket shows, judged. `taken_at` is when the bridge made an existing issue the ticket of its gate: what was set
+    /// before that was not meant for this rollout.
+    pub(super) fn judged(&self, shown: &[ShownException], taken_at: Option<Millis>) -> Vec<TicketException> {
         let judged = |ShownException { exception, entry }: &ShownException| {
             let known = self.exceptions.iter().find(|(judged, _)| Some(judged) == entry.as_ref());
-            let author = known.map_or(Author::NoDecision, |(_, author)| author.clone());
+            let is_older = |entry: &ExceptionEntry| taken_at.is_some_and(|taken| entry.at < taken);
+            let author = if entry.as_ref().is_some_and(is_older) {
+                Author::NotAccepted { why: MADE_BEFORE.to_owned() }
+            } else {
+                known.map_or(Author::NoDecision, |(_, author)| author.clone())
+            };
             TicketException { exception: exception.clone(), entry: entry.clone(), author }
         };
         shown.iter().map(judged).collect()
@@ -245,7 +251,7 @@ pub(super) struct StepsReading<'a> {
     /// The judgment of the person who made the deciding move.
     pub(super) author: &'a Author,
     /// The judgments of those who made the other steps.
-    pub(super) authors: &'a StepAuthors,
+    pub(super) authors: &'a OtherAuthors,
     /// When the bridge made an existing issue the ticket of this gate, by Jira's clock; none if it opened the ticket.
     pub(super) taken_at: Option<Millis>,
     /// The statuses that had the configured names when the ticket was opened.

@@ -28,7 +28,7 @@ impl Share {
 
 /// A gate for one step of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct TrafficStep {
     /// What its ticket shows.
     pub share: Share,
     /// Whether Flagger may have taken it: its approval opens nothing any more.
