@@ -102,6 +102,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let policy = Policy { schedule, ..policy? };
     let mut jira = jira?;
     jira.client.exceptions = policy.schedule.exceptions().cloned().collect();
+    jira.client.opens_requests = policy.all().any(|route| route.ticket.request_type.is_some());
     jira.client.planned_fields = policy.planned_fields().into_iter().map(str::to_owned).collect();
     Some(Config {
         server: server?,

@@ -55,7 +55,7 @@ pub use self::{
     error::{Error, Lookup, Origin, Retry, SideEffect, Suggestion, UNREADABLE_TARGET, UnreadableReason},
     failing::Failing,
     field::{Choice, Field, Shape},
-    issues::{Created, Draft},
+    issues::{Created, Draft, RequestType},
     marks::{ENDED, LABEL},
     oauth::SCOPES,
     observe::{Observation, Observer, RequestOutcome, unobserved},

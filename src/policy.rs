@@ -90,6 +90,8 @@ pub struct TicketSettings {
     pub traffic: Traffic,
     /// The name in a question's metadata whose value is the key of the ticket to use. None: each gate gets a new ticket.
     pub use_metadata: Option<String>,
+    /// The id of the request type with which tickets are opened in Jira Service Management. None: they are issues without one.
+    pub request_type: Option<String>,
 }
 
 /// `ticket.on_bypass`: what to do if a version is promoted that no gate let pass, where the bridge reads the API server.

@@ -3,9 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::{
-    connection::Connected, discovery::ticket_projects, existing::existing, finding::Finding, limits::limits,
-    planned::planned, project::TicketProject, screen::screen, service_desk::service_desks,
-    statuses::statuses, steps::steps, transitions::transitions,
+    connection::Connected,
+    discovery::ticket_projects,
+    existing::existing,
+    finding::Finding,
+    limits::limits,
+    planned::planned,
+    project::TicketProject,
+    screen::screen,
+    service_desk::{request_types, service_desks},
+    statuses::statuses,
+    steps::steps,
+    transitions::transitions,
 };
 use crate::{
     jira::{Error, Kind, MAX_PER_REQUEST, Sample},
@@ -17,6 +26,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
     let (places, mut findings) = ticket_projects(connected, policy).await;
     findings.extend(readability(connected, &places).await);
     findings.extend(service_desks(&connected.jira, policy, &places).await);
+    findings.extend(request_types(&connected.jira, policy, &places).await);
     let mut checked = BTreeSet::new();
     for route in policy.all() {
         let Some(place) = places.iter().find(|place| place.is_for(route)) else { continue };

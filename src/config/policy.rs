@@ -32,6 +32,8 @@ struct TicketPart {
     traffic: Option<Traffic>,
     /// Empty: each gate gets a new ticket.
     use_metadata: Option<String>,
+    /// Empty: each ticket is an issue without a request type.
+    request_type: Option<String>,
 }
 
 /// The given keys of `[approval]`.
@@ -104,6 +106,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             on_bypass: ticket.on_bypass?,
             traffic: ticket.traffic?,
             use_metadata: ticket.use_metadata.filter(|name| !name.is_empty()),
+            request_type: ticket.request_type.filter(|id| !id.is_empty()),
         },
         Approval {
             valid_for: approval.valid_for?,
@@ -150,6 +153,7 @@ impl TicketPart {
             on_bypass: self.on_bypass.or(base.on_bypass),
             traffic: self.traffic.or(base.traffic),
             use_metadata: self.use_metadata.or(base.use_metadata),
+            request_type: self.request_type.or(base.request_type),
         }
     }
 }
@@ -206,6 +210,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
     let on_bypass = s.optional("on_bypass", |s, name| one_of(s, name, OnBypass::ALL, OnBypass::as_str));
     let traffic = s.optional("traffic", |s, name| one_of(s, name, Traffic::ALL, Traffic::as_str));
     let use_metadata = s.optional("use", use_metadata);
+    let request_type = s.optional("request_type", request_type);
     s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart {
@@ -222,7 +227,18 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         on_bypass,
         traffic,
         use_metadata,
+        request_type,
     }
+}
+
+/// The id of a request type; empty if the value is.
+fn request_type(s: &Section<'_>, name: &str) -> Option<String> {
+    let id = s.string(name)?.trim();
+    let is_id = id.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_id {
+        s.problem(name, format!("must be the number of a request type, such as \"25\", not {id:?}"));
+    }
+    is_id.then(|| id.to_owned())
 }
 
 /// The name after `metadata.`; empty if the value is.

@@ -287,6 +287,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
             burst: burst?,
             planned_fields: Vec::new(),
             exceptions: Vec::new(),
+            opens_requests: false,
             timeout: timeout?,
         },
         webhook_secret,

@@ -71,6 +71,8 @@ pub struct Jira {
     pub(super) fields: Vec<String>,
     /// What of tickets may lift a freeze or a window.
     pub(super) exceptions: Vec<Exception>,
+    /// Whether some tickets are opened as requests of Jira Service Management.
+    pub(super) opens_requests: bool,
 }
 
 impl Jira {
@@ -83,9 +85,9 @@ impl Jira {
         let is_priority = |exception: &Exception| matches!(exception, Exception::Priority(_));
         let priority = settings.exceptions.iter().any(is_priority).then(|| PRIORITY.to_owned());
         let fields = always.chain(settings.planned_fields.iter().cloned()).chain(priority).collect();
-        let exceptions = settings.exceptions.clone();
+        let (exceptions, opens_requests) = (settings.exceptions.clone(), settings.opens_requests);
         let sender = Sender::new(settings, observer, clock)?;
-        Ok(Self { sender, site: OnceLock::new(), fields, exceptions })
+        Ok(Self { sender, site: OnceLock::new(), fields, exceptions, opens_requests })
     }
 
     /// The proxy from the environment that requests go through, if any, without its password.

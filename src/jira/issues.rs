@@ -1,5 +1,6 @@
 //! Opens tickets, and finds them again.
 
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     gate::{GateId, Home, Ticket},
     text,
-    ticket::Doc,
+    ticket::{Block, Doc, Span},
 };
 
 /// Jira allows 255 characters in a summary; older versions say "less than 255".
@@ -37,9 +38,21 @@ pub struct Draft {
     pub labels: Vec<String>,
     /// The account id, or on Data Center the user name, of the assignee. It replaces a configured field.
     pub assignee: Option<String>,
+    /// The service desk and the request type, if it is to be a request: then it has no assignee, and gets its mark by a
+    /// request of its own.
+    pub request: Option<RequestType>,
     /// Further fields, in Jira's JSON. They cannot replace project, type, summary or description; their labels are
     /// added.
     pub fields: Map<String, Value>,
+}
+
+/// With what a request of Jira Service Management is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestType {
+    /// The id of the service desk.
+    pub desk: String,
+    /// The id of the request type.
+    pub id: String,
 }
 
 /// A ticket that was just opened.
@@ -59,36 +72,85 @@ impl Jira {
     /// Any; the ticket may exist unless [`Error::side_effect`] is `SideEffect::None`.
     pub async fn create(&self, slot: CreatePermit, draft: &Draft) -> Result<Created, Error> {
         let kind = slot.kind?;
-        let request =
-            Request::post(Operation::CREATE, kind, &["issue"]).body(body(draft, kind)).non_idempotent();
+        let request = match &draft.request {
+            None => Request::post(Operation::CREATE, kind, &["issue"]).body(body(draft, kind)),
+            Some(request_type) => Request::desk(Operation::CREATE_REQUEST, Method::POST, &["request"])
+                .body(request_body(draft, request_type, kind)),
+        };
+        let request = request.non_idempotent();
         let answer = self.sender.call_now(slot.waited, request).await?;
-        let created: wire::Created = answer.read()?;
+        let created: wire::Created = match draft.request {
+            None => answer.read()?,
+            Some(_) => answer.read::<wire::CreatedRequest>()?.into(),
+        };
         Ok(Created { id: created.id, key: created.key })
     }
 
     /// The bridge's tickets for this gate, the oldest first, each with its current project and issue type, which may
     /// have changed. People clone issues with their labels, so a ticket counts only if the bridge's account created it
     /// and its property holds the gate's id. The search index lags behind; an empty result does not prove that there is
-    /// no ticket.
+    /// no ticket. `labels` are those that a request gets which is found before it was marked.
     ///
     /// # Errors
     /// Any.
-    pub async fn find(&self, gate: &GateId) -> Result<Vec<Ticket>, Error> {
+    pub async fn find(&self, gate: &GateId, labels: &[String]) -> Result<Vec<Ticket>, Error> {
         let kind = self.kind().await?;
-        let jql = format!("labels = \"{}\"", gate.label());
-        let search = match kind {
-            Kind::Cloud => cloud::search(&jql),
-            Kind::DataCenter => data_center::search(&jql),
-        };
-        let answer = self.sender.call(search).await?;
-        let issues: wire::Issues = answer.read()?;
         let mut found = vec![];
-        for issue in issues.issues.ok_or_else(|| answer.unreadable("it has no issues"))? {
-            let issue: wire::Issue = answer.part(issue)?;
-            found.extend(self.verify_hit(kind, &issue.id, gate).await?);
+        for id in self.search(kind, &format!("labels = \"{}\"", gate.label())).await? {
+            found.extend(self.verify_hit(kind, &id, gate).await?);
+        }
+        if self.opens_requests {
+            // A request gets its mark after it was opened.
+            for id in self.search(kind, &format!("description ~ \"{}\"", gate.0)).await? {
+                if !found.iter().any(|known: &Ticket| known.id == id) {
+                    found.extend(self.verify_request(kind, &id, (gate, labels)).await?);
+                }
+            }
         }
         found.sort_by_key(|ticket| ticket.id.parse::<u64>().unwrap_or(u64::MAX));
         Ok(found)
+    }
+
+    /// The ids of the issues that the index shows for a query.
+    async fn search(&self, kind: Kind, jql: &str) -> Result<Vec<String>, Error> {
+        let search = match kind {
+            Kind::Cloud => cloud::search(jql),
+            Kind::DataCenter => data_center::search(jql),
+        };
+        let answer = self.sender.call(search).await?;
+        let issues: wire::Issues = answer.read()?;
+        let issues = issues.issues.ok_or_else(|| answer.unreadable("it has no issues"))?;
+        issues.into_iter().map(|issue| Ok(answer.part::<wire::Issue>(issue)?.id)).collect()
+    }
+
+    /// A request that the bridge opened for this gate, but may not have marked: now it is. None: it is not proven to be the
+    /// bridge's, or is marked already, also as that of another gate.
+    async fn verify_request(
+        &self,
+        kind: Kind,
+        id: &str,
+        (gate, labels): (&GateId, &[String]),
+    ) -> Result<Option<Ticket>, Error> {
+        let request = Request::get(Operation::ISSUE, kind, &["issue", id])
+            .query("fields", "creator,project,issuetype,description")
+            .query("properties", PROPERTY);
+        let answer = match self.sender.call(request).await {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
+        };
+        let issue: wire::Issue = answer.read()?;
+        let is_marked = issue.properties.as_ref().is_none_or(|all| all.get(PROPERTY).is_some());
+        let mut fields = issue.fields.unwrap_or_default();
+        let creator = fields.creator.take().and_then(wire::User::account);
+        let ours = self.sender.account().await?;
+        let is_ours = creator.is_some_and(|creator| creator.is_same(&ours));
+        if is_marked || !is_ours || fields.last_line("description") != reference(gate) {
+            return Ok(None);
+        }
+        let Home { project, issue_type } =
+            fields.home().ok_or_else(|| answer.unreadable("an issue without its project or its type"))?;
+        self.mark(&issue.id, gate, labels).await?;
+        Ok(Some(Ticket { id: issue.id, key: issue.key, project, issue_type, taken_at: None }))
     }
 
     /// Reads a hit directly, because the index may show labels sooner than properties. None: it is not proven to be the
@@ -115,6 +177,27 @@ impl Jira {
             fields.home().ok_or_else(|| answer.unreadable("an issue without its project or its type"))?;
         Ok(Some(Ticket { id: issue.id, key: issue.key, project, issue_type, taken_at: None }))
     }
+}
+
+/// The last line of the description of a request, by which it is found before it has its mark. What others send stands before
+/// it. It has no character that Jira's wiki markup escapes.
+fn reference(gate: &GateId) -> String {
+    format!("Reference {}", gate.0)
+}
+
+/// The body of a request: the configured fields, which must be on the form of the request type, summary and description.
+fn request_body(draft: &Draft, RequestType { desk, id }: &RequestType, kind: Kind) -> Value {
+    let Doc(mut description) = draft.description.clone();
+    description.push(Block::Paragraph(vec![Span::Text(reference(&draft.gate))]));
+    let mut fields = draft.fields.clone();
+    fields.insert("summary".into(), json!(summary(&draft.summary)));
+    fields.insert("description".into(), Jira::text(kind, &Doc(description)));
+    let mut body = json!({"serviceDeskId": desk, "requestTypeId": id, "requestFieldValues": fields});
+    match kind {
+        Kind::Cloud => body["isAdfRequest"] = json!(true),
+        Kind::DataCenter => {}
+    }
+    body
 }
 
 /// The body of a create: the configured fields, then the bridge's own, which replace them.
@@ -186,6 +269,7 @@ mod tests {
             summary: format!("two\nlines\u{7} {}", "é".repeat(300)),
             description: Doc(vec![Block::Paragraph(vec![Span::Text("{hi}".into())])]),
             labels: vec!["flagger".into()],
+            request: None,
             assignee: Some("mia".into()),
             fields: configured.as_object().unwrap().clone(),
         };

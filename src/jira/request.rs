@@ -44,6 +44,8 @@ impl Operation {
     pub(super) const ROLE: Self = Self::new("role", "reading a project role");
     pub(super) const SEARCH: Self = Self::new("search", "looking for a ticket");
     pub(super) const SERVER_INFO: Self = Self::new("server_info", "reading Jira's server info");
+    pub(super) const CREATE_REQUEST: Self = Self::new("create_request", "opening a request");
+    pub(super) const REQUEST_TYPE: Self = Self::new("request_type", "reading a request type");
     pub(super) const SERVICE_DESKS: Self = Self::new("service_desks", "looking for a service desk");
     pub(super) const STATUSES: Self = Self::new("statuses", "reading the project's statuses");
     pub(super) const TRANSITION: Self = Self::new("transition", "moving a ticket");

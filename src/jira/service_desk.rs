@@ -63,6 +63,22 @@ impl Jira {
         Ok(own.map(|(_, desk)| desk.id))
     }
 
+    /// The name and the issue type's id of a request type of a service desk. None: Jira shows no such request type.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn request_type(&self, desk: &str, id: &str) -> Result<Option<(String, String)>, Error> {
+        self.kind().await?;
+        let path = ["servicedesk", desk, "requesttype", id];
+        match self.sender.call(Request::desk(Operation::REQUEST_TYPE, Method::GET, &path)).await {
+            Err(error) if error.is_missing() => Ok(None),
+            answer => {
+                let request_type: wire::RequestType = answer?.read()?;
+                Ok(Some((request_type.name, request_type.issue_type_id)))
+            }
+        }
+    }
+
     /// All entries of a list.
     async fn pages<T: DeserializeOwned>(
         &self,

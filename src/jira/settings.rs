@@ -24,6 +24,8 @@ pub struct Settings {
     pub planned_fields: Vec<String>,
     /// What of tickets may lift a freeze or a window.
     pub exceptions: Vec<Exception>,
+    /// Whether some tickets are opened as requests of Jira Service Management.
+    pub opens_requests: bool,
     /// The timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
 }

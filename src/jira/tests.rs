@@ -114,6 +114,7 @@ fn settings(url: &str, kind: Option<Kind>) -> Settings {
         burst: hundred,
         planned_fields: vec![],
         exceptions: vec![],
+        opens_requests: false,
         timeout: Duration::from_secs(5),
     }
 }
@@ -158,6 +159,7 @@ fn draft() -> Draft {
         summary,
         description,
         labels: vec![],
+        request: None,
         assignee: None,
         fields: Map::new(),
     }

@@ -22,10 +22,10 @@ pub(super) use self::{
     complaint::{Complaint, complaint},
     existing::ExistingIssue,
     history::{Changelog, History},
-    issue::{Created, FIELDS, Issue, Issues, PRIORITY, ReadScope},
+    issue::{Created, CreatedRequest, FIELDS, Issue, Issues, PRIORITY, ReadScope},
     oauth::{AccessToken, OAuthError, TenantInfo},
     people::{Actor, Actors, Assigned, GroupPickerAnswer, Member, UserHit, WireGroup},
-    service_desk::{Approval, DeskPage, ServiceDesk},
+    service_desk::{Approval, DeskPage, RequestType, ServiceDesk},
     setup::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,

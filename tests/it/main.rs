@@ -40,6 +40,7 @@ mod stories {
     mod rejection;
     mod rollout_endings;
     mod service_desk_approvals;
+    mod service_desk_requests;
     mod team_isolation;
     mod ticket_links;
     mod time_limits;

@@ -36,4 +36,13 @@ pub(super) struct Approval {
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) id: u64,
+    pub(super) request_types: Vec<RequestType>,
+}
+
+/// A request type: with which issue type its requests are opened.
+#[derive(Clone)]
+pub(super) struct RequestType {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) issue_type: String,
 }

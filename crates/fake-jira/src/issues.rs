@@ -29,8 +29,21 @@ pub(super) fn create(state: &mut State, call: &Call) -> HandlerResult {
         }
         fields.insert(field.clone(), value_of_set(field, operations)?);
     }
-    let (project, kind) = project_and_type(state, call, &fields)?;
-    check_screen(state, &kind, &fields)?;
+    let (id, key) = open(state, call, &fields, properties)?;
+    Ok(Answer::created(
+        json!({ "id": id.to_string(), "key": key, "self": format!("{}/issue/{id}", render::api_url(state)) }),
+    ))
+}
+
+/// Opens an issue with these fields, and returns its id and key.
+pub(super) fn open(
+    state: &mut State,
+    call: &Call,
+    fields: &Map<String, Value>,
+    properties: Vec<(String, Value)>,
+) -> Result<(u64, String), Answer> {
+    let (project, kind) = project_and_type(state, call, fields)?;
+    check_screen(state, &kind, fields)?;
     let id = state.next_issue;
     state.next_issue += 1;
     let now = state.time.now();
@@ -45,7 +58,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> HandlerResult {
         summary: text("summary"),
         description: fields.get("description").cloned().unwrap_or_default(),
         labels,
-        fields: other_fields(&kind.screen, &fields),
+        fields: other_fields(&kind.screen, fields),
         type_id: kind.id,
         properties: properties.into_iter().collect(),
         comments: Vec::new(),
@@ -59,9 +72,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> HandlerResult {
     };
     let key = issue.key.clone();
     state.insert_issue(issue);
-    Ok(Answer::created(
-        json!({ "id": id.to_string(), "key": key, "self": format!("{}/issue/{id}", render::api_url(state)) }),
-    ))
+    Ok((id, key))
 }
 
 /// The labels without duplicates, as Jira stores them.

@@ -89,13 +89,14 @@ fn clause(tokens: &[Token]) -> Result<(Clause, &[Token]), String> {
         return Err("Error in the JQL Query: Expecting a field name.".into());
     };
     let field = field.to_ascii_lowercase();
-    if !["project", "labels", "id", "key", "issue", "issuekey", "issuetype", "type", "status"]
+    if !["project", "labels", "id", "key", "issue", "issuekey", "issuetype", "type", "status", "description"]
         .contains(&field.as_str())
     {
         return Err(format!("Field '{field}' does not exist or you do not have permission to view it."));
     }
     let (negated, list, rest) = match rest {
-        [Token::Symbol("="), rest @ ..] => (false, false, rest),
+        [Token::Symbol("~"), rest @ ..] if field == "description" => (false, false, rest),
+        [Token::Symbol("="), rest @ ..] if field != "description" => (false, false, rest),
         [Token::Symbol("!="), rest @ ..] => (true, false, rest),
         [word, rest @ ..] if word.is("in") => (false, true, rest),
         [not, word, rest @ ..] if not.is("not") && word.is("in") => (true, true, rest),
@@ -139,6 +140,7 @@ fn tokenize(jql: &str) -> Result<Vec<Token>, String> {
             ')' => tokens.push(Token::Symbol(")")),
             ',' => tokens.push(Token::Symbol(",")),
             '=' => tokens.push(Token::Symbol("=")),
+            '~' => tokens.push(Token::Symbol("~")),
             '!' if chars.next_if_eq(&'=').is_some() => tokens.push(Token::Symbol("!=")),
             '"' | '\'' => tokens.push(Token::Quoted(quoted_text(&mut chars, c)?)),
             c if c.is_alphanumeric() || c == '_' || c == '-' => {
@@ -227,6 +229,10 @@ impl Query {
 fn value_matches(state: &State, issue: &Issue, field: &str, value: &str) -> bool {
     match field {
         "project" => state.project_by_key_or_id(value).is_some_and(|p| p.key == issue.project),
+        // Jira looks for whole words.
+        "description" => {
+            issue.description.to_string().split(|c: char| !c.is_alphanumeric()).any(|word| word == value)
+        }
         // Jira ignores the case of labels.
         "labels" => issue.labels.iter().any(|l| l.eq_ignore_ascii_case(value)),
         "issuetype" | "type" => state

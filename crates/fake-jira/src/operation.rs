@@ -69,6 +69,10 @@ pub enum Operation {
     AccessToken,
     /// `GET servicedeskapi/request/{id}/approval`
     Approvals,
+    /// `POST servicedeskapi/request`
+    CreateRequest,
+    /// `GET servicedeskapi/servicedesk/{desk}/requesttype/{id}`
+    RequestType,
     /// `GET servicedeskapi/servicedesk`
     ServiceDesks,
 }

@@ -66,6 +66,8 @@ fn desk_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
     Some(match (method, rest) {
         ("GET", ["request", id, "approval"]) => (Operation::Approvals, vec![id]),
         ("GET", ["servicedesk"]) => (Operation::ServiceDesks, vec![]),
+        ("POST", ["request"]) => (Operation::CreateRequest, vec![]),
+        ("GET", ["servicedesk", desk, "requesttype", id]) => (Operation::RequestType, vec![desk, id]),
         _ => return None,
     })
 }
@@ -155,6 +157,8 @@ pub(super) fn run(
         O::AccessToken => oauth::access_token(state, call),
         O::Approvals => service_desk::approvals(state, call, first),
         O::ServiceDesks => service_desk::desks(state, call),
+        O::CreateRequest => service_desk::create(state, call),
+        O::RequestType => service_desk::request_type(state, call, first, second),
     }
 }
 

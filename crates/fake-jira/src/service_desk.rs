@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Answer, HandlerResult},
-    approval::{Approval, Decision, Desk},
+    approval::{Approval, Decision, Desk, RequestType},
     auth,
     call::Call,
     fake::FakeJira,
+    issues,
     model::Change,
     render,
     state::{Issue, State},
@@ -108,13 +109,87 @@ fn page(state: &State, call: &Call, all: &[Value]) -> HandlerResult {
     Ok(Answer::ok(Value::Object(page)))
 }
 
+/// `GET servicedesk/{desk}/requesttype/{id}`
+pub(super) fn request_type(state: &State, call: &Call, desk: &str, id: &str) -> HandlerResult {
+    let (project, request_type) = find_request_type(state, call, desk, id)?;
+    let issue_type = project.types.iter().find(|kind| kind.name == request_type.issue_type);
+    Ok(Answer::ok(json!({
+        "id": request_type.id.to_string(),
+        "name": request_type.name,
+        "description": "",
+        "issueTypeId": issue_type.map(|kind| kind.id.clone()),
+        "serviceDeskId": desk,
+        "portalId": desk,
+    })))
+}
+
+/// `POST request`: its form has the summary, the description and the fields of the create screen but labels.
+pub(super) fn create(state: &mut State, call: &Call) -> HandlerResult {
+    let body = call.object()?;
+    let known =
+        ["serviceDeskId", "requestTypeId", "requestFieldValues", "isAdfRequest", "requestParticipants"];
+    if let Some(key) = body.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(error(400, &format!("Unrecognized field {key:?}.")));
+    }
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (project, request_type) =
+        find_request_type(state, call, text("serviceDeskId"), text("requestTypeId"))?;
+    let (project, issue_type) = (project.key.clone(), request_type.issue_type.clone());
+    let fields = body.get("requestFieldValues").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(field) =
+        ["labels", "project", "issuetype", "assignee"].iter().find(|field| fields.contains_key(**field))
+    {
+        return Err(error(400, &format!("Your request could not be created. {field}: not on the form.")));
+    }
+    let is_adf = body.get("isAdfRequest").and_then(Value::as_bool).unwrap_or_default();
+    if fields.get("description").is_some_and(|text| text.is_object() != is_adf) {
+        return Err(error(400, "Your request could not be created. description: wrong format."));
+    }
+    let mut fields = fields;
+    fields.insert("project".into(), json!({ "key": project }));
+    fields.insert("issuetype".into(), json!({ "name": issue_type }));
+    let (id, key) = issues::open(state, call, &fields, Vec::new())?;
+    Ok(Answer::created(json!({
+        "issueId": id.to_string(), "issueKey": key, "requestTypeId": text("requestTypeId"),
+        "serviceDeskId": text("serviceDeskId"),
+    })))
+}
+
+fn find_request_type<'s>(
+    state: &'s State,
+    call: &Call,
+    desk: &str,
+    id: &str,
+) -> Result<(&'s super::state::Project, &'s RequestType), Answer> {
+    if call.account.is_none() {
+        return Err(auth::unauthorized());
+    }
+    let found = state.projects.iter().find_map(|project| {
+        let own = project.desk.as_ref().filter(|own| own.id.to_string() == desk)?;
+        Some((project, own.request_types.iter().find(|kind| kind.id.to_string() == id)?))
+    });
+    found.ok_or_else(|| error(404, "The request type or the service desk does not exist."))
+}
+
 impl FakeJira {
+    /// Adds a request type to the service desk of a project, and returns its id.
+    pub fn add_request_type(&self, project: &str, name: &str, issue_type: &str) -> String {
+        let mut state = self.lock();
+        let id = state.new_id();
+        let project = state.projects.iter_mut().find(|it| it.key == project);
+        if let Some(desk) = project.and_then(|project| project.desk.as_mut()) {
+            let (name, issue_type) = (name.to_owned(), issue_type.to_owned());
+            desk.request_types.push(RequestType { id, name, issue_type });
+        }
+        id.to_string()
+    }
+
     /// Makes a project that of a service desk.
     pub fn add_service_desk(&self, project: &str) {
         let mut state = self.lock();
         let id = state.new_id();
         if let Some(project) = state.projects.iter_mut().find(|it| it.key == project) {
-            project.desk = Some(Desk { id });
+            project.desk = Some(Desk { id, request_types: Vec::new() });
         }
     }
 

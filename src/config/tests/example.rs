@@ -98,7 +98,7 @@ fn every_line_of_the_example_may_be_uncommented() {
     let file = dir.path().join("a file");
     std::fs::write(&file, "https://example.com/from-a-file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 30, "{found:#?}");
+    assert_eq!(found.len(), 31, "{found:#?}");
     for text in found {
         // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());

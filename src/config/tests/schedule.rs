@@ -129,7 +129,7 @@ fn each_mistake_is_reported_by_its_key() {
     freezes[2].except.priority: unknown key
     freezes[3].except.labels: is missing; write for example labels = ["emergency"], or priorities = ["Highest"]
     freezes[4].except.types: cannot lift it, because a ticket opens nothing once its type was changed; use labels or priorities
-    freezes[5].except: expected a table, such as { … = "…" }, got a list
+    freezes[5].except: expected a table, such as { labels = ["emergency"] }, got a list
     freezes[6].until: is missing
     freezes[7].time_zone: is for calendar_file; the dates of from and until name their own offset
     freezes[8].calendar_file: cannot stand beside from and until; write a freeze of its own for each

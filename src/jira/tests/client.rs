@@ -234,7 +234,7 @@ async fn an_answer_that_is_not_jiras_decides_nothing() {
                 jira.people("5b10").await.map(drop),
                 jira.role("OPS", "Approvers").await.map(drop),
                 jira.read_whole("1").await.map(drop),
-                jira.find(&GateId("ab".into())).await.map(drop),
+                jira.find(&GateId("ab".into()), &[]).await.map(drop),
                 create(&jira).await.map(drop),
                 jira.comment("1", "tag", &Doc(vec![])).await,
                 jira.label("1", "x").await,

@@ -27,7 +27,7 @@ async fn a_found_issue_counts_by_its_creator_and_property() {
         }
     })
     .await;
-    let found = site.jira(Some(Kind::Cloud)).find(&GateId("4f1c".into())).await.unwrap();
+    let found = site.jira(Some(Kind::Cloud)).find(&GateId("4f1c".into()), &[]).await.unwrap();
     let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
     assert_eq!(found, [Ticket { id, key, project, issue_type, taken_at: None }]);
     assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");

@@ -45,6 +45,18 @@ pub(in crate::jira) struct Fields {
 }
 
 impl Fields {
+    /// The last line of a text field, or the text of the last block of an ADF field; empty if there is none.
+    pub(in crate::jira) fn last_line(&self, name: &str) -> String {
+        let value = self.others.get(name).unwrap_or(&Value::Null);
+        if let Some(text) = value.as_str() {
+            return text.trim_end().lines().last().unwrap_or_default().trim().to_owned();
+        }
+        let blocks = value.get("content").and_then(Value::as_array);
+        let runs = blocks.and_then(|blocks| blocks.last()?.get("content")?.as_array());
+        let texts = runs.into_iter().flatten().filter_map(|run| run.get("text").and_then(Value::as_str));
+        texts.collect()
+    }
+
     /// Where the issue is, if the answer says so.
     pub(in crate::jira) fn home(self) -> Option<Home> {
         Some(Home { project: self.project?.key, issue_type: self.issuetype?.id })
@@ -192,6 +204,21 @@ pub(in crate::jira) struct Created {
     #[serde(deserialize_with = "id")]
     pub(in crate::jira) id: String,
     pub(in crate::jira) key: String,
+}
+
+/// The answer to the opening of a request.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct CreatedRequest {
+    #[serde(deserialize_with = "id")]
+    issue_id: String,
+    issue_key: String,
+}
+
+impl From<CreatedRequest> for Created {
+    fn from(CreatedRequest { issue_id, issue_key }: CreatedRequest) -> Self {
+        Self { id: issue_id, key: issue_key }
+    }
 }
 
 #[cfg(test)]

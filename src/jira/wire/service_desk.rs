@@ -97,6 +97,15 @@ pub(in crate::jira) struct ServiceDesk {
     pub(in crate::jira) project_key: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct RequestType {
+    #[serde(default)]
+    pub(in crate::jira) name: String,
+    #[serde(deserialize_with = "id")]
+    pub(in crate::jira) issue_type_id: String,
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -65,7 +65,7 @@ impl Create<'_> {
             return Ok(CommandResult::Done);
         }
         if let Some(sent) = row.unknown_since {
-            match self.search(&gate, &sent_to, sent).await? {
+            match self.search(&subject, &gate, &sent_to, sent).await? {
                 Some(result) => return Ok(result),
                 None if !waits => return Ok(CommandResult::Done),
                 None => {}
@@ -124,8 +124,22 @@ impl Create<'_> {
             description: words.description,
             labels: labels(route, subject),
             assignee: self.assignee(row, route, &people),
+            request: self.request_type(route).await?,
             fields: fields.as_object().cloned().unwrap_or_default(),
         })
+    }
+
+    /// The request type with which the ticket is opened, if there is one, and its service desk.
+    async fn request_type(&self, route: &Route) -> Result<Option<jira::RequestType>, Failure> {
+        let Some(id) = &route.ticket.request_type else { return Ok(None) };
+        let project = &route.ticket.project;
+        match self.context.jira.service_desk(project).await? {
+            Some(desk) => Ok(Some(jira::RequestType { desk, id: id.clone() })),
+            None => Err(Failure::Stuck(format!(
+                "{}: {project} is no project of Jira Service Management, or the bridge's account is no agent in it",
+                route.key_of("request_type")
+            ))),
+        }
     }
 
     fn words(
@@ -175,12 +189,15 @@ impl Create<'_> {
     /// may still have created one.
     async fn search(
         &self,
+        subject: &Subject,
         gate: &GateId,
         sent_to: &[Home],
         sent: Millis,
     ) -> Result<Option<CommandResult>, Failure> {
         let asked = self.context.clock.now();
-        let mut others = duplicates::newly_found(self.context, gate).await?;
+        let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
+        let labels = labels(route, subject);
+        let mut others = duplicates::newly_found(self.context, gate, &labels).await?;
         if !others.is_empty() {
             let Ticket { id, key, project, issue_type, .. } = others.remove(0);
             let found = Home { project, issue_type };
@@ -236,6 +253,13 @@ impl Create<'_> {
         let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
         match jira::fenced(permit, jira.create(slot, draft)).await {
             Ok(created) => {
+                if draft.request.is_some()
+                    && let Err(error) = jira.mark(&created.id, &draft.gate, &draft.labels).await
+                {
+                    // It exists, so the next attempt finds it, and marks it.
+                    row.attempts = 0;
+                    return Ok(CommandResult::Failed { error, sent: Some(now) });
+                }
                 let ticket = ticket(home, created.id, created.key);
                 if let Some(Shown::Unreadable { why }) = &subject.change {
                     let (canary, ticket) = (&subject.canary, ticket.key.as_str());

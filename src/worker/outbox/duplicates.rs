@@ -17,7 +17,7 @@ const SEARCH_LAGS: u32 = 8;
 /// Searches for further tickets of the gate, beside the one that counts.
 pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Result<CommandResult, Failure> {
     let now = context.clock.now();
-    let found = newly_found(context, gate).await?;
+    let found = newly_found(context, gate, &[]).await?;
     let counts = context.store().ticket(gate).await.map_err(Failure::of_row)?.map(|opened| opened.ticket);
     let (waited, lag) = (now.since(since), context.config().jira.index_lag);
     let longest = lag.saturating_mul(SEARCH_LAGS);
@@ -30,9 +30,13 @@ pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Res
 
 /// The bridge's tickets that Jira shows for a gate and that are not stored yet. A Jira user who may edit a ticket can
 /// mark it as the ticket of another gate, so a stored ticket keeps its gate.
-pub(super) async fn newly_found(context: &Context, gate: &GateId) -> Result<Vec<Ticket>, Failure> {
+pub(super) async fn newly_found(
+    context: &Context,
+    gate: &GateId,
+    labels: &[String],
+) -> Result<Vec<Ticket>, Failure> {
     let mut new = vec![];
-    for ticket in context.jira.find(gate).await? {
+    for ticket in context.jira.find(gate, labels).await? {
         if !context.store().has_ticket(&ticket.id).await? {
             new.push(ticket);
         }

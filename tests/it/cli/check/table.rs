@@ -357,6 +357,14 @@ fn fields() -> Vec<Case> {
             "A first status for tickets that exist already",
             "ticket.use = \"metadata.change\"\nticket.transitions.opened = \"In Review\"",
         ),
+        case("A request type in a project that is no service desk", "ticket.request_type = \"25\""),
+        case("A request type that does not exist", "ticket.request_type = \"25\"")
+            .with(|jira| jira.add_service_desk("OPS")),
+        case("A request type of another issue type", "ticket.request_type = \"10102\"").with(|jira| {
+            jira.add_service_desk("OPS");
+            jira.add_request_type("OPS", "Get help", "Task");
+        }),
+        case("A request type that is no number", "ticket.request_type = \"Release\""),
         case("The project of approvals is no service desk", "approval.source = \"jsm\""),
         case("Approvals that the account may not read", "approval.source = \"jsm\"").with(|jira| {
             jira.add_service_desk("OPS");
