@@ -19,7 +19,9 @@ use flagger_jira_bridge::{
     http::credentials::is_signed,
     millis::Millis,
     policy::{ApprovalMode, Author, Fingerprint, Person, Policy, Status, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Observed, Rules, Subject},
+    rollout::{
+        Budget, Canary, CanaryId, Change, Denials, Event, Headroom, HoursOf, Observed, Rules, Subject,
+    },
     ticket::{self, People, Surroundings},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -96,8 +98,7 @@ impl Question {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
-            closed: None,
-            lifted: None,
+            hours: HoursOf::OPEN,
             step: None,
         }
     }

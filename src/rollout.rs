@@ -36,7 +36,7 @@ pub use self::{
     canary_status::{CanarySeen, CanaryStatus},
     change::{AuditEvent, Change},
     command::{Command, Taking},
-    event::{Event, Rules, TOLD_AFTER},
+    event::{Event, HoursNow, HoursOf, Rules, TOLD_AFTER},
     failure::{FailedChecks, FailureCause, Rollback},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},

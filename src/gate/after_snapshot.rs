@@ -1,10 +1,10 @@
 //! PURE: how a snapshot of its ticket changes a gate.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     approval_steps::{OtherAuthors, StepsReading, are_same},
-    exception::are_same_exceptions,
+    exception::{TicketException, are_same_exceptions},
     history::{Move, decisive, is_newest, was_moved_since},
     interpret::interpret,
     snapshot::{Browse, IssueSnapshot},
@@ -129,8 +129,12 @@ impl Gate {
         let new = if before.stays_despite(&new, snapshot) { before.clone() } else { new };
         let pinned = self.statuses.clone().or_else(|| statuses_to_pin(snapshot, &new, statuses));
         if new.is_judgment_pending() && new.entry() == before.entry() && !before.is_judgment_pending() {
-            // The author could not be judged now; the earlier judgment holds for `trust_for`.
-            return None;
+            // The author could not be judged now; the earlier judgment holds for `trust_for`. When the gate may open is
+            // another question.
+            let (planned, exceptions) = self.hours_shown(snapshot, authors, ticket.taken_at);
+            let is_same = *planned == self.planned && are_same_exceptions(&exceptions, &self.exceptions);
+            let planned = planned.clone();
+            return (!is_same).then(|| Self { planned, exceptions, ..self.clone() });
         }
         let new = if new.means_the_same(before) && !new.is_older(before) {
             before.clone()
@@ -145,14 +149,7 @@ impl Gate {
         let is_judged = matches!(new, TicketState::Approved { .. }) || !self.exceptions.is_empty();
         let is_judged_anew = self.judged_by != Some(judged_by) && is_judged;
         let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
-        let (planned, exceptions) = match snapshot {
-            IssueSnapshot::Issue { marks, planned, exceptions, .. } if marks.contains(&self.id) => {
-                (planned, authors.judged(exceptions, ticket.taken_at))
-            }
-            IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => {
-                (&self.planned, self.exceptions.clone())
-            }
-        };
+        let (planned, exceptions) = self.hours_shown(snapshot, authors, ticket.taken_at);
         let are_news = !are_same_exceptions(&exceptions, &self.exceptions);
         let is_moved = newest_move != self.newest_move || *planned != self.planned || are_news;
         let is_same = new == *before && *key == ticket.key && pinned == self.statuses && steps == self.steps;
@@ -172,6 +169,23 @@ impl Gate {
             steps,
             ..self.clone()
         })
+    }
+
+    /// What a snapshot shows of when the gate may open: the planned time, and what lifts a freeze.
+    fn hours_shown<'s>(
+        &'s self,
+        snapshot: &'s IssueSnapshot,
+        authors: &OtherAuthors,
+        taken_at: Option<Millis>,
+    ) -> (&'s BTreeMap<String, String>, Vec<TicketException>) {
+        match snapshot {
+            IssueSnapshot::Issue { marks, planned, exceptions, .. } if marks.contains(&self.id) => {
+                (planned, authors.judged(exceptions, taken_at))
+            }
+            IssueSnapshot::Issue { .. } | IssueSnapshot::Missing { .. } => {
+                (&self.planned, self.exceptions.clone())
+            }
+        }
     }
 
     /// The state if the issue does not carry this gate's mark. Removing the mark does not erase a rejection that was

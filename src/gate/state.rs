@@ -77,6 +77,9 @@ pub struct TimedOut {
     pub at: Millis,
     /// How long a decision could take.
     pub within: Duration,
+    /// The newest move of the ticket that was known then, by Jira's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_move: Option<Millis>,
 }
 
 /// The settings that a ticket shows: who may approve, which statuses decide, and for how long an approval is valid.

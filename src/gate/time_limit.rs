@@ -27,8 +27,13 @@ impl Gate {
     #[must_use]
     pub fn timed_out(&self) -> Option<TimedOut> {
         let timed_out = self.timed_out?;
-        let approved =
-            self.approval().is_some_and(|(_, decision)| self.is_in_time(decision, timed_out.within));
+        // What was known when the time was over did not count, and does not count later by other rules.
+        let is_new = |decision: &Decision| {
+            timed_out.newest_move.is_none_or(|known| decision.changelog_entry.at > known)
+        };
+        let approved = self
+            .approval()
+            .is_some_and(|(_, decision)| self.is_in_time(decision, timed_out.within) && is_new(decision));
         (!approved).then_some(timed_out)
     }
 
@@ -52,7 +57,7 @@ impl Gate {
         }
         let TicketState::Approved { decision, .. } = ticket_state else { return false };
         let is_late = |within| !self.is_in_time(decision, within);
-        self.used.is_none() && validity.reject_after.is_some_and(is_late)
+        !self.is_approval_used() && validity.reject_after.is_some_and(is_late)
     }
 
     /// Whether it has been waiting for a decision for this long, as far as its ticket was read. `read` is when Jira was
@@ -64,7 +69,7 @@ impl Gate {
         waits
             && !self.is_over()
             && self.was_read_after(long, read)
-            && self.used.is_none()
+            && !self.is_approval_used()
             && self.timed_out.is_none()
     }
 
@@ -82,7 +87,7 @@ impl Gate {
             | TicketState::Rejected { .. }
             | TicketState::Invalid { .. } => false,
         };
-        let is_late = is_late && !self.is_over() && self.used.is_none() && self.timed_out.is_none();
+        let is_late = is_late && !self.is_over() && !self.is_approval_used() && self.timed_out.is_none();
         self.has_waited(within, read) || is_late && self.was_read_after(within, read)
     }
 

@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Verdict {
 impl Gate {
     /// Whether Flagger may pass, and why (not).
     pub fn verdict(&self, now: Millis, validity: Validity) -> Verdict {
-        if self.is_over() && self.rejection().is_none() {
+        if self.is_over() && !self.is_rejected() {
             return Verdict::Passed;
         }
         match validity.mode {
@@ -181,6 +181,9 @@ impl Gate {
             return Verdict::Rejected;
         }
         match &self.state {
+            // It may never get the ticket that its question names, and then nothing would record it.
+            GateState::Opening if self.names.is_some() => Verdict::Opening,
+            GateState::Stuck { .. } if self.names.is_some() => Verdict::Stuck,
             GateState::Opening
             | GateState::Stuck { .. }
             | GateState::Watched {

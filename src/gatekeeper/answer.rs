@@ -233,6 +233,18 @@ pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
     Answer { open: false, line: line("closed", &view), gate: view }
 }
 
+/// The answer if a gate would open, and nothing was stored of that.
+pub(super) fn unrecorded(id: &CanaryId, gate: &GateName, why: &str) -> Answer {
+    let view = GateView {
+        gate: gate.approver.clone(),
+        step: gate.step,
+        state: Verdict::Stuck,
+        reason: why.to_owned(),
+        ..blank(id, gate.stage.as_str(), None)
+    };
+    Answer { open: false, line: line("closed", &view), gate: view }
+}
+
 /// The answer if it is not known which step of traffic a question is about.
 pub(super) fn unknown_step(id: &CanaryId, gate: &GateName, why: &str) -> Answer {
     let view = GateView {

@@ -129,7 +129,8 @@ impl Gatekeeper {
     /// What an event would do to a canary.
     pub fn preview(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
         let rules = match event {
-            Event::Asked { gate, .. } => self.rules(&canary.id, gate, canary.gate(gate), now),
+            // The event knows the hours of the gate that it turns out to be about.
+            Event::Asked { gate, .. } => self.rules_at_any_hour(&canary.id, gate),
             Event::Seen { gate, .. } | Event::NotJudged { gate, .. } => match canary.gate_by_id(gate) {
                 Some(gate) => self.rules(&canary.id, &gate.name, Some(gate), now),
                 None => return Change::Unchanged,

@@ -14,10 +14,10 @@ use super::{
     traffic_steps::{asked_about, known},
 };
 use crate::{
-    gate::{GateId, GateName, Pace, Validity},
+    gate::{Gate, GateId, GateName, Pace, Validity},
     millis::Millis,
-    policy::{Approval, Route, WhenRead},
-    rollout::{Canary, CanaryId, Change, Event, Message, StepReading, Subject, TicketLimit},
+    policy::{Approval, Route},
+    rollout::{Canary, CanaryId, Change, Event, HoursOf, Message, StepReading, Subject, TicketLimit},
     store,
     text::one_line,
     ticket,
@@ -26,6 +26,8 @@ use crate::{
 
 /// At most so many characters of what a question sends as the key of its ticket are kept.
 const LONGEST_NAMED: usize = 100;
+/// Why a gate stays closed that is open by its rules, while nothing is stored of that: no opening goes unrecorded.
+const UNRECORDED: &str = "nothing is stored of this opening, which is a mistake in the bridge";
 /// How long a question waits for the database. Flagger gives up after 10 s, and there may be two such waits in a row.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
 
@@ -64,10 +66,7 @@ impl Gatekeeper {
                 (rendered, denials)
             }
         };
-        let stored = self.store.canary(id);
-        let asked_before = stored.as_ref().and_then(|canary| known(canary, gate, step.as_ref()));
-        let closed = self.closed(id, gate, asked_before, now).map(|closed| closed.words(WhenRead::Later));
-        let lifted = self.lifted(id, gate, asked_before, now);
+        let hours = |asked: &Gate| self.hours_now(id, asked, now);
         let names = named_ticket(self.route(id, gate), metadata);
         let validity = |canary: &Canary| {
             let asked_before = known(canary, gate, step.as_ref());
@@ -87,8 +86,7 @@ impl Gatekeeper {
                 .map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
             observed: observed.clone(),
             analysis,
-            closed: closed.as_deref(),
-            lifted: lifted.as_ref(),
+            hours: HoursOf(&hours),
             step: step.clone(),
         };
         match in_time(self.apply_message(id, last_message, now, event)).await {
@@ -99,6 +97,10 @@ impl Gatekeeper {
             Ok((canary, audit_events)) => {
                 let gate = &asked_about(&canary, gate, step.as_ref());
                 let mut answer = self.answer_with(&canary, gate, validity(&canary), &observed, now);
+                if answer.open && canary.gate(gate).is_none_or(|gate| gate.used.is_none()) {
+                    tracing::error!(canary = %id, %gate, "{UNRECORDED}; the question is answered closed");
+                    answer = answer::unrecorded(id, gate, UNRECORDED);
+                }
                 match canary.gate(gate) {
                     Some(known) => {
                         answer.gate.last_asked_at = Some(Rfc3339(now));

@@ -144,6 +144,12 @@ impl Gatekeeper {
         known: Option<&Gate>,
         now: Millis,
     ) -> Validity {
+        let hours = self.hours(canary, gate, known, now);
+        Validity { hours, ..self.validity_at_any_hour(canary, gate) }
+    }
+
+    /// The same, as if its windows and freezes let the gate open.
+    fn validity_at_any_hour(&self, canary: &CanaryId, gate: &GateName) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
         Validity {
@@ -152,7 +158,7 @@ impl Gatekeeper {
             judged_by,
             reject_after: approval.limits.reject_after(),
             target: TargetProof::NotNeeded,
-            hours: self.hours(canary, gate, known, now),
+            hours: Hours::Open,
             mode: approval.mode,
         }
     }
@@ -165,6 +171,10 @@ impl Gatekeeper {
         now: Millis,
     ) -> Rules {
         self.rules_with(canary, self.validity(canary, gate, known, now))
+    }
+
+    pub(super) fn rules_at_any_hour(&self, canary: &CanaryId, gate: &GateName) -> Rules {
+        self.rules_with(canary, self.validity_at_any_hour(canary, gate))
     }
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {

@@ -7,7 +7,7 @@ use crate::{
     gate::{Gate, GateName, GateState, Hours, Lifted},
     millis::{Millis, clock_time},
     policy::{Closed, Except, GateAddress, GateSchedule, Planned, PlannedFields, WhenRead},
-    rollout::CanaryId,
+    rollout::{CanaryId, HoursNow},
     ticket::TicketHours,
 };
 
@@ -36,6 +36,17 @@ impl Gatekeeper {
         now: Millis,
     ) -> Option<Closed> {
         self.scheduled((canary, gate, known), now, |schedule| schedule.closed(now)).flatten()
+    }
+
+    /// Whether the windows and freezes of a gate let it open at `now`, and why.
+    pub(super) fn hours_now(&self, canary: &CanaryId, gate: &Gate, now: Millis) -> HoursNow {
+        match self.closed(canary, &gate.name, Some(gate), now) {
+            Some(closed) => HoursNow::Closed { why: closed.words(WhenRead::Later) },
+            None => match self.lifted(canary, &gate.name, Some(gate), now) {
+                Some(lifted) => HoursNow::Lifted(lifted),
+                None => HoursNow::Open,
+            },
+        }
     }
 
     /// What of the ticket of a gate lifts the freezes and windows that would keep it closed at `now`, if something does.

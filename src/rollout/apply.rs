@@ -45,8 +45,7 @@ impl Canary {
                 pace,
                 observed,
                 analysis,
-                closed,
-                lifted,
+                hours,
                 step: reading,
             } => {
                 let asked = GateQuestion {
@@ -60,8 +59,7 @@ impl Canary {
                     pace: *pace,
                     observed,
                     analysis: *analysis,
-                    closed: *closed,
-                    lifted: *lifted,
+                    hours: *hours,
                     step: reading.as_ref(),
                     share: None,
                 };

@@ -32,6 +32,9 @@ pub enum Command {
         /// The existing issue that the bridge is making the ticket of the gate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         takes: Option<Taking>,
+        /// How often the bridge began to mark an existing issue, those included that it gave back.
+        #[serde(default, skip_serializing_if = "is_default")]
+        takings: u32,
     },
     /// Look whether the ticket of a gate was opened twice: a request to open it got no answer, and was sent again. Jira
     /// may show the first ticket late.
@@ -108,6 +111,9 @@ pub struct Taking {
     pub id: String,
     /// What the question sent as its key.
     pub named: String,
+    /// The how manieth taking of this gate it is, from 1.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nth: u32,
 }
 
 impl Command {

@@ -1,6 +1,10 @@
 //! PURE: what can happen to a canary.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Debug, Formatter},
+    time::Duration,
+};
 
 use super::{
     analysis::Analysis,
@@ -82,6 +86,35 @@ impl Event<'_> {
     }
 }
 
+/// Whether the windows and freezes of a gate let it open now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoursNow {
+    /// They do, or it has none.
+    Open,
+    /// They would not, but for what its ticket has.
+    Lifted(Lifted),
+    /// They do not.
+    Closed {
+        /// Why, and when they do next.
+        why: String,
+    },
+}
+
+/// The same for each gate: its ticket may say when it opens, and what lifts a freeze.
+#[derive(Clone, Copy)]
+pub struct HoursOf<'a>(pub &'a (dyn Fn(&Gate) -> HoursNow + Sync));
+
+impl HoursOf<'static> {
+    /// Every gate may open at any time.
+    pub const OPEN: Self = Self(&|_| HoursNow::Open);
+}
+
+impl Debug for HoursOf<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("HoursOf")
+    }
+}
+
 /// Something that happened to a canary.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
@@ -109,10 +142,8 @@ pub enum Event<'a> {
         observed: Observed,
         /// How far the analysis is, where the bridge reads that.
         analysis: Option<Analysis>,
-        /// Why its windows and freezes do not let the gate open now, and when they do next, in words; none if they do.
-        closed: Option<&'a str>,
-        /// What lifts the freezes and windows that would keep the gate closed now, if something does.
-        lifted: Option<&'a Lifted>,
+        /// Whether the windows and freezes let a gate open now: of which gate, is found out only while this is applied.
+        hours: HoursOf<'a>,
         /// What is known of the step of traffic that it is about, if each has a gate of its own.
         step: Option<StepReading>,
     },

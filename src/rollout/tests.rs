@@ -157,8 +157,7 @@ impl World {
             pace,
             observed: Observed::Unread,
             analysis: None,
-            closed: None,
-            lifted: None,
+            hours: HoursOf::OPEN,
             step: self.step.clone(),
         });
         for command in commands {

@@ -130,7 +130,7 @@ impl Step {
         let mut subject = Subject::of_bypass(self.canary.id.clone(), gate, bypass);
         subject.number = Some(self.canary.next_number());
         let (sent_to, shows, takes) = (Vec::new(), None, None);
-        self.commands.push(Command::Open { gate: id.clone(), subject, sent_to, shows, takes });
+        self.commands.push(Command::Open { gate: id.clone(), subject, sent_to, shows, takes, takings: 0 });
         self.commands.push(Command::Label { gate: id.clone() });
         self.canary.tickets_opened.push(now);
     }

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     gate::{
-        Decision, Gate, GateId, GateName, LastAnswer, Lifted, Pace, Passage, Share, Stage, TrafficStep, Used,
-        Verdict,
+        Decision, Gate, GateId, GateName, Hours, LastAnswer, Lifted, Pace, Passage, Share, Stage,
+        TrafficStep, Used, Validity, Verdict,
     },
     policy::DENY_LIST_GREW,
     rollout::{
@@ -17,7 +17,7 @@ use crate::{
         canary::{Canary, Rollout, Start},
         change::AuditEvent,
         command::Command,
-        event::Rules,
+        event::{HoursNow, HoursOf, Rules},
         limits::{HOUR, TicketLimit},
         message::{Message, Phase},
         notice::{Notice, PASSED},
@@ -43,11 +43,22 @@ pub(super) struct GateQuestion<'a> {
     pub(super) pace: Pace,
     pub(super) observed: &'a Observed,
     pub(super) analysis: Option<Analysis>,
-    pub(super) closed: Option<&'a str>,
-    pub(super) lifted: Option<&'a Lifted>,
+    pub(super) hours: HoursOf<'a>,
     pub(super) step: Option<&'a StepReading>,
     /// What a new ticket for this step of traffic shows.
     pub(super) share: Option<Share>,
+}
+
+impl GateQuestion<'_> {
+    /// The rules for a gate that this question is about, with what the API server proves and with its hours.
+    fn rules(&self, rules: &Rules, gate: &Gate) -> (Rules, HoursNow) {
+        let (rules, now) = (rules.proven_by(self.observed, gate), (self.hours.0)(gate));
+        let hours = match &now {
+            HoursNow::Open | HoursNow::Lifted(_) => rules.validity.hours,
+            HoursNow::Closed { .. } => Hours::Closed,
+        };
+        (Rules { validity: Validity { hours, ..rules.validity }, ..rules }, now)
+    }
 }
 
 impl Canary {
@@ -137,7 +148,7 @@ impl Step {
     fn record_answer(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let rules = rules.proven_by(asked.observed, gate);
+        let (rules, _) = asked.rules(rules, gate);
         let open = gate.verdict(self.now, rules.validity).is_open();
         let was_open = gate.was_open(asked.pace);
         if open == was_open {
@@ -209,6 +220,7 @@ impl Step {
             sent_to: Vec::new(),
             shows: None,
             takes: None,
+            takings: 0,
         });
         self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
@@ -258,7 +270,7 @@ impl Step {
     fn record_first_use(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let rules = rules.proven_by(asked.observed, gate);
+        let (rules, hours) = asked.rules(rules, gate);
         let verdict = gate.verdict(self.now, rules.validity);
         if verdict == Verdict::Recorded {
             self.record_passage(asked.name, verdict, asked.pace);
@@ -282,7 +294,10 @@ impl Step {
             let (ticket, decision) = (ticket.clone(), decision.clone());
             let notice = Notice::Frozen {
                 entry: decision.changelog_entry.changelog_id.clone(),
-                why: asked.closed.unwrap_or_default().to_owned(),
+                why: match hours {
+                    HoursNow::Closed { why } => why,
+                    HoursNow::Open | HoursNow::Lifted(_) => String::new(),
+                },
                 passed: gate.used.is_some(),
             };
             if notify_once(&mut self.commands, gate, notice) {
@@ -311,9 +326,9 @@ impl Step {
     /// Records that a gate opens only because its ticket's label or priority lifts a freeze or a window, once for each time
     /// that somebody set it.
     fn record_exception(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
-        let (Some(rollout), Some(lifted)) = (&mut self.canary.rollout, asked.lifted) else { return };
+        let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let rules = rules.proven_by(asked.observed, gate);
+        let (rules, HoursNow::Lifted(lifted)) = asked.rules(rules, gate) else { return };
         if !gate.verdict(self.now, rules.validity).is_open() {
             return;
         }
@@ -326,11 +341,7 @@ impl Step {
         };
         if notify_once(&mut self.commands, gate, notice) {
             let ticket = gate.ticket().cloned();
-            self.audit_events.push(AuditEvent::Excepted {
-                gate: gate.name.clone(),
-                ticket,
-                lifted: lifted.clone(),
-            });
+            self.audit_events.push(AuditEvent::Excepted { gate: gate.name.clone(), ticket, lifted });
         }
     }
 
@@ -340,6 +351,13 @@ impl Step {
         rollout.progress = match (rollout.progress.clone(), stage) {
             (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
                 rollout.start = start;
+                Progress::Admitted(base)
+            }
+            // Another gate of the start was open before, and bound to nothing.
+            (Progress::Admitted(base), Stage::ConfirmRollout) => {
+                if rollout.start == Start::Settled {
+                    rollout.start = start;
+                }
                 Progress::Admitted(base)
             }
             (progress, _) => progress,

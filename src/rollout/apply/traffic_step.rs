@@ -28,8 +28,13 @@ impl Rollout {
         self.steps().map(|(number, ..)| number).max().unwrap_or_default()
     }
 
-    /// The number of the step that is asked about now: the next one if the last one is over.
-    fn step_number(&self) -> u32 {
+    /// The number of the step that is asked about now at this gate: the next one if the last one is over. A rejection holds up
+    /// all steps after it: Flagger is asked about the rejected one until that is taken back.
+    fn step_number(&self, name: &GateName) -> u32 {
+        let rejected = self.steps().filter(|(_, _, gate)| gate.name.is_sibling(name) && gate.is_rejected());
+        if let Some(rejected) = rejected.map(|(number, ..)| number).max() {
+            return rejected;
+        }
         let last = self.last_step();
         let is_over = self.steps().any(|(number, step, _)| number == last && step.over);
         if is_over { last.saturating_add(1) } else { last.max(1) }
@@ -72,7 +77,7 @@ impl Canary {
     /// The name of that gate, or of the one that is to be opened.
     #[must_use]
     pub fn step_name(&self, name: &GateName) -> GateName {
-        name.at_step(self.rollout.as_ref().map_or(1, Rollout::step_number))
+        name.at_step(self.rollout.as_ref().map_or(1, |rollout| rollout.step_number(name)))
     }
 }
 
@@ -98,7 +103,7 @@ impl Step {
             let gates = rollout.gates.iter_mut().filter(|gate| gate.name.step == Some(last));
             gates.filter_map(|gate| gate.step.as_mut()).for_each(|step| step.over = true);
         }
-        let name = name.at_step(rollout.step_number());
+        let name = name.at_step(rollout.step_number(name));
         match (self.canary.gate(&name).and_then(|gate| gate.step), share) {
             (Some(step), _) => Some((name, step.share)),
             (None, share) => Some((name, share?)),

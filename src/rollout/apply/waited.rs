@@ -19,7 +19,7 @@ impl Step {
         if let Some(within) = limits.decide_within {
             match limits.on_timeout {
                 OnTimeout::Reject if gate.was_not_decided_within(within, read) => {
-                    gate.timed_out = Some(TimedOut { at: now, within });
+                    gate.timed_out = Some(TimedOut { at: now, within, newest_move: gate.newest_move });
                     let notice = Notice::TimedOut { within: as_millis_i64(within), name: gate.name.clone() };
                     notify_once(&mut self.commands, gate, notice);
                     let (gate_id, name) = (gate.id.clone(), gate.name.clone());

@@ -74,8 +74,7 @@ impl One {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
-            closed: None,
-            lifted: None,
+            hours: HoursOf::OPEN,
             step: None,
         });
         self.gate().verdict(self.now, RULES.validity).is_open()
@@ -219,8 +218,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             pace: Pace::default(),
             observed: Observed::Unread,
             analysis: None,
-            closed: None,
-            lifted: None,
+            hours: HoursOf::OPEN,
             step: None,
         });
     };

@@ -117,8 +117,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         pace,
         observed: Observed::Unread,
         analysis: None,
-        closed: None,
-        lifted: None,
+        hours: HoursOf::OPEN,
         step: None,
     };
     let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {

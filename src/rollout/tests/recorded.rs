@@ -51,8 +51,7 @@ fn the_first_question_opens_it_and_records_it() {
         pace: Pace::default(),
         observed: Observed::Unread,
         analysis: None,
-        closed: None,
-        lifted: None,
+        hours: HoursOf::OPEN,
         step: None,
     };
     let Change::To { canary, commands, audit_events } = world.canary.apply(&asked, Millis(0), &record())

@@ -18,7 +18,7 @@ use crate::{
     jira::{self, SideEffect},
     millis::Millis,
     policy::{ApprovalMode, Route},
-    rollout::{Canary, Command, Subject},
+    rollout::{Canary, Command, Subject, Taking},
     store::{self, OutboxRow, WriteTx},
     ticket::{self, Surroundings},
     worker::{
@@ -47,7 +47,8 @@ impl Create<'_> {
     /// Opens a ticket, or finds the one that was opened before. Replaces `row` with its claimed version, which the
     /// caller settles.
     pub(super) async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
-        let Command::Open { gate, subject, sent_to, shows: _, takes } = row.command.clone() else {
+        let Command::Open { gate, subject, sent_to, shows: _, takes, takings: _ } = row.command.clone()
+        else {
             return Ok(CommandResult::Done);
         };
         let waits = subject.bypass.is_some() || self.waits_for_ticket(row, &gate).await?;
@@ -65,7 +66,7 @@ impl Create<'_> {
             return Ok(CommandResult::Done);
         }
         if let Some(sent) = row.unknown_since {
-            match self.search(&subject, &gate, &sent_to, sent).await? {
+            match self.search(row, &subject, &gate, &sent_to, sent).await? {
                 Some(result) => return Ok(result),
                 None if !waits => return Ok(CommandResult::Done),
                 None => {}
@@ -189,6 +190,7 @@ impl Create<'_> {
     /// may still have created one.
     async fn search(
         &self,
+        row: &OutboxRow,
         subject: &Subject,
         gate: &GateId,
         sent_to: &[Home],
@@ -198,6 +200,10 @@ impl Create<'_> {
         let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
         let labels = labels(route, subject);
         let mut others = duplicates::newly_found(self.context, gate, &labels).await?;
+        // An existing issue that is just being made the gate's ticket was not opened by the lost request.
+        if let Command::Open { takes: Some(Taking { id, .. }), .. } = &row.command {
+            others.retain(|found| found.id != *id);
+        }
         if !others.is_empty() {
             let Ticket { id, key, project, issue_type, .. } = others.remove(0);
             let found = Home { project, issue_type };

@@ -116,9 +116,9 @@ impl Take<'_> {
         let words = self.words(&from, route).await;
         // Looked up before the first decision is read, which then takes one request less.
         jira.account().await?;
-        self.note(row, Taking { id: issue.id.clone(), named: named.to_owned() }).await?;
+        let nth = self.note(row, &issue.id, named).await?;
         self.mark(&issue, &not_shown).await?;
-        self.comment(&issue, &words).await?;
+        self.comment(&issue, nth, &words).await?;
         let after = jira.read_alone(&issue.id).await?.ok_or_else(not_shown)?;
         let IssueSnapshot::Issue { key, project, issue_type, status, ended, marks, answered, .. } =
             after.snapshot
@@ -173,25 +173,31 @@ impl Take<'_> {
     }
 
     /// Claims the row, and stores which issue is about to be marked.
-    async fn note(&self, row: &mut OutboxRow, taking: Taking) -> Result<(), Failure> {
+    async fn note(&self, row: &mut OutboxRow, id: &str, named: &str) -> Result<u32, Failure> {
         let _writing = self.writing.lock().await;
         let tx = self.context.begin_if_leading().await?;
         let mut tx = tx.ok_or(Failure::Aborted(StepOutcome::Standby))?;
         let canary = tx.canary(&row.canary).await?;
         let live = canary.gate_by_id(self.gate).filter(|gate| gate.ticket().is_none());
-        if live.is_none_or(|gate| gate.names.as_deref() != Some(&taking.named)) {
+        if live.is_none_or(|gate| gate.names.as_deref() != Some(named)) {
             // After catching up, the next step finds out what changed meanwhile.
             drop(tx);
             self.context.store().catch_up().await?;
             return Err(Failure::Aborted(StepOutcome::Done));
         }
         *row = tx.claim(row.id, None).await?.ok_or(Failure::Aborted(StepOutcome::Done))?;
-        if let Command::Open { takes, .. } = &mut row.command {
-            *takes = Some(taking);
+        let mut nth = 1;
+        if let Command::Open { takes, takings, .. } = &mut row.command {
+            let goes_on = takes.as_ref().is_some_and(|takes| takes.id == id && takes.named == named);
+            if !goes_on {
+                *takings = takings.saturating_add(1);
+                *takes = Some(Taking { id: id.to_owned(), named: named.to_owned(), nth: *takings });
+            }
+            nth = *takings;
         }
         tx.update_command(row, &row.command).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(nth)
     }
 
     async fn mark(&self, issue: &NamedIssue, not_shown: &impl Fn() -> Refusal) -> Result<(), Refusal> {
@@ -210,8 +216,8 @@ impl Take<'_> {
         }
     }
 
-    async fn comment(&self, issue: &NamedIssue, words: &ticket::Doc) -> Result<(), Refusal> {
-        match self.write(&issue.id, &taken_tag(self.gate), words).await {
+    async fn comment(&self, issue: &NamedIssue, nth: u32, words: &ticket::Doc) -> Result<(), Refusal> {
+        match self.write(&issue.id, &tag("taken", self.gate, nth), words).await {
             Ok(()) => Ok(()),
             Err(error @ jira::Error::Refused { by: Origin::Jira, .. }) => {
                 let why = error.to_string();
@@ -252,8 +258,9 @@ impl Take<'_> {
     async fn unmark(&self, taking: &Taking) -> Result<(), jira::Error> {
         let jira = &self.context.jira;
         let Some(issue) = jira.existing_issue(&taking.id).await? else { return Ok(()) };
-        if jira.has_commented(&issue.id, &taken_tag(self.gate)).await? {
-            self.write(&issue.id, &format!("given-back-{}", self.gate), &ticket::given_back()).await?;
+        let tag = |what| tag(what, self.gate, taking.nth);
+        if jira.has_commented(&issue.id, &tag("taken")).await? {
+            self.write(&issue.id, &tag("given-back"), &ticket::given_back()).await?;
         }
         if issue.marks.contains(self.gate) {
             let labels = ticket::labels(&self.subject.canary);
@@ -271,7 +278,11 @@ impl Take<'_> {
     }
 }
 
-/// The tag of the comment that says what an approval of the ticket does now.
-fn taken_tag(gate: &GateId) -> String {
-    format!("taken-{gate}")
+/// The tag of a comment: what an approval of the ticket does now, or that it does nothing any more. A gate may take a ticket
+/// again that it gave back, and then says so again.
+fn tag(what: &str, gate: &GateId, nth: u32) -> String {
+    match nth {
+        0 | 1 => format!("{what}-{gate}"),
+        nth => format!("{what}-{gate}-{nth}"),
+    }
 }

@@ -162,3 +162,28 @@ async fn somebody_who_may_not_approve_any_more() {
         world.finish().await;
     }
 }
+
+/// The label is taken off while it cannot be judged whether the approval counts: it lifts nothing any more, at once.
+#[tokio::test]
+async fn a_label_that_is_taken_off_while_nobody_can_be_judged() {
+    let settings = settings("labels = [\"emergency\"]").replace("\"mia\"]", "\"mia\", \"group:cab\"]");
+    for world in World::both(&settings).await {
+        world.jira.add_group("cab", &[BOB]);
+        let key = world.promotion_waits().await;
+        world.labels(&key, &["emergency"], MIA).await;
+        world.jira.move_issue(&key, "Approved", BOB).unwrap();
+        world.advance(MINUTE);
+        world.run_worker().await;
+        world.promotion_is_open().await;
+        let away = fake_jira::Fault::Status { code: 503, retry_after: None, body: String::new() };
+        for operation in [fake_jira::Operation::GroupMembers, fake_jira::Operation::UserGroups] {
+            world.jira.fault(operation, away.clone(), fake_jira::Times::Always);
+        }
+        world.advance(MINUTE * 6);
+        world.jira.set_labels(&key, &[], MIA).unwrap();
+        world.advance(MINUTE);
+        world.run_worker().await;
+        world.promotion_is_closed("closed: ").await;
+        world.finish().await;
+    }
+}

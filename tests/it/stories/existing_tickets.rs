@@ -483,3 +483,27 @@ async fn what_was_done_before_counts_for_nothing() {
         world.finish().await;
     }
 }
+
+/// A ticket that was given back and is taken again says once more what an approval does.
+#[tokio::test]
+async fn a_ticket_that_is_taken_again() {
+    for world in World::both(USE).await {
+        let key = world.existing_change();
+        world.jira.fault(Operation::AddComment, Fault::ActedBut(502), Times::Always);
+        world.names(&key).await;
+        world.run_worker().await;
+        world.jira.clear_faults();
+        world.named("OPS-999").await;
+        assert_eq!(world.times_said(&key, "No rollout waits for this ticket any more"), 1);
+        let waiting = world.named(&key).await;
+        assert!(
+            waiting.body.contains(&key) && waiting.body.contains("waiting for a decision"),
+            "{waiting:?}"
+        );
+        assert_eq!(world.times_said(&key, "also decides about a rollout"), 2);
+        assert!(world.said_on(&key).last().unwrap().contains("also decides about a rollout"));
+        world.decides(&key, "Approved").await;
+        assert_eq!(world.names(&key).await.status, 200);
+        world.finish().await;
+    }
+}

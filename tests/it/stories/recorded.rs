@@ -221,3 +221,26 @@ async fn an_old_reading_proves_no_planned_time() {
         world.finish().await;
     }
 }
+
+/// A gate that its question names a ticket for opens once it has that: otherwise nothing would record it, and nobody could stop it.
+#[tokio::test]
+async fn a_named_ticket_comes_first() {
+    for world in World::both(&format!("{RECORD}\nticket.use = \"metadata.change\"")).await {
+        let key = world.jira.add_issue("OPS", "Change", "Rejected", BOB).unwrap();
+        let mut named = question("Progressing", "new");
+        named["metadata"] = serde_json::json!({ "change": key });
+        for _ in 0..3 {
+            let closed = world.posts("/gate/confirm-promotion", &named).await;
+            assert_eq!(closed.status, 403, "{closed:?}");
+            world.run_worker().await;
+            world.advance(MINUTE);
+        }
+        let free = world.jira.add_issue("OPS", "Change", "To Do", BOB).unwrap();
+        named["metadata"] = serde_json::json!({ "change": free });
+        world.posts("/gate/confirm-promotion", &named).await;
+        world.run_worker().await;
+        let open = world.posts("/gate/confirm-promotion", &named).await;
+        assert!(open.status == 200 && open.body.contains(&free), "{open:?}");
+        world.finish().await;
+    }
+}

@@ -238,3 +238,33 @@ async fn a_gate_that_was_opened_is_not_rejected() {
         world.finish().await;
     }
 }
+
+/// What did not count when the time was over does not count later, whoever becomes an approver.
+#[tokio::test]
+async fn a_rejection_by_time_outlives_new_approvers() {
+    for mut world in World::both(&format!("{REJECTS}approval.approvers = [\"{MIA}\", \"mia\"]\n")).await {
+        let key = world.promotion_waits().await;
+        world.jira.move_issue(&key, "Approved", BOB).unwrap();
+        is_closed(&world.waits_for(7 * HOUR).await, "not approved within");
+        let settings = world.settings.replace("\"mia\"]", &format!("\"mia\", \"{BOB}\", \"bob\"]"));
+        world.settings = settings;
+        world.restarts().await;
+        is_closed(&world.waits_for(HOUR).await, "not approved within");
+        world.finish().await;
+    }
+}
+
+/// A gate that asked nobody once has its time limit as soon as it asks somebody.
+#[tokio::test]
+async fn a_gate_that_asked_nobody_before() {
+    for mut world in World::both("rollout.idle_after = \"12h\"\napproval.mode = \"record\"\n").await {
+        world.promotes().await;
+        world.run_worker().await;
+        world.settings = world.settings.replace("approval.mode = \"record\"\n", REJECTS);
+        world.restarts().await;
+        is_closed(&world.waits_for(7 * HOUR).await, "not approved within");
+        world.decides(&world.newest(), "Approved").await;
+        is_closed(&world.promotes().await, "not approved within");
+        world.finish().await;
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fake_jira::Flavour;
+use fake_jira::{BOB, Flavour, MIA};
 
 use crate::world::{Answer, World, cluster::Cluster};
 
@@ -131,6 +131,66 @@ async fn no_ticket_opens_two_steps() {
             }
             world.run_worker().await;
             world.decides(&world.newest(), "Approved").await;
+        }
+        world.finish().await;
+    }
+}
+
+/// The time that a ticket plans, or a label that lifts a freeze, opens its own step, and that once.
+#[tokio::test]
+async fn what_a_ticket_says_of_its_hours_opens_one_step() {
+    let planned =
+        "approval.planned = { start = \"customfield_10301\", end = \"customfield_10302\" }".to_owned();
+    let freeze = format!(
+        "approval.approvers = [\"{MIA}\", \"mia\"]\nfreezes = [{{ match = {{}}, from = \"2026-09-01T00:00:00Z\", until = \
+         \"2026-10-01T00:00:00Z\", except = {{ labels = [\"emergency\"] }} }}]"
+    );
+    for (settings, rows) in [(planned, 0), (freeze, 2)] {
+        for world in World::both(&format!("{STEP}\n{settings}")).await {
+            for step in 1..=2 {
+                let key = world.step_waits().await;
+                world.decides(&key, "Approved").await;
+                for (field, value) in [
+                    ("customfield_10301", "2026-09-21T14:00:00.000+0000"),
+                    ("customfield_10302", "2026-09-22T14:00:00.000+0000"),
+                ] {
+                    world.jira.set_time(&key, field, Some(value), MIA).unwrap();
+                }
+                world.jira.set_labels(&key, &["emergency"], MIA).unwrap();
+                world.advance(std::time::Duration::from_secs(20));
+                world.run_worker().await;
+                world.step_is_open().await;
+                assert_eq!(world.count("audit WHERE kind = 'passed'").await, step);
+                assert_eq!(world.count("audit WHERE kind = 'frozen'").await, 0);
+            }
+            assert_eq!(world.count("audit WHERE kind = 'excepted'").await, rows);
+            // The next step needs a ticket of its own.
+            let third = world.step_waits().await;
+            assert_eq!(world.tickets().len(), 3, "{third}");
+            world.finish().await;
+        }
+    }
+}
+
+/// Where nobody is asked, a rejection still stops the steps after it, until it is taken back.
+#[tokio::test]
+async fn a_rejection_stops_the_steps_after_it() {
+    for world in World::both(&format!("{STEP}\napproval.mode = \"record\"")).await {
+        world.step_is_open().await;
+        world.run_worker().await;
+        world.step_is_open().await;
+        world.run_worker().await;
+        let (first, second) = (world.tickets()[0].key.clone(), world.newest());
+        assert_ne!(first, second);
+        for key in [&second, &first] {
+            world.jira.move_issue(key, "Rejected", BOB).unwrap();
+            world.advance(std::time::Duration::from_secs(20));
+            world.run_worker().await;
+            let closed = world.asks_for_traffic().await;
+            assert!(closed.status == 403 && closed.body.contains("rejected by Bob Builder"), "{closed:?}");
+            world.decides(key, "To Do").await;
+            world.step_is_open().await;
+            world.run_worker().await;
         }
         world.finish().await;
     }

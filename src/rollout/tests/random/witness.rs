@@ -185,8 +185,7 @@ impl Witness {
             pace,
             observed: Observed::Unread,
             analysis: None,
-            closed: None,
-            lifted: None,
+            hours: HoursOf::OPEN,
             step: None,
         });
         for command in commands {

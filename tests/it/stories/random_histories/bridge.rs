@@ -12,7 +12,7 @@ use flagger_jira_bridge::{
     policy::{ApprovalMode, Author, Fingerprint, Person, Status, Statuses},
     rollout::{
         AuditEvent, Budget, Canary, CanaryId, CanaryStatus, Change, Command, Denials, Event, Headroom,
-        Message, Observed, Report, Rollout, Rules,
+        HoursOf, Message, Observed, Report, Rollout, Rules,
     },
 };
 
@@ -189,8 +189,7 @@ impl Bridge {
             pace: pace.unwrap_or_default(),
             observed: observed.clone(),
             analysis: None,
-            closed: None,
-            lifted: None,
+            hours: HoursOf::OPEN,
             step: None,
         };
         let opens = |command: Command| match command {
