@@ -317,7 +317,7 @@ impl Worker {
             match step().await {
                 Ok(StepOutcome::Done | StepOutcome::Read { .. }) => continue,
                 Ok(StepOutcome::Parked { why } | StepOutcome::Later { why }) => {
-                    tracing::debug!(why, "this attempt failed");
+                    tracing::debug!(why, "this is tried again later");
                     continue;
                 }
                 Ok(StepOutcome::Idle | StepOutcome::Standby) => {}

@@ -19,16 +19,18 @@ impl Gatekeeper {
     pub fn apply_reading(&self, id: &CanaryId, reading: TicketReading) {
         let Some(canary) = self.store.canary(id) else { return };
         let Some(gate) = canary.gate_by_id(&reading.gate) else { return };
-        let over = gate.state.clone();
+        let (over, before) = (gate.state.clone(), gate);
         let Change::To { canary: is, .. } = self.preview(&canary, &reading.event(), reading.at) else {
             return;
         };
         let Some(gate) = is.gate_by_id(&reading.gate) else { return };
+        // When it may open, or what lifts a freeze, may be what closes it.
+        let has_other_hours = gate.planned != before.planned || gate.exceptions != before.exceptions;
         let (shows, opens) = match &gate.state {
             GateState::Watched { ticket, seen, ticket_state: TicketState::Approved { status, decision } } => {
                 let (status, decision) = (status.clone(), decision.clone());
                 let ticket_state = TicketState::JudgmentPending { status, decision, why: NOT_STORED.into() };
-                (GateState::Watched { ticket: ticket.clone(), seen: *seen, ticket_state }, true)
+                (GateState::Watched { ticket: ticket.clone(), seen: *seen, ticket_state }, !has_other_hours)
             }
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => {
                 (gate.state.clone(), false)

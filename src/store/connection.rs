@@ -135,6 +135,7 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
+    // There is no 5, and no 6.
     let migrations = vec![
         migration(1, "init", include_str!("0001_init.sql")),
         migration(2, "audit", include_str!("0002_audit.sql")),

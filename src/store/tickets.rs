@@ -52,8 +52,10 @@ impl TicketRecord {
     }
 }
 
-/// The columns of a ticket without its gate, which comes last.
+/// The columns of a ticket without its gate, which comes last: in the order of [`StoredTicket`].
 const COLUMNS: &str = "canary, name, ticket.ticket, ended_at, missing_since";
+/// How many they are.
+const COLUMN_COUNT: usize = 5;
 
 impl Store {
     /// The ticket of a gate, whether or not its rollout has ended.
@@ -207,7 +209,10 @@ struct NudgedTicket(Nudge, StoredTicket);
 
 impl FromRow<'_, AnyRow> for NudgedTicket {
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        Ok(Self(Nudge { ticket: row.try_get(5)?, seq: row.try_get(6)? }, FromRow::from_row(row)?))
+        Ok(Self(
+            Nudge { ticket: row.try_get(COLUMN_COUNT)?, seq: row.try_get(COLUMN_COUNT + 1)? },
+            FromRow::from_row(row)?,
+        ))
     }
 }
 

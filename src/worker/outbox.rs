@@ -2,7 +2,8 @@
 //! once for all kinds of commands; the code that performs one returns a [`CommandResult`] and settles nothing itself.
 //!
 //! Commands of different gates run concurrently, so that a slow one delays no other; those of one gate run one at a
-//! time, in stored order. Only performing takes long: at the rate limiter and at the database all commands together
+//! time, in stored order: a later one waits while an earlier one is due, or was tried up to `SOON_ATTEMPTS` times
+//! (`src/store/outbox/due.rs`). One that is too early counts as tried, so that it keeps its place. Only performing takes long: at the rate limiter and at the database all commands together
 //! hold one place in the queue, so that a long outbox does not delay reading tickets or answering Flagger.
 
 use std::{
@@ -150,7 +151,7 @@ impl Outbox {
                         in_flight.0.remove(&gate);
                         match self.ok_or_log(outcome) {
                             Some(StepOutcome::Parked { why } | StepOutcome::Later { why }) => {
-                                tracing::debug!(why, "this attempt failed");
+                                tracing::debug!(why, "this is tried again later");
                                 due = true;
                             }
                             Some(StepOutcome::Done | StepOutcome::Read { .. }) => due = true,

@@ -203,6 +203,11 @@ impl Step {
         if let Some(at) = known {
             // For Flagger it is the same gate: if the last answer was open, the answer changes now.
             let spent = rollout.gates.remove(at);
+            // A time limit runs on, unless nobody could decide any more.
+            let is_late = |within| spent.due(within) <= gate.asked_at;
+            if !rules.validity.reject_after.is_some_and(is_late) {
+                gate.asked_at = spent.asked_at;
+            }
             gate.last_answer = if spent.was_open(asked.pace) { LastAnswer::Open } else { LastAnswer::Closed };
             if spent.is_labelled() {
                 self.commands

@@ -34,7 +34,7 @@ pub(super) enum CommandResult {
         /// When it was last sent, if Jira may have carried it out.
         sent: Option<Millis>,
     },
-    /// It is too early for the command, and nothing failed.
+    /// It is too early for the command, and nothing failed. It counts as tried, so that later commands of the gate wait for it.
     Later {
         /// When it is time.
         at: Millis,

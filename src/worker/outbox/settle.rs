@@ -61,7 +61,7 @@ impl Settle<'_> {
             return Ok(StepOutcome::Done);
         }
         let applied = self.apply_to_gate(&mut tx, row, &how, ticket, now).await?;
-        self.enqueue_follow_up(&mut tx, row, result, &how, now).await?;
+        self.store_consequences(&mut tx, row, result, &how, now).await?;
         tx.commit().await?;
         drop(writing);
         if let Some(applied) = applied {
@@ -165,8 +165,8 @@ impl Settle<'_> {
         gatekeeper.record_only(tx, canary, audit_event, now).await.map(Some)
     }
 
-    /// Stores the commands that follow from a result.
-    async fn enqueue_follow_up(
+    /// Stores what follows from a result: in the row of its ticket, and as further commands.
+    async fn store_consequences(
         &self,
         tx: &mut WriteTx,
         row: &OutboxRow,

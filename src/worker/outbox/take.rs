@@ -119,6 +119,7 @@ impl Take<'_> {
         let nth = self.note(row, &issue.id, named).await?;
         self.mark(&issue, &not_shown).await?;
         self.comment(&issue, nth, &words).await?;
+        let again = jira.existing_issue(&issue.id).await?.ok_or_else(not_shown)?;
         let after = jira.read_alone(&issue.id).await?.ok_or_else(not_shown)?;
         let IssueSnapshot::Issue { key, project, issue_type, status, ended, marks, answered, .. } =
             after.snapshot
@@ -134,7 +135,7 @@ impl Take<'_> {
             status,
             ended,
             marks,
-            ..issue.clone()
+            ..again
         };
         match after.unusable(named, false, wanted) {
             Some(why) => Err(Refusal::Unusable(why)),

@@ -99,7 +99,7 @@ const NOT_LISTED: [&str; 30] = [
     // The format of a moment.
     "%H:%M ",
     // Messages at level `debug`.
-    "this attempt failed",
+    "this is tried again later",
     "…; what became of a command is not applied",
     // Reasons of lint attributes.
     "only some ",
